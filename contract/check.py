@@ -1,0 +1,836 @@
+"""
+Judges interactions: pure functions from what was sent, known and answered to findings.
+
+No I/O, no clock and no memory: whatever a rule needs is in the `Interaction`. The quick way through
+is the common one: an answer that jsonschema-rs finds valid needs no closer look at its shape.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Final
+
+import jsonschema_rs
+
+from contract.document import escape
+from contract.formats import CUSTOM, calling_regions, instant, matches
+from contract.model import MISSING, Finding, Interaction, JSONObject, Response
+from contract.rules import rules
+from contract.spec import Body, Contract, Field, Operation
+
+__all__ = ["Judge", "Judgement", "same"]
+
+_TRACE: Final = re.compile(
+    r"Traceback \(most recent call last\)"
+    r'|File "[^"\n]+", line \d+, in '
+    r"|\bat [\w.$<>]+\([\w$]+\.(?:java|kt|scala|cs|js|ts):\d+"
+    r"|\.rb:\d+:in [`']"
+    r"|#\d+ /[^\s:]+\.php\(\d+\)"
+    r"|goroutine \d+ \[running\]"
+    r"|\.(?:js|ts):\d+:\d+\)"
+)
+_SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+SLACK: Final = timedelta(seconds=1)
+"""Two times nearer than this are one: some answers show fractions, and some do not."""
+MOVES_AFTER: Final = 3.0
+"""Seconds that must have gone by before a time stamp has to move; its resolution may be one second."""
+
+
+class Judgement:
+    """
+    What one interaction says: findings, rules it gives evidence for, and the record it shows.
+    """
+
+    __slots__ = ("evidence", "findings", "record")
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.evidence: list[str] = []
+        self.record: JSONObject | None = None
+
+
+def same(item: Field | None, a: Any, b: Any) -> bool:
+    """
+    True where two values of a field say the same: lists of enumerated values in any order, times
+    in any notation, everything else to the letter.
+    """
+    if a == b and type(a) is type(b):
+        return True
+    if item is not None and item.item_enum and isinstance(a, list) and isinstance(b, list):
+        return sorted(map(repr, a)) == sorted(map(repr, b))
+    if item is not None and item.format == "date-time":
+        one, two = instant(a), instant(b)
+        return one is not None and two is not None and abs(one - two) < SLACK
+    if isinstance(a, bool) or isinstance(b, bool):
+        return False
+    return isinstance(a, (int, float)) and isinstance(b, (int, float)) and a == b
+
+
+class _Record:
+    """
+    Judges the shape of one record, compiled once for one operation.
+    """
+
+    def __init__(self, operation: str, body: Body) -> None:
+        self.operation = operation
+        self.body = body
+        self.fields = body.fields
+        self.validator = jsonschema_rs.Draft202012Validator(
+            dict(body.schema), validate_formats=True, formats=CUSTOM
+        )
+        self.regions = [(f, str(f.schema["x-region-of"])) for f in body.fields.values() if "x-region-of" in f.schema]
+        prefix = f"{operation}"
+        self.always: list[str] = [f"{prefix}.shape", f"{prefix}.shape.body"]
+        self.sometimes: list[tuple[str, list[str]]] = []
+        self.lists: list[str] = []
+        for name, item in body.fields.items():
+            mine: list[str] = []
+            if item.required:
+                self.always.append(f"{prefix}.shape.{name}.present")
+            if item.types:
+                mine.append(f"{prefix}.shape.{name}.type")
+            if not item.nullable:
+                mine.append(f"{prefix}.shape.{name}.null")
+            if item.enum or item.item_enum:
+                mine.append(f"{prefix}.enum.{name}")
+            if item.format in CUSTOM:
+                mine.append(f"{prefix}.e164.{name}")
+            elif item.format:
+                mine.append(f"{prefix}.format.{name}")
+            self.sometimes.append((name, mine))
+
+    def evidence(self, record: JSONObject) -> list[str]:
+        """
+        The rules for which a well-shaped *record* is evidence.
+        """
+        found = list(self.always)
+        for name, mine in self.sometimes:
+            if record.get(name) is not None:
+                found += mine
+            elif name in record and mine:
+                found.append(mine[0])
+        return found
+
+    def findings(self, record: JSONObject, base: str) -> list[Finding]:
+        """
+        What is wrong with the shape of *record*, which stands at pointer *base* in the answer.
+        """
+        found: list[Finding] = []
+        if not self.validator.is_valid(record):
+            found = list(self._closely(record, base))
+        for item, other in self.regions:
+            code, number = record.get(item.name), record.get(other)
+            if isinstance(code, str) and isinstance(number, str) and matches("e164", number):
+                regions = calling_regions(number) or ()
+                if regions and "001" not in regions and code not in regions and matches(item.format, code):
+                    message = f"{item.name} is not a region of the calling code of {other}"
+                    rule = f"{self.operation}.e164.{item.name}"
+                    found.append(
+                        Finding(
+                            rule=rule, message=message, pointer=f"{base}/{escape(item.name)}",
+                            expected=f"one of {', '.join(regions[:6])}{', …' if len(regions) > 6 else ''}", actual=code,
+                        )
+                    )  # fmt: skip
+        return found
+
+    def _closely(self, record: JSONObject, base: str) -> Iterator[Finding]:
+        missing = [name for name, item in self.fields.items() if item.required and name not in record]
+        if missing and len(missing) > len(self.fields) // 2:
+            rule = f"{self.operation}.shape.body"
+            yield Finding(
+                rule=rule,
+                message=f"the answer is not the bare record: {len(missing)} of its documented fields are missing",
+                pointer=base,
+                expected="an object with " + ", ".join(missing[:4]) + ", …",
+                actual=dict(list(record.items())[:4]),
+            )
+            return
+        for name in missing:
+            rule = f"{self.operation}.shape.{name}.present"
+            message = f"{name} is missing from the answer"
+            yield Finding(rule=rule, message=message, pointer=f"{base}/{escape(name)}", expected="present", actual="absent")
+        for name, item in self.fields.items():
+            if name in record:
+                yield from self._field(item, record[name], f"{base}/{escape(name)}")
+
+    def _field(self, item: Field, value: Any, pointer: str) -> Iterator[Finding]:
+        """
+        What is wrong with one value: the first thing, because the rest follows from it.
+        """
+
+        def finding(facet: str, message: str, expected: Any) -> Finding:
+            detail = f"shape.{item.name}.{facet}" if facet in {"type", "null"} else f"{facet}.{item.name}"
+            rule = f"{self.operation}.{detail}"
+            return Finding(rule=rule, message=message, pointer=pointer, expected=expected, actual=value)
+
+        name = item.name
+        kinds = item.types
+        allowed = item.schema.get("enum")
+        if value is None:
+            if not item.nullable:
+                yield finding("null", f"{name} is null", " or ".join(kinds))
+            elif allowed is not None and None not in allowed:
+                yield finding("enum", f"{name} is null", list(item.enum))
+            return
+        if kinds and not any(_is(value, kind) for kind in kinds):
+            yield finding("type", f"{name} has the wrong type", " or ".join(kinds))
+            return
+        if allowed is not None and not any(type(v) is type(value) and v == value for v in allowed):
+            yield finding("enum", f"{name} holds a value that is not documented", list(item.enum))
+            return
+        if item.item_enum and isinstance(value, list):
+            strange = [v for v in value if v not in item.item_enum]
+            if strange:
+                wrong = "type" if not all(isinstance(v, str) for v in strange) else "enum"
+                yield finding(wrong, f"{name} holds an item that is not documented: {strange[0]!r}", list(item.item_enum))
+                return
+        if item.format and not matches(item.format, value):
+            facet = "e164" if item.format in CUSTOM else "format"
+            yield finding(facet, f"{name} is not a well-formed {item.format}", item.format)
+            return
+        error = _detail(item, value)
+        if error:
+            yield finding("type", f"{name}: {error}", {k: v for k, v in item.schema.items() if not k.startswith("x-")})
+
+
+def _is(value: Any, kind: str) -> bool:
+    """
+    True where *value* has the JSON type *kind*; 1.0 is an integer, true is no number.
+    """
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if kind == "integer" and isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, _TYPES.get(kind, ()))
+
+
+def _detail(item: Field, value: Any) -> str:
+    """
+    What jsonschema has against a value whose type, enum and format are right.
+    """
+    from jsonschema import Draft202012Validator
+
+    error = next(iter(Draft202012Validator(dict(item.schema)).iter_errors(value)), None)
+    return str(error.message)[:200] if error is not None else ""
+
+
+class Judge:
+    """
+    Judges the interactions of one contract.
+
+    *secrets* are strings that no answer may hold.
+    """
+
+    def __init__(self, contract: Contract, secrets: Iterable[str] = ()) -> None:
+        self.contract = contract
+        self.rules = rules(contract)
+        self.secrets = tuple(s for s in secrets if len(s) >= 8)
+        self.update = contract.update
+        self.request = self.update.request
+        self._records: dict[str, _Record] = {}
+        self._errors: dict[tuple[str, int], Any] = {}
+        self.listing = contract.listing
+        response = self.update.response
+        self.fields: Mapping[str, Field] = response.fields if response else {}
+        self.plain = [n for n, f in self.fields.items() if f.changes == ""]
+        self.never = [n for n, f in self.fields.items() if f.changes == "never"]
+        self.stamps = [n for n, f in self.fields.items() if f.changes == "on-write"]
+        self.watched = [n for n, f in self.fields.items() if f.changes in {"", "never"}]
+
+    @cached_property
+    def key(self) -> str:
+        """
+        The field that names a record, where the path's parameter has the same name.
+        """
+        parameter = self.update.key
+        return parameter.name if parameter is not None and parameter.name in self.fields else ""
+
+    def record(self, operation: Operation) -> _Record | None:
+        """
+        What judges the record in the answers of *operation*.
+        """
+        if operation.id not in self._records:
+            body = operation.response
+            if self.listing is not None and operation is self.listing[0]:
+                body = self.contract.retrieve.response
+            if body is None:
+                return None
+            self._records[operation.id] = _Record(operation.id, body)
+        return self._records[operation.id]
+
+    # ----------------------------------------------------------- one answer
+
+    def judge(self, interaction: Interaction) -> Judgement:
+        """
+        Everything that one interaction says.
+        """
+        result = Judgement()
+        case, response = interaction.case, interaction.response
+        operation = self.contract.operations[case.operation]
+        self._always(operation, response, result)
+        if response.status >= 500:
+            return result
+        if case.expect == "reject":
+            self._refused(operation, interaction, result)
+        elif 200 <= response.status < 300:
+            self._success(operation, interaction, result)
+        elif 400 <= response.status < 500:
+            self._error_body(operation, response, result)
+            if case.expect == "accept":
+                name = f"{operation.id}.accept" if operation is self.update else f"{operation.id}.shape.status"
+                what = "a documented request is refused" if case.body is not MISSING else "a documented read is refused"
+                result.findings.append(
+                    Finding(rule=name, message=what, expected=operation.success, actual=_brief(response))
+                )
+        else:
+            message = f"the answer is a {response.status}, which is not documented"
+            rule = f"{operation.id}.shape.status"
+            result.findings.append(Finding(rule=rule, message=message, expected=operation.success, actual=response.status))
+        return result
+
+    def _always(self, operation: Operation, response: Response, result: Judgement) -> None:
+        """
+        What holds for every answer.
+        """
+        prefix = f"{operation.id}.rejection"
+        if response.status >= 500:
+            message = f"the answer is a server error ({response.status})"
+            finding = Finding(rule=f"{prefix}.no_server_error", message=message, expected="no 5xx", actual=_brief(response))
+            result.findings.append(finding)
+        else:
+            result.evidence.append(f"{prefix}.no_server_error")
+        text = response.content.decode("utf-8", "replace") if response.content else ""
+        leaks = "".join(response.headers.values())
+        leaked = next((s for s in self.secrets if s in text or s in leaks), None)
+        problem = ""
+        if leaked is not None:
+            problem = "the answer holds a credential of this run"
+        elif (":" in text or "goroutine" in text or "Traceback" in text) and _TRACE.search(text):
+            problem = "the answer holds a stack trace"
+        elif isinstance(response.body, dict):
+            secret = next((k for k, v in response.body.items() if v and _SECRET_KEY.search(k) and k not in self.fields), None)
+            problem = f"the answer holds a field {secret!r}" if secret else ""
+        if problem:
+            result.findings.append(Finding(rule=f"{prefix}.no_leak", message=problem, expected="no secrets", actual="(masked)"))
+        else:
+            result.evidence.append(f"{prefix}.no_leak")
+
+    def _refused(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
+        """
+        A request that the documents exclude.
+        """
+        case, response = interaction.case, interaction.response
+        status = response.status
+        kind = case.rule.rpartition(".")[2]
+        wanted: tuple[int, ...] = ()
+        if case.credentials != "right":
+            wanted = (401, 403)
+        elif kind in {"unknown_id", "foreign_id"}:
+            wanted = (404,)
+        if status in wanted or (not wanted and 400 <= status < 500):
+            result.evidence.append(case.rule)
+            self._error_body(operation, response, result)
+            return
+        expected = " or ".join(map(str, wanted)) if wanted else "a 4xx, and nothing changed"
+        message = "it is accepted" if 200 <= status < 300 else f"it gets a {status}"
+        rule = self.rules.get(case.rule)
+        text = f"{message}, although {rule.text}" if rule else message
+        actual = _brief(response) if status >= 300 else f"{status}, accepted"
+        result.findings.append(Finding(rule=case.rule, message=text, expected=expected, actual=actual))
+        if 200 <= status < 300 and case.target == "own" and operation is self.update and isinstance(response.body, dict):
+            result.record = response.body
+
+    def _error_body(self, operation: Operation, response: Response, result: Judgement) -> None:
+        """
+        The body of a refusal, where the documents say for certain what it is.
+        """
+        status = response.status
+        schema = operation.errors.get(status)
+        if schema is None or schema.get("x-basis", "documented") != "documented":
+            return
+        rule = f"{operation.id}.rejection.error_body"
+        if (operation.id, status) not in self._errors:
+            self._errors[operation.id, status] = jsonschema_rs.Draft202012Validator(dict(schema))
+        if response.body is MISSING:
+            message = f"the body of the {status} is not JSON: {response.problem or 'it is empty'}"
+            result.findings.append(Finding(rule=rule, message=message, expected="JSON", actual=_brief(response)))
+        elif not self._errors[operation.id, status].is_valid(response.body):
+            from jsonschema import Draft202012Validator
+            from jsonschema.exceptions import best_match
+
+            error = best_match(Draft202012Validator(dict(schema)).iter_errors(response.body))
+            where = "".join(f"/{escape(p)}" for p in error.absolute_path) if error else ""
+            what = error.message if error else "it is not as documented"
+            message = f"the body of the {status} is not as documented: {what}"[:300]
+            result.findings.append(
+                Finding(rule=rule, message=message, pointer=where, expected=_plain(schema), actual=response.body)
+            )
+        else:
+            result.evidence.append(rule)
+
+    def _success(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
+        """
+        A success: its envelope, its shape, and what it says about the record.
+        """
+        response = interaction.response
+        prefix = f"{operation.id}.shape"
+        if response.status != operation.success:
+            message = f"the success is a {response.status}"
+            finding = Finding(rule=f"{prefix}.status", message=message, expected=operation.success, actual=response.status)
+            result.findings.append(finding)
+        else:
+            result.evidence.append(f"{prefix}.status")
+        self._media(operation, response, result)
+        if response.body is MISSING:
+            message = f"the body is not JSON: {response.problem or 'it is empty'}"
+            result.findings.append(Finding(rule=f"{prefix}.json", message=message, expected="JSON", actual=_brief(response)))
+            return
+        if response.problem:
+            result.findings.append(
+                Finding(rule=f"{prefix}.json", message=response.problem, expected="RFC 8259 in UTF-8", actual=_brief(response))
+            )
+        else:
+            result.evidence.append(f"{prefix}.json")
+        record = self.record(operation)
+        if record is None:
+            return
+        if self.listing is not None and operation is self.listing[0]:
+            self._list(operation, record, response, result)
+            return
+        if not isinstance(response.body, dict):
+            result.findings.append(
+                Finding(rule=f"{prefix}.body", message="the answer is no object", expected="an object", actual=response.body)
+            )
+            return
+        found = record.findings(response.body, "")
+        result.findings += found
+        wrong = {f.rule for f in found}
+        if f"{prefix}.body" in wrong:
+            return
+        evidence = record.evidence(response.body)
+        result.evidence += [e for e in evidence if e not in wrong] if wrong else evidence
+        result.record = response.body
+        if self.key and interaction.id and interaction.case.target == "own":
+            shown = response.body.get(self.key)
+            if shown != interaction.id and shown is not None and not wrong & {f"{operation.id}.format.{self.key}"}:
+                message = f"{self.key} is not the one that was asked for"
+                result.findings.append(
+                    Finding(
+                        rule=f"{prefix}.identity", message=message, pointer=f"/{self.key}",
+                        expected=interaction.id, actual=shown,
+                    )
+                )  # fmt: skip
+            else:
+                result.evidence.append(f"{prefix}.identity")
+        if operation is self.update:
+            self._written(interaction, result)
+        else:
+            self._read(operation, interaction, result)
+        self._times(operation, interaction, result)
+
+    def _media(self, operation: Operation, response: Response, result: Judgement) -> None:
+        """
+        Media type and charset.
+        """
+        rule = f"{operation.id}.shape.media_type"
+        value = response.headers.get("content-type", "")
+        kind, _, rest = value.partition(";")
+        kind = kind.strip().lower()
+        charset = re.search(r'charset\s*=\s*"?([^";\s]+)', rest, re.IGNORECASE)
+        right = kind == operation.media_type or (kind.startswith("application/") and kind.endswith("+json"))
+        if right and (charset is None or charset[1].lower() in {"utf-8", "utf8"}):
+            result.evidence.append(rule)
+            return
+        message = "the answer's media type is not JSON" if not right else "the answer names a charset that is not UTF-8"
+        result.findings.append(Finding(rule=rule, message=message, expected=operation.media_type, actual=value or "(none)"))
+
+    def _list(self, operation: Operation, record: _Record, response: Response, result: Judgement) -> None:
+        """
+        A list of records.
+        """
+        assert self.listing is not None
+        pointer = self.listing[1]
+        items: Any = response.body
+        for token in pointer.split("/")[1:]:
+            items = items.get(token) if isinstance(items, dict) else None
+        rule = f"{operation.id}.shape.body"
+        if not isinstance(items, list):
+            message = f"there is no list of records at {pointer}"
+            result.findings.append(Finding(rule=rule, message=message, pointer=pointer, expected="a list", actual=_plainly(items)))
+            return
+        envelope = operation.response
+        if envelope is not None:
+            known = pointer.split("/")[1]
+            for name, item in envelope.fields.items():
+                if name == known:
+                    continue
+                value = response.body.get(name, MISSING)
+                if value is MISSING and item.required:
+                    message = f"{name} is missing from the list"
+                    result.findings.append(Finding(rule=rule, message=message, pointer=f"/{name}", expected="present", actual="absent"))
+                elif value is not MISSING:
+                    found = list(record._field(item, value, f"/{name}"))
+                    result.findings += [Finding(rule=rule, message=f.message, pointer=f.pointer, expected=f.expected, actual=f.actual) for f in found]
+        for i, entry in enumerate(items[:100]):
+            where = f"{pointer}/{i}"
+            if not isinstance(entry, dict):
+                result.findings.append(
+                    Finding(rule=rule, message="an entry of the list is no object", pointer=where, expected="an object", actual=entry)
+                )
+                continue
+            found = record.findings(entry, where)
+            result.findings += found
+            wrong = {f.rule for f in found}
+            result.evidence += [e for e in record.evidence(entry) if e not in wrong]
+
+    def listed(self, response: Response, id: str) -> tuple[str, JSONObject] | None:
+        """
+        The record *id* in the answer of the list, with its pointer.
+        """
+        if self.listing is None or not self.key:
+            return None
+        items: Any = response.body
+        for token in self.listing[1].split("/")[1:]:
+            items = items.get(token) if isinstance(items, dict) else None
+        if isinstance(items, list):
+            for i, entry in enumerate(items):
+                if isinstance(entry, dict) and entry.get(self.key) == id:
+                    return f"{self.listing[1]}/{i}", entry
+        return None
+
+    # ------------------------------------------------------ after an update
+
+    def _written(self, interaction: Interaction, result: Judgement) -> None:
+        """
+        An accepted update: echo, handlers, frame.
+        """
+        case, before, record = interaction.case, interaction.before, result.record
+        assert record is not None
+        body = case.body if isinstance(case.body, dict) else {}
+        prefix = self.update.id
+        known = {f.pointer for f in result.findings}
+        if case.keep:
+            self._kept(interaction, result)
+            return
+        if case.repeat and before is not None:
+            found = [f for f in self._repeated(record, before) if f.pointer not in known]
+            result.findings += found
+            known |= {f.pointer for f in found}
+            if not found:
+                result.evidence.append(f"{prefix}.idempotence")
+        if case.expect == "accept" and body:
+            result.evidence.append(f"{prefix}.accept")
+            result.evidence += [f"{prefix}.accept.{name}" for name in body]
+        elif case.rule:
+            result.evidence.append(case.rule)
+        result.findings += [f for f in self._echo(case.open, body, record, before, result) if f.pointer not in known]
+        result.findings += [f for f in self._handlers(case.open, body, record, result) if f.pointer not in known]
+        if before is not None:
+            result.findings += [f for f in self._frame(interaction, body, record, before, result) if f.pointer not in known]
+
+    def _echo(
+        self, loose: Mapping[str, str], body: JSONObject, record: JSONObject, before: JSONObject | None, result: Judgement
+    ) -> Iterator[Finding]:
+        assert self.request is not None
+        prefix = self.update.id
+        silent: set[str] = set()
+        for group in self.request.aliases:
+            sent = [name for name in group.fields if name in body]
+            if len(sent) > 1:
+                silent.update(sent)
+                if group.wins in sent and group.wins in record:
+                    rule = f"{prefix}.echo.alias.{group.wins}"
+                    if same(None, body[group.wins], record[group.wins]):
+                        result.evidence.append(rule)
+                    else:
+                        others = ", ".join(name for name in sent if name != group.wins)
+                        yield Finding(
+                            rule=rule, message=f"{group.wins} does not take precedence over {others}",
+                            pointer=f"/{escape(group.wins)}", expected=body[group.wins], actual=record[group.wins],
+                        )  # fmt: skip
+        for name, value in body.items():
+            item = self.request.fields.get(name)
+            if item is None or item.write_only or name in silent or name not in self.fields:
+                continue
+            shown = record.get(name, MISSING)
+            how = loose.get(name)
+            if how is not None:
+                earlier = before.get(name, MISSING) if before is not None else MISSING
+                if not settled(how, value, shown, earlier, item):
+                    rule = f"{prefix}.echo.{name}" if how == "exact" else f"{prefix}.rejection.consistent"
+                    message = f"{name} was accepted, but is neither what was sent nor what it was"
+                    yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
+                continue
+            if same(self.fields[name], value, shown):
+                result.evidence.append(f"{prefix}.echo.{name}")
+                if item.deprecated:
+                    result.evidence.append(f"{prefix}.deprecated.{name}")
+                continue
+            message = f"{name} is not what was sent"
+            if item.deprecated:
+                rule = f"{prefix}.deprecated.{name}"
+                yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
+            yield Finding(
+                rule=f"{prefix}.echo.{name}", message=message, pointer=f"/{escape(name)}", expected=value, actual=shown
+            )
+
+    def _handlers(
+        self, loose: Mapping[str, str], body: JSONObject, record: JSONObject, result: Judgement
+    ) -> Iterator[Finding]:
+        assert self.request is not None
+        prefix = self.update.id
+        for name, selector in self.request.selectors.items():
+            choice = selector.choices.get(body[name]) if name in body and isinstance(body[name], str) else None
+            if choice is None or name in loose:
+                continue
+            stem = f"{prefix}.handler.{name}.{choice.value}"
+            result.evidence += [f"{stem}.accepted", f"{stem}.shown", f"{prefix}.handler.{name}"]
+            if choice.deprecated:
+                result.evidence.append(f"{prefix}.deprecated.{name}.{choice.value}")
+            if name in record and record[name] != choice.value:
+                continue
+            for other in choice.requires:
+                if other not in self.fields or other not in record or other not in body or other in loose:
+                    continue
+                siblings = self.request.aliases_of((other,))
+                if len(siblings & set(body)) > 1 or record[other] not in (None, ""):
+                    continue
+                yield Finding(
+                    rule=f"{stem}.shown", message=f"with {name} {choice.value!r} the answer lacks {other}",
+                    pointer=f"/{escape(other)}", expected=body[other], actual=record[other],
+                )  # fmt: skip
+
+    def exempt(self, body: JSONObject, record: JSONObject, before: JSONObject) -> tuple[frozenset[str], frozenset[str]]:
+        """
+        Fields that a write may change though they were not sent: (in any way, by clearing).
+        """
+        assert self.request is not None
+        free = self.request.aliases_of(frozenset(body) & frozenset(self.request.fields))
+        cleared: set[str] = set()
+        for name, selector in self.request.selectors.items():
+            old, new = before.get(name), record.get(name)
+            if old != new and isinstance(old, str) and old in selector.choices and name in body:
+                now = set(selector.choices[new].companions) if isinstance(new, str) and new in selector.choices else set()
+                cleared |= set(selector.choices[old].companions) - now
+        return free, self.request.aliases_of(cleared)
+
+    def _frame(
+        self, interaction: Interaction, body: JSONObject, record: JSONObject, before: JSONObject, result: Judgement
+    ) -> Iterator[Finding]:
+        assert self.request is not None
+        prefix = f"{self.update.id}.frame"
+        free, cleared = self.exempt(body, record, before)
+        names = self.watched if self.update.unsent is not None else self.never
+        for name in names:
+            item = self.fields[name]
+            if name in body and item.changes != "never":
+                continue
+            if name in free or name not in record or name not in before:
+                continue
+            now, old = record[name], before[name]
+            if now == old or same(item, now, old):
+                result.evidence.append(f"{prefix}.{name}")
+                continue
+            default = self.request.fields[name].default if name in self.request.fields else MISSING
+            if old is None and default is not MISSING and now == default:
+                continue
+            if name in cleared and (now in (None, "") or now == default):
+                continue
+            message = f"{name} changed, although it was not sent"
+            if item.changes == "never":
+                message = f"{name} changed, although it never changes"
+            yield Finding(
+                rule=f"{prefix}.{name}", message=message, pointer=f"/{escape(name)}",
+                expected=old, actual=now, follows=not interaction.verified,
+            )  # fmt: skip
+        if self.update.unsent is not None:
+            result.evidence.append(prefix)
+
+    def _repeated(self, record: JSONObject, before: JSONObject) -> Iterator[Finding]:
+        """
+        The same update a second time.
+        """
+        for name in self.watched:
+            if name in record and name in before and not same(self.fields[name], before[name], record[name]):
+                message = f"{name} changed when the same update was sent a second time"
+                rule = f"{self.update.id}.idempotence"
+                yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=record[name])
+
+    def _kept(self, interaction: Interaction, result: Judgement) -> None:
+        """
+        An accepted request that must change nothing.
+        """
+        before, record, rule = interaction.before, result.record, interaction.case.rule
+        if before is None or record is None:
+            return
+        body = interaction.case.body if isinstance(interaction.case.body, dict) else {}
+        wrong = False
+        for name, item in self.fields.items():
+            if name not in record or name not in before:
+                continue
+            now = record[name]
+            if item.changes in {"derived", "anytime", "on-write"}:
+                bad = name in body and not same(item, before[name], now) and same(item, body[name], now)
+            else:
+                default = self.request.fields[name].default if self.request and name in self.request.fields else MISSING
+                bad = not same(item, before[name], now) and not (before[name] is None and now == default)
+            if bad:
+                wrong = True
+                message = f"{name} changed: {self.rules[rule].text}"
+                result.findings.append(
+                    Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=now)
+                )
+        if not wrong:
+            result.evidence.append(rule)
+
+    def _times(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
+        """
+        Time stamps against each other and against what they were.
+        """
+        record, before = result.record, interaction.before
+        if record is None:
+            return
+        prefix = f"{self.update.id}.time"
+        for name, item in self.fields.items():
+            other = item.schema.get("x-not-before")
+            if other:
+                mine, theirs = instant(record.get(name)), instant(record.get(other))
+                if mine is not None and theirs is not None:
+                    rule = f"{prefix}.{name}.not_before"
+                    if mine < theirs - SLACK:
+                        message = f"{name} is before {other}"
+                        result.findings.append(
+                            Finding(
+                                rule=rule, message=message, pointer=f"/{name}",
+                                expected=f"not before {record[other]}", actual=record[name],
+                            )
+                        )  # fmt: skip
+                    else:
+                        result.evidence.append(rule)
+        if before is None:
+            return
+        for name in self.stamps:
+            mine, earlier = instant(record.get(name)), instant(before.get(name))
+            if mine is None or earlier is None:
+                continue
+            rule = f"{prefix}.{name}.forward"
+            if mine < earlier - SLACK:
+                result.findings.append(
+                    Finding(
+                        rule=rule, message=f"{name} went back", pointer=f"/{name}",
+                        expected=f"not before {before[name]}", actual=record[name],
+                    )
+                )  # fmt: skip
+            else:
+                result.evidence.append(rule)
+            if operation is not self.update or interaction.age < MOVES_AFTER:
+                continue
+            changed = [n for n in self.plain if n in before and n in record and not same(self.fields[n], before[n], record[n])]
+            rule = f"{prefix}.{name}.moves"
+            if changed and mine <= earlier:
+                message = f"{name} did not move, although {changed[0]} changed and more than two seconds went by"
+                result.findings.append(
+                    Finding(rule=rule, message=message, pointer=f"/{name}", expected=f"after {before[name]}", actual=record[name])
+                )
+            elif changed:
+                result.evidence.append(rule)
+
+    # --------------------------------------------------------- after a read
+
+    def _read(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
+        """
+        A read after an update: it shows what the update's answer showed.
+        """
+        before, record = interaction.before, result.record
+        if before is None or record is None or interaction.verified:
+            return
+        known = {f.pointer for f in result.findings}
+        found = list(self.differences(record, before, known))
+        prefix = f"{self.update.id}.read_back"
+        for name, old, now in found:
+            result.findings.append(
+                Finding(
+                    rule=f"{prefix}.{name}", message=f"a read shows another {name} than the answer to the update did",
+                    pointer=f"/{escape(name)}", expected=old, actual=now,
+                )
+            )  # fmt: skip
+        wrong = {name for name, _, _ in found}
+        result.evidence.append(prefix)
+        result.evidence += [f"{prefix}.{n}" for n in self.fields if n in record and n in before and n not in wrong]
+
+    def differences(
+        self, record: JSONObject, before: JSONObject, skip: Iterable[str] = ()
+    ) -> Iterator[tuple[str, Any, Any]]:
+        """
+        (field, earlier, now) for every field that two views of one record show differently.
+        """
+        for name, item in self.fields.items():
+            if item.changes == "anytime" or f"/{escape(name)}" in skip or name not in record or name not in before:
+                continue
+            if record[name] != before[name] and not same(item, record[name], before[name]):
+                yield name, before[name], record[name]
+
+    def in_list(self, response: Response, id: str, record: JSONObject) -> Judgement:
+        """
+        The record as the list shows it, against *record* as the retrieve showed it.
+        """
+        result = Judgement()
+        found = self.listed(response, id)
+        if found is None or self.listing is None:
+            return result
+        where, entry = found
+        rule = f"{self.listing[0].id}.read_back"
+        for name, old, now in self.differences(entry, record):
+            message = f"the list shows another {name} than the retrieve"
+            pointer = f"{where}/{escape(name)}"
+            result.findings.append(Finding(rule=rule, message=message, pointer=pointer, expected=old, actual=now))
+        if not result.findings:
+            result.evidence.append(rule)
+        return result
+
+
+def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
+    """
+    True where an accepted value about which the documents are silent was applied or ignored.
+
+    *how* is ``exact`` (to the letter), ``blank`` or ``null`` (an empty value may be stored as
+    another empty one or as the default) or ``any`` (whatever has the documented shape).
+    """
+    if how == "any" or (type(sent) is type(shown) and sent == shown) or shown == earlier:
+        return True
+    empty = shown is None or shown == "" or (item.default is not MISSING and shown == item.default)
+    return how in {"blank", "null"} and empty
+
+
+def _brief(response: Response) -> str:
+    """
+    Status and the beginning of the body.
+    """
+    text = response.content[:300].decode("utf-8", "replace")
+    return f"{response.status} {text}".strip()
+
+
+def _plain(schema: Mapping[str, Any]) -> Any:
+    """
+    *schema* without annotations.
+    """
+    if isinstance(schema, Mapping):
+        return {k: _plain(v) for k, v in schema.items() if not k.startswith("x-") and k != "description"}
+    return [_plain(v) for v in schema] if isinstance(schema, list) else schema
+
+
+def _plainly(value: Any) -> Any:
+    return "absent" if value is None or value is MISSING else json.loads(json.dumps(value))

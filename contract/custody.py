@@ -1,0 +1,375 @@
+"""
+Keeps the record under test safe: a lease, a journal on disk, and the way back.
+
+Before the first write the record is written to a journal (fsync); after the run, however it ends,
+it is put back and read back to prove it, and only then the journal goes. A journal that is found
+means that a run was cut off: nothing more is written until `restore` has put the record back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from contract.check import same
+from contract.errors import CustodyError, SendError, Undecided
+from contract.generate import Generator
+from contract.model import Case, JSONObject
+from contract.session import Session
+from contract.spec import Contract
+
+__all__ = ["Custody", "Journal", "Restored", "restore", "state_directory", "unrestorable"]
+
+ROUNDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """
+    How one record was left.
+    """
+
+    verdict: str
+    """``restored``, ``not_restored`` or ``nothing_changed``."""
+    left: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    """Field -> (before, now), where it is not as it was."""
+    unseen: tuple[str, ...] = ()
+    """Fields that were written but can never be read, so that nobody can put them back."""
+    note: str = ""
+
+
+def state_directory(configured: str = "") -> Path:
+    """
+    Where journals are kept: the configured folder, or one in the user's XDG state directory.
+    """
+    if configured:
+        return Path(configured).expanduser()
+    home = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(home) if home and Path(home).is_absolute() else Path.home() / ".local" / "state"
+    return base / "pytest-contract"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """
+    The record as it was before the run, on disk.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, folder: Path, base_url: str, id: str) -> Journal:
+        """
+        The journal of one record in one environment.
+        """
+        name = hashlib.sha256(f"{base_url.rstrip('/')}\n{id}".encode()).hexdigest()[:24]
+        return cls(folder / f"{name}.json")
+
+    @classmethod
+    def all(cls, folder: Path, base_url: str) -> Iterator[tuple[Journal, dict[str, Any]]]:
+        """
+        Every journal of one environment, with what it holds.
+        """
+        for path in sorted(folder.glob("*.json")):
+            found = cls(path).read()
+            if found is not None and found.get("base_url") == base_url.rstrip("/"):
+                yield cls(path), found
+
+    def read(self) -> dict[str, Any] | None:
+        """
+        What it holds, or nothing where there is no journal.
+
+        Raises:
+            CustodyError: there is one, and it cannot be read.
+        """
+        try:
+            found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise CustodyError(f"the journal {self.path} cannot be read: {error}") from error
+        return found
+
+    def write(self, base_url: str, id: str, record: JSONObject) -> None:
+        """
+        Writes the record, so that it survives a power cut.
+
+        Raises:
+            CustodyError: it cannot be written.
+        """
+        text = json.dumps(
+            {"format": 1, "base_url": base_url.rstrip("/"), "id": id, "pid": os.getpid(), "record": dict(record)},
+            ensure_ascii=False,
+            indent=1,
+        )
+        temporary = self.path.with_suffix(".new")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+            self._sync()
+        except OSError as error:
+            raise CustodyError(f"the journal {self.path} cannot be written: {error.strerror}") from error
+
+    def remove(self) -> None:
+        """
+        Removes it: the record is as it was.
+        """
+        self.path.unlink(missing_ok=True)
+        self._sync()
+
+    def _sync(self) -> None:
+        if os.name == "posix":
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+class Custody:
+    """
+    The lease and the journal of one record, held while a run writes to it.
+    """
+
+    def __init__(self, folder: Path, base_url: str, id: str) -> None:
+        self.base_url = base_url
+        self.id = id
+        self.journal = Journal.of(folder, base_url, id)
+        self.lock = FileLock(str(self.journal.path.with_suffix(".lock")), timeout=0)
+
+    def acquire(self, *, resume: bool = False) -> dict[str, Any] | None:
+        """
+        Takes the lease; with *resume* a journal that is found is returned instead of refused.
+
+        Raises:
+            CustodyError: another run holds the record, or one was cut off and not restored.
+        """
+        try:
+            self.journal.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.lock.acquire()
+        except Timeout:
+            raise CustodyError(f"another run is at work on {self.id}; wait for it to end, or give this one another id") from None
+        except OSError as error:
+            raise CustodyError(f"the state directory {self.journal.path.parent} cannot be used: {error.strerror}") from error
+        try:
+            found = self.journal.read()
+        except CustodyError:
+            self.lock.release()
+            raise
+        if found is not None and not resume:
+            self.lock.release()
+            raise CustodyError(
+                f"an earlier run on {self.id} was cut off and left it changed; put it back with: contract restore"
+            )
+        return found
+
+    def release(self) -> None:
+        """
+        Gives the lease back.
+        """
+        self.lock.release()
+
+
+# --------------------------------------------------------------------- the way back
+
+
+def writable(contract: Contract) -> list[str]:
+    """
+    The fields that can be both written and read.
+    """
+    request, response = contract.update.request, contract.update.response
+    if request is None or response is None:
+        return []
+    return [n for n, f in request.fields.items() if n in response.fields and not f.write_only and not f.read_only]
+
+
+def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
+    """
+    Fields that could not be put back, and why: found out before anything changes.
+
+    Sends at most four updates, each of which writes null where null stands already.
+    """
+    contract, record = session.contract, session.known
+    request = contract.update.request
+    assert request is not None and record is not None
+    found: dict[str, str] = {}
+    active: set[str] = set()
+    for name, item in request.selectors.items():
+        value = record.get(name)
+        if value is not None and value not in item.enum:
+            found[name] = f"it is {value!r}, which only the platform can set"
+        elif isinstance(value, str):
+            active.update(item.choices[value].requires)
+    nulls = [
+        name
+        for name in writable(contract)
+        if name in generator.fields
+        and record.get(name, "") is None
+        and not request.fields[name].required
+        and all(record.get(other) is None for other in request.aliases_of((name,)))
+    ]
+    if not nulls:
+        return found
+
+    def refuses(names: Iterable[str]) -> bool:
+        body = dict.fromkeys(names, None)
+        if not body:
+            return False
+        case = Case(
+            label=f"null where null stands ({len(body)} fields)",
+            operation=contract.update.id,
+            expect="unspecified",
+            rule=f"{contract.update.id}.rejection.consistent",
+            body=body,
+            open=dict.fromkeys(body, "null"),
+        )
+        _, response = session.perform(case)
+        return not 200 <= response.status < 300
+
+    if not refuses(nulls):
+        return found
+    reason = "it is null, and the API refuses null"
+    rest = [name for name in nulls if name not in active]
+    if len(rest) < len(nulls) and not refuses(rest):
+        return found | {name: reason for name in nulls if name in active}
+    enumerated = [name for name in rest if name in generator.enums]
+    others = [name for name in rest if name not in generator.enums]
+    for names in (enumerated, others):
+        if names and (len(names) == len(rest) or refuses(names)):
+            found |= dict.fromkeys(names, reason)
+    return found | {name: reason for name in nulls if name in active}
+
+
+def differences(contract: Contract, record: JSONObject, now: JSONObject) -> dict[str, tuple[Any, Any]]:
+    """
+    Field -> (before, now) for what an update could have changed and did.
+    """
+    response, request = contract.update.response, contract.update.request
+    assert response is not None and request is not None
+    found: dict[str, tuple[Any, Any]] = {}
+    for name, item in response.fields.items():
+        if item.changes in {"on-write", "derived", "anytime"} or name not in record or name not in now:
+            continue
+        if not same(item, record[name], now[name]):
+            default = request.fields[name].default if name in request.fields else None
+            if record[name] is None and now[name] is not None and now[name] == default:
+                continue  # Never set and set to the default say the same; some platforms fill it in by themselves.
+            found[name] = (record[name], now[name])
+    return found
+
+
+def restore(session: Session, record: JSONObject, generator: Generator) -> Restored:
+    """
+    Puts the record back as it was in *record*, and reads it back to prove it.
+    """
+    contract = session.contract
+    request = contract.update.request
+    assert request is not None
+    unseen = tuple(sorted(n for n in session.written if n in request.fields and request.fields[n].write_only))
+    changed = bool(session.history)
+    session.quiet = True
+    try:
+        return _restore(session, record, generator, unseen, changed)
+    except (SendError, Undecided) as error:
+        return Restored(verdict="not_restored", unseen=unseen, note=str(error))
+    finally:
+        session.quiet = False
+
+
+def _restore(
+    session: Session, record: JSONObject, generator: Generator, unseen: tuple[str, ...], changed: bool
+) -> Restored:
+    contract = session.contract
+    left: dict[str, tuple[Any, Any]] = {}
+    now = _read(session)
+    for turn in range(ROUNDS):
+        left = differences(contract, record, now)
+        if not left:
+            verdict = "restored" if changed or turn else "nothing_changed"
+            return Restored(verdict=verdict, unseen=unseen)
+        before = now
+        for body in _steps(session, record, left, generator, turn):
+            session.attempt(body, "restore")
+        now = _read(session)
+        if turn >= 2 and not differences(contract, before, now):
+            break
+    left = differences(contract, record, now)
+    if not left:
+        return Restored(verdict="restored", unseen=unseen)
+    return Restored(verdict="not_restored", left=left, unseen=unseen)
+
+
+def _read(session: Session) -> JSONObject:
+    """
+    The record as it is.
+
+    Raises:
+        SendError, Undecided: it cannot be read.
+    """
+    for _ in range(3):
+        session.known = None
+        session.read("read to restore")
+        if session.known is not None:
+            return session.known
+    raise Undecided("the record cannot be read, so it cannot be put back; its journal is kept")
+
+
+def _steps(
+    session: Session, record: JSONObject, left: Mapping[str, tuple[Any, Any]], generator: Generator, turn: int
+) -> Iterator[dict[str, Any]]:
+    """
+    Updates that bring *left* back: all at once, then values before nulls, then one by one.
+    """
+    request = session.contract.update.request
+    assert request is not None
+    body = {name: record[name] for name in left}
+    later: dict[str, Any] = {}
+    for group in request.aliases:
+        names = [name for name in group.fields if name in body]
+        if len(names) > 1:
+            first = group.wins if group.wins in names else names[0]
+            for name in names:
+                if name != first:
+                    later[name] = body.pop(name)
+    if turn == 0:
+        yield body
+        if later:
+            yield later
+        return
+    values = {name: value for name, value in body.items() if value is not None}
+    nulls = {name: value for name, value in {**body, **later}.items() if value is None}
+    if turn == 1:
+        # A selector goes back with something in its companions, and these are cleared afterwards.
+        now = session.known or {}
+        for name in request.selectors:
+            value = record.get(name)
+            if name in values and value in request.selectors[name].choices:
+                for other in request.selectors[name].choices[value].requires:
+                    if record.get(other) is None and other in generator.fields:
+                        values[other] = now.get(other) or generator.firm(other)[0]
+        if values:
+            yield values
+        if nulls:
+            yield nulls
+        if later:
+            yield {name: value for name, value in later.items() if value is not None}
+        return
+    for name, value in {**body, **later}.items():
+        yield {name: value}
+        text = name in request.fields and "string" in request.fields[name].types and name not in generator.enums
+        if value is None and turn == 2 and text:
+            # Where null is ignored a blank may clear, and a blank is better than a value of this run.
+            if session.known is not None and session.known.get(name) is not None:
+                yield {name: ""}

@@ -1,0 +1,93 @@
+"""
+Judges the formats that a field can have.
+
+Ids, dates and times are left to jsonschema-rs, so that the quick look at a whole answer and the
+close look at one field can never disagree; what telephone numbers need is here.
+
+Source: ITU-T E.164 (11/2010), section 6; ISO 3166-1; RFC 3339, section 5.6; RFC 9562, section 4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+__all__ = ["CUSTOM", "calling_regions", "instant", "is_e164", "matches"]
+
+_E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
+
+
+@cache
+def _regions() -> tuple[Mapping[int, tuple[str, ...]], frozenset[str]]:
+    """
+    Calling code -> regions, and every region, as assigned today.
+    """
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    table: Mapping[int, tuple[str, ...]] = COUNTRY_CODE_TO_REGION_CODE
+    return table, frozenset(region for regions in table.values() for region in regions if region.isalpha())
+
+
+def calling_regions(number: str) -> tuple[str, ...] | None:
+    """
+    The regions of the calling code of an E.164 *number*; nothing where the code is not assigned.
+
+    Shape:
+        ISO 3166-1 alpha-2 codes; ``("001",)`` for a code that belongs to no country.
+    """
+    table, _ = _regions()
+    for size in (1, 2, 3):
+        found = table.get(int(number[1 : 1 + size] or 0))
+        if found:
+            return found
+    return None
+
+
+def is_e164(value: str) -> bool:
+    """
+    True for ``+`` and 2 to 15 ASCII digits, the first 1-9, that begin with an assigned calling code.
+    """
+    return _E164.fullmatch(value) is not None and calling_regions(value) is not None
+
+
+def is_region(value: str) -> bool:
+    """
+    True for an assigned ISO 3166-1 alpha-2 code.
+    """
+    return value in _regions()[1]
+
+
+CUSTOM: Final[dict[str, Callable[[str], bool]]] = {"e164": is_e164, "iso-3166-1-alpha-2": is_region}
+"""The formats that jsonschema-rs does not know."""
+
+
+@cache
+def _validator(name: str) -> Any:
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator({"format": name}, validate_formats=True, formats=CUSTOM)
+
+
+def matches(name: str, value: Any) -> bool:
+    """
+    True where *value* is no string, or a string of the format *name*.
+    """
+    if name in CUSTOM:
+        return not isinstance(value, str) or CUSTOM[name](value)
+    return bool(_validator(name).is_valid(value))
+
+
+def instant(value: Any) -> datetime | None:
+    """
+    The moment that an RFC 3339 date-time names, in UTC; nothing where it names none.
+    """
+    if not isinstance(value, str) or not matches("date-time", value):
+        return None
+    try:
+        # A leap second has no datetime of its own: the second before it is near enough to compare.
+        return datetime.fromisoformat(value.upper().replace(":60", ":59")).astimezone(UTC)
+    except ValueError:
+        return None

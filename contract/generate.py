@@ -1,0 +1,477 @@
+"""
+Makes request bodies from a contract: the one generator behind the tour, the random part, the state
+machine and the users' own ``@given`` tests.
+
+Bodies satisfy the conditions of the selectors by construction: a selector's value is drawn first,
+its companions are then given, and nothing is ever thrown away by a filter. Every host in a URL is
+one that RFC 2606 reserves, so that no stranger's server is ever called.
+
+Source: JSON Schema 2020-12 Validation; RFC 2606, sections 2 and 3; RFC 3986; RFC 3339.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from contract.errors import SpecError
+from contract.spec import Choice, Field, Operation
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["Generator", "draw"]
+
+TEXTS: Final = (
+    "Front desk",
+    "\u260e\ufe0f Desk \U0001f469\U0001f3fd\u200d\U0001f4bb",
+    "Cafe\u0301 Zu\u0308rich",
+    "\u00c5ngstr\u00f6m \ufb01 \u2460 \u00bd",
+    "\u0645\u0643\u062a\u0628 \u0627\u0644\u0627\u0633\u062a\u0642\u0628\u0627\u0644",
+    "\"quoted\" and 'single' `tick`",
+    "<b>Desk</b> & <i>Co</i>",
+    "Q&amp;A &lt;1&gt; &#39;x&#39;",
+    "Robert'); DROP TABLE desks;--",
+    "$(id) `id` | x; y && z > w *",
+    "C:\\new\\table\\u0041",
+    "  two blanks at both ends  ",
+    "inner  double   blanks",
+    "trailing blank ",
+    " leading blank",
+    "007",
+    "null",
+    "true",
+    "1e3",
+    "{{7*7}} ${7*7} %s %d {0}",
+    "\u0130stanbul \u0131\u015f\u0131k Stra\u00dfe \u03a3\u03c2",
+    "\u7dcf\u5408\u53d7\u4ed8 \uff11\uff12\uff13",
+    "x",
+    "UPPER lower MiXeD",
+    '{"a": [1, null]}',
+    "a,b;c|d\u00a0e",
+    "+1 (555) 010-0199",
+    "=1+1",
+    "100%25 a%20b+c",
+    "\U0001d49c\u200b\U00020000 end",
+    "sixty-four characters, to the letter, with a tail at the end: 64",
+    "\u00e9" * 60,
+    "a longer text of more than one hundred characters, as people write who explain what the thing is really for",
+)
+"""Free text that any API that promises to give back what it took must give back to the letter."""
+
+OPEN_TEXTS: Final = (
+    ("blank", ""),
+    ("space", " "),
+    ("control", "two\nlines\tand a tab"),
+    ("nul", "a\x00b"),
+    ("long", "0123456789abcdef" * 15 + "0123456789abcde"),
+    ("long", "L" + "0123456789abcdef" * 16),
+    ("long", "XL" + "0123456789abcdef" * 66 + "end"),
+)
+"""Free text about which documents are silent unless they say otherwise."""
+
+URLS: Final = (
+    "https://example.com/{name}",
+    "https://example.com/{name}?b=2&a=1",
+    "https://example.com/{name}/CamelCase/Path",
+    "https://example.org/{name}/caf%C3%A9/%7Euser",
+    "https://example.net/{name}/?empty=&flag&a=1&a=2",
+    "https://hooks.example.com/{name}/",
+    "https://a-b.example.com/{name}/x_y-z.~t",
+    "https://example.com/{name}?next=https%3A%2F%2Fexample.org%2Fb%3Fc%3Dd",
+    "https://example.com/{name}?q=a+b%20c",
+    "https://xn--bcher-kva.example/{name}",
+    "https://example.com/{name}//double;v=1/a,b",
+    "https://example.com/{name}/@user/it's(1)!$*",
+    "https://example.com/{name}?Token=AbC&token=aBc",
+    "https://example.com/{name}/%2Fslash%2f?x=%26amp%3B",
+    "https://example.com?{name}",
+    "https://example.com/{name}/a.long.path.of.more.than.one.hundred.characters/with/many/segments/and-a-tail?page=1&size=100&sort=name",
+)
+"""URLs that must come back to the letter; *name* tells the fields apart, so that swapped ones show."""
+
+OPEN_URLS: Final = (
+    ("blank", ""),
+    ("http", "http://example.com/{name}"),
+    ("port", "https://example.com:8443/{name}"),
+    ("idn", "https://b\u00fccher.example/{name}"),
+    ("fragment", "https://example.com/{name}#part"),
+    ("long", "https://example.com/{name}?pad=" + "0123456789abcdef" * 130),
+)
+"""URLs about which documents are silent unless they say otherwise."""
+
+
+def draw(strategy: SearchStrategy[Any], count: int, seed: int) -> list[Any]:
+    """
+    At most *count* values of *strategy*, the same ones for the same *seed*.
+    """
+    import hypothesis
+
+    values: list[Any] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        database=None,
+        max_examples=count,
+        phases=[hypothesis.Phase.generate],
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def collect(value: Any) -> None:
+        values.append(value)
+
+    collect()
+    return values[:count]
+
+
+class Generator:
+    """
+    Makes bodies for one operation, from what may be sent there.
+
+    *resources* maps request fields to ids that exist; a field that needs an id which is not given
+    is never sent, and no selector value that requires one is chosen.
+    """
+
+    def __init__(self, operation: Operation, resources: Mapping[str, str] | None = None) -> None:
+        if operation.request is None:
+            raise SpecError(f"{operation.label} takes no body", pointer=operation.pointer)
+        self.operation = operation
+        self.request = operation.request
+        self.resources = dict(resources or {})
+        self.fields: dict[str, Field] = {
+            name: item
+            for name, item in operation.request.fields.items()
+            if not item.read_only and (not item.resource or name in self.resources)
+        }
+        """What may be sent."""
+        self.required = tuple(name for name, item in self.fields.items() if item.required)
+        self.enums: dict[str, tuple[Any, ...]] = {}
+        """The values that may be sent, for each enumerated field."""
+        for name, item in self.fields.items():
+            if item.choices:
+                self.enums[name] = tuple(v for v, choice in item.choices.items() if self.settable(choice))
+            elif item.enum:
+                self.enums[name] = tuple(v for v in item.enum if v not in item.open_values)
+            elif item.types == ("boolean",):
+                self.enums[name] = (True, False)
+        self.selectors = {name: self.fields[name] for name in self.request.selectors if self.enums.get(name)}
+        self._firm: dict[str, tuple[Any, ...]] = {}
+
+    def settable(self, choice: Choice) -> bool:
+        """
+        True where every companion that *choice* requires can be sent.
+        """
+        return all(name in self.fields for name in choice.requires)
+
+    def choice(self, selector: str, value: Any) -> Choice:
+        """
+        The selector's value *value*.
+        """
+        return self.request.fields[selector].choices[value]
+
+    @cached_property
+    def free(self) -> tuple[str, ...]:
+        """
+        The fields that are not enumerated, in the order of the fragment.
+        """
+        return tuple(name for name in self.fields if name not in self.enums)
+
+    @cached_property
+    def marker(self) -> str | None:
+        """
+        A plain text field that belongs to nothing, to show whether a refused body left a trace.
+        """
+        taken = {other for item in self.selectors.values() for c in item.choices.values() for other in c.companions}
+        response = self.operation.response
+        for name in self.free:
+            item = self.fields[name]
+            shown = response is not None and name in response.fields and not item.write_only
+            if shown and name not in taken and item.types == ("string",) and not item.format and not item.resource:
+                return name
+        return None
+
+    # ----------------------------------------------------------------- values
+
+    def firm(self, name: str) -> tuple[Any, ...]:
+        """
+        The boundary values of a field that documents promise to take, plainest first.
+        """
+        if name not in self._firm:
+            self._firm[name] = tuple(_distinct(self._values(name, self.fields[name].schema)[0]))
+        return self._firm[name]
+
+    def open(self, name: str) -> tuple[tuple[str, Any], ...]:
+        """
+        (kind, value) for values of a field about which the documents are silent.
+        """
+        return self._values(name, self.fields[name].schema)[1]
+
+    def _values(self, name: str, schema: Mapping[str, Any]) -> tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]]:
+        if name in self.resources and self.fields.get(name) and self.fields[name].resource:
+            return (self.resources[name],), ()
+        if "enum" in schema:
+            return tuple(v for v in schema["enum"] if v is not None), ()
+        kinds = schema.get("type", "string")
+        kind = next((k for k in ([kinds] if isinstance(kinds, str) else kinds) if k != "null"), "null")
+        return _VALUES[kind](self, name, schema)
+
+    def _strings(self, name: str, schema: Mapping[str, Any]) -> Any:
+        low, high = int(schema.get("minLength", 0)), schema.get("maxLength")
+        kind = schema.get("format", "")
+        if kind == "uri":
+            slug = name.replace("_", "-")
+            firm = tuple(url.replace("{name}", slug) for url in URLS)
+            loose = tuple((tag, url.replace("{name}", slug)) for tag, url in OPEN_URLS)
+            return tuple(v for v in firm if _fits(v, low, high)), loose
+        if kind in _EXAMPLES:
+            return _EXAMPLES[kind], ()
+        firm = tuple(text for text in TEXTS if _fits(text, max(low, 1), high))
+        loose = tuple((tag, text) for tag, text in OPEN_TEXTS)
+        if not firm:
+            firm = ("x" * max(low, 1),) if high is None or high else ("",)
+        item = self.fields.get(name)
+        if high is not None and item is not None and item.facet("maxLength").basis == "documented":
+            firm += ("m" * (high - 1) + "M",)
+            loose = tuple((tag, text) for tag, text in loose if len(text) <= high)
+        return firm, loose
+
+    def _numbers(self, name: str, schema: Mapping[str, Any]) -> Any:
+        whole = schema.get("type") == "integer" or "integer" in schema.get("type", ())
+        step = 1 if whole else 0.5
+        low = schema.get("minimum", schema.get("exclusiveMinimum", -step) + step)
+        high = schema.get("maximum", schema.get("exclusiveMaximum", low + 1000 + step) - step)
+        middle = (low + high) // 2 if whole else (low + high) / 2
+        wanted = (low, high, middle, low + step, high - step, 0)
+        return tuple(v for v in dict.fromkeys(wanted) if low <= v <= high), ()
+
+    def _arrays(self, name: str, schema: Mapping[str, Any]) -> Any:
+        items = self._values("", schema.get("items", {}))[0]
+        low = int(schema.get("minItems", 0))
+        high = int(schema.get("maxItems", max(low, len(items))))
+        sizes = dict.fromkeys(n for n in (max(low, 1), high, low) if n <= min(high, len(items)))
+        return tuple(list(items[:n]) for n in sizes), ()
+
+    def _objects(self, name: str, schema: Mapping[str, Any]) -> Any:
+        parts = {k: self._values("", sub)[0] for k, sub in schema.get("properties", {}).items()}
+        most = max((len(values) for values in parts.values()), default=1)
+        return tuple({k: values[i % len(values)] for k, values in parts.items()} for i in range(most)), ()
+
+    def refused(self, name: str) -> tuple[Any, ...]:
+        """
+        Values of an enumerated field that the documents exclude, near misses among them.
+        """
+        item = self.request.fields[name]
+        known = {*item.enum, *item.open_values}
+        response = self.operation.response
+        shown = response.fields[name].enum if response and name in response.fields else ()
+        if not isinstance(item.enum[0], str):
+            return tuple(v for v in (item.enum[0] + 999,) if v not in known)
+        # Validators that only look for the beginning, or for the end, of a word are not rare.
+        near = f"{item.enum[0]}x" if len(name) % 2 else f"x{item.enum[-1]}"
+        wanted = ["no_such_value", near, *(v for v in shown if v not in known)]
+        return tuple(dict.fromkeys(v for v in wanted if v not in known))
+
+    # ----------------------------------------------------------------- bodies
+
+    def complete(self, body: dict[str, Any], pick: Callable[[str], Any]) -> dict[str, Any]:
+        """
+        *body* with what its selectors and the schema require, taken from *pick* where it lacks it.
+        """
+        for name in self.selectors:
+            if name in body:
+                for other in self.choice(name, body[name]).requires:
+                    if other not in body:
+                        body[other] = pick(other)
+        for name in self.required:
+            if name not in body:
+                body[name] = pick(name)
+        return body
+
+    def clash(self, names: Iterable[str]) -> frozenset[str]:
+        """
+        Every field that is another name for one of *names*.
+        """
+        chosen = frozenset(names)
+        return self.request.aliases_of(chosen) - chosen
+
+    @cached_property
+    def values(self) -> Mapping[str, SearchStrategy[Any]]:
+        """
+        A strategy for each field's values: boundary values, and drawn ones.
+        """
+        return {name: self._strategy(name) for name in self.fields}
+
+    def _strategy(self, name: str) -> SearchStrategy[Any]:
+        from hypothesis import strategies as st
+
+        if name in self.enums:
+            return st.sampled_from(self.enums[name])
+        firm = st.sampled_from(self.firm(name))
+        schema = self.fields[name].schema
+        kind = next((k for k in self.fields[name].types if k != "null"), "string")
+        if name in self.resources and self.fields[name].resource:
+            return firm
+        drawn: SearchStrategy[Any]
+        if kind == "string" and schema.get("format") == "uri":
+            drawn = _urls(name)
+        elif kind == "string" and not schema.get("format"):
+            drawn = _texts(max(int(schema.get("minLength", 1)), 1), min(int(schema.get("maxLength", 60)), 60))
+        elif kind == "string" and schema.get("format") == "uuid":
+            drawn = st.uuids(version=4).map(str)
+        elif kind == "integer":
+            values = self.firm(name)
+            drawn = st.integers(min(values), max(values))
+        elif kind == "number":
+            values = self.firm(name)
+            drawn = st.floats(min(values), max(values), allow_nan=False).map(lambda x: round(x, 3) + 0.0)
+        else:
+            return firm
+        return firm | drawn
+
+    def bodies(self) -> SearchStrategy[dict[str, Any]]:
+        """
+        Bodies that the documents promise to accept.
+
+        Shape:
+            A JSON object whose members are request fields. Companions of every selector value in
+            it are there; of a group of aliases there is one, or the one that takes precedence
+            beside another.
+        """
+        from hypothesis import strategies as st
+
+        names = tuple(name for name in self.fields if name not in self.selectors)
+        selectors = {name: st.sampled_from((None, *self.enums[name], *self.enums[name])) for name in self.selectors}
+        values = self.values
+        count = len(names)
+        optional = st.integers(0, (1 << count) - 1)
+        sparse = st.sets(st.integers(0, count - 1), max_size=min(4, count)) if count else st.just(set())
+        dense = st.booleans()
+
+        @st.composite
+        def body(pull: Any) -> dict[str, Any]:
+            chosen = {name: value for name, s in selectors.items() if (value := pull(s)) is not None}
+            must = [other for name, v in chosen.items() for other in self.choice(name, v).requires]
+            must += [name for name in self.required if name not in must]
+            bits = pull(optional) if pull(dense) else sum(1 << i for i in pull(sparse))
+            taken = self.request.aliases_of(must)
+            for i, name in enumerate(names):
+                if bits >> i & 1 and name not in taken:
+                    must.append(name)
+                    siblings = self.request.aliases_of((name,))
+                    if len(siblings) > 1:
+                        taken |= siblings
+            for name in must:
+                if name not in chosen:
+                    chosen[name] = pull(values[name])
+            return chosen
+
+        return body()
+
+    def negative_bodies(self) -> SearchStrategy[tuple[dict[str, Any], str]]:
+        """
+        (body, rule id): bodies in which exactly the named rule is broken.
+
+        Shape:
+            A body of `bodies`, with a value that is not documented in one enumerated field, or
+            without one companion that its selector requires.
+        """
+        from hypothesis import strategies as st
+
+        prefix = self.operation.id
+        broken: list[tuple[str, str, Any, str]] = []
+        for name in self.enums:
+            if self.request.fields[name].enum:
+                rule = f"{prefix}.rejection.{name}.enum"
+                broken += [("enum", name, value, rule) for value in self.refused(name)]
+        for name in self.selectors:
+            for value in self.enums[name]:
+                for other in self.choice(name, value).requires:
+                    rule = f"{prefix}.handler.{name}.{value}.requires.{other}"
+                    broken.append(("omit", name, (value, other), rule))
+        if not broken:
+            raise SpecError("no rule of this operation can be broken by a body", pointer=self.operation.pointer)
+        values = self.values
+
+        @st.composite
+        def body(pull: Any) -> tuple[dict[str, Any], str]:
+            kind, name, detail, rule = pull(st.sampled_from(broken))
+            made = dict(pull(self.bodies()))
+            if kind == "enum":
+                made[name] = detail
+                return made, rule
+            value, other = detail
+            made[name] = value
+            for sibling in self.request.aliases_of((other,)):
+                made.pop(sibling, None)
+            for companion in self.choice(name, value).requires:
+                if companion != other and companion not in made:
+                    for sibling in self.clash((companion,)):
+                        made.pop(sibling, None)
+                    made[companion] = pull(values[companion])
+            for selector in self.selectors:
+                if selector != name and selector in made:
+                    self.complete(made, lambda field: pull(values[field]))
+                    made.pop(other, None)
+            return made, rule
+
+        return body()
+
+
+def _fits(text: str, low: int, high: int | None) -> bool:
+    return low <= len(text) and (high is None or len(text) <= high)
+
+
+def _distinct(values: tuple[Any, ...]) -> list[Any]:
+    """
+    *values* without repetitions, where they can be told apart by hash.
+    """
+    try:
+        return list(dict.fromkeys(values))
+    except TypeError:
+        return list(values)
+
+
+def _texts(low: int, high: int) -> SearchStrategy[str]:
+    """
+    Printable text that is not blank.
+    """
+    from hypothesis import strategies as st
+
+    letters = st.characters(categories=("L", "M", "N", "P", "S", "Zs"), exclude_characters="\u2028\u2029")
+    return st.text(letters, min_size=low, max_size=high).map(lambda s: s if s.strip() else "x" * len(s))
+
+
+def _urls(name: str) -> SearchStrategy[str]:
+    """
+    HTTPS URLs at reserved hosts.
+    """
+    from hypothesis import strategies as st
+
+    host = st.sampled_from(("example.com", "example.org", "example.net", "hooks.example.com"))
+    safe = st.text("abcXYZ019-._~", min_size=1, max_size=8).map(lambda s: s if s.strip(".") else "p")
+    slug = name.replace("_", "-")
+    query = st.sampled_from(("", "?a=1", "?a=b%20c&d=E", "?a=1&a=2"))
+    return st.builds(lambda h, p, q: f"https://{h}/{slug}/{p}{q}", host, safe, query)
+
+
+_EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "uuid": tuple(str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://example.com/{i}")) for i in range(4)),
+    "date-time": ("2030-01-31T12:00:00Z", "2032-02-29T23:59:59Z", "2031-12-31T00:00:00Z"),
+    "date": ("2030-01-31", "2032-02-29", "2031-12-31"),
+    "e164": ("+15550100", "+442079460000", "+15555550123"),
+    "iso-3166-1-alpha-2": ("US", "GB", "DE"),
+    "email": ("a@example.com", "first.last+tag@example.org", "A_b@sub.example.net"),
+}
+
+_VALUES: Final[Mapping[str, Callable[[Generator, str, Mapping[str, Any]], Any]]] = {
+    "string": Generator._strings,
+    "integer": Generator._numbers,
+    "number": Generator._numbers,
+    "boolean": lambda self, name, schema: ((True, False), ()),
+    "array": Generator._arrays,
+    "object": Generator._objects,
+    "null": lambda self, name, schema: ((None,), ()),
+}

@@ -1,0 +1,270 @@
+"""
+Keeps the account of a run: for each rule its evidence and its failures, and from both its verdict.
+
+Failures are folded: one fault makes many rules fail, and a reader wants the one that names the
+cause. What stands at the same place of the same answer, what rests on a state that was never
+there, and what is the same fault seen through another operation is told under its cause.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from contract.check import Judgement
+from contract.model import BASES, Finding, Interaction, Rule
+
+__all__ = ["Entry", "Failure", "Ledger", "Verdict"]
+
+Verdict = Literal["kept", "broken", "warned", "undecided", "not_exercised"]
+MANY: Final = 3
+"""When more field rules of one group fail, the group's general rule is told instead."""
+
+_RANKS: Final = (
+    ("rejection.no_server_error", 0),
+    ("rejection.no_leak", 0),
+    ("access", 1),
+    ("shape.status", 2),
+    ("shape.media_type", 2),
+    ("shape.json", 2),
+    ("shape.body", 2),
+    ("shape.identity", 2),
+    ("shape", 3),
+    ("enum", 3),
+    ("e164", 3),
+    ("format", 3),
+    ("rejection.error_body", 4),
+    ("rejection.read_only", 10),
+    ("rejection.unknown_key", 10),
+    ("rejection.empty", 10),
+    ("rejection.consistent", 10),
+    ("rejection.no_trace", 14),
+    ("rejection", 4),
+    ("accept", 5),
+    ("deprecated", 6),
+    ("handler", 7),
+    ("idempotence", 8),
+    ("echo", 9),
+    ("frame", 11),
+    ("time", 12),
+    ("read_back", 13),
+    ("bystander", 15),
+)
+
+
+def rank(rule: str) -> int:
+    """
+    How near to a cause a rule is: the lower, the nearer.
+    """
+    detail = rule.partition(".")[2]
+    return next((n for prefix, n in _RANKS if detail == prefix or detail.startswith(prefix + ".")), 20)
+
+
+@dataclass(slots=True, kw_only=True)
+class Failure:
+    """
+    A finding, the interaction it was made in, and what became of it.
+    """
+
+    finding: Finding
+    interaction: Interaction
+    number: int
+    """The position of the request in the run, counted from 1."""
+    body: Any = None
+    """The smallest body with which it was seen again, or the one that was sent."""
+    before: tuple[Any, ...] = ()
+    """Bodies that have to be sent first."""
+    confirmed: bool | None = None
+    """True where it was seen again, False where it was not, nothing where nobody looked."""
+    cause: str = ""
+    """The rule under which it is folded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """
+    One rule's line in the ledger.
+    """
+
+    rule: Rule
+    verdict: Verdict
+    evidence: int
+    failures: tuple[Failure, ...] = ()
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """
+    The account of one run; threads may write to it at the same time.
+    """
+
+    rules: Mapping[str, Rule]
+    strict: str = "documented"
+    evidence: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    observations: list[dict[str, Any]] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Rule -> why it was not exercised or not decided."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, interaction: Interaction, result: Judgement, number: int) -> list[Failure]:
+        """
+        Notes what one interaction said; the new failures are returned.
+        """
+        made = [
+            Failure(finding=f, interaction=interaction, number=number, body=interaction.case.body)
+            for f in result.findings
+        ]
+        with self._lock:
+            self.evidence.update(result.evidence)
+            self.failures += made
+        return made
+
+    def observe(self, **what: Any) -> None:
+        """
+        Notes what the documents are silent about.
+        """
+        with self._lock:
+            self.observations.append(what)
+
+    # ---------------------------------------------------------------- folding
+
+    def fold(self) -> None:
+        """
+        Puts each failure under its cause, where it has one.
+        """
+        self._same_place()
+        self._unread_state()
+        self._other_views()
+        self._many()
+
+    def _open(self) -> Iterator[Failure]:
+        return (f for f in self.failures if not f.cause)
+
+    def _same_place(self) -> None:
+        """
+        Of several findings at one place of one answer, the nearest to a cause is told.
+        """
+        best: dict[tuple[int, str], Finding] = {}
+        for failure in self._open():
+            place = (failure.number, failure.finding.pointer)
+            known = best.get(place)
+            if known is None or rank(failure.finding.rule) < rank(known.rule):
+                best[place] = failure.finding
+        for failure in self._open():
+            first = best[failure.number, failure.finding.pointer]
+            if first is not failure.finding and first.rule != failure.finding.rule:
+                failure.cause = first.rule
+
+    def _unread_state(self) -> None:
+        """
+        What seems to have changed since an answer may never have been as that answer showed it.
+        """
+        read_back = {f.finding.pointer: f.finding.rule for f in self._open() if ".read_back" in f.finding.rule}
+        for failure in self._open():
+            if failure.finding.follows and read_back:
+                failure.cause = read_back.get(failure.finding.pointer) or next(iter(read_back.values()))
+
+    def _other_views(self) -> None:
+        """
+        The same facet of the same field, wrong in several operations, is one fault.
+        """
+        first: dict[str, str] = {}
+        order = list(dict.fromkeys(rule.operation for rule in self.rules.values()))
+        shown = [f for f in self._open() if self._shape(f.finding.rule)]
+        for failure in sorted(shown, key=lambda f: order.index(f.finding.rule.partition(".")[0])):
+            rule = failure.finding.rule
+            operation, _, detail = rule.partition(".")
+            cause = first.setdefault(detail, rule)
+            if cause.partition(".")[0] != operation:
+                failure.cause = cause
+
+    def _shape(self, rule: str) -> bool:
+        known = self.rules.get(rule)
+        general = known is not None and known.promise == "rejection" and known.id.endswith((".no_leak",))
+        return known is not None and (known.promise in {"shape", "enum", "e164", "format"} or general)
+
+    def _many(self) -> None:
+        """
+        Many rules of one group at once: the general rule is told.
+        """
+        groups: dict[str, dict[str, None]] = {}
+        for failure in self._open():
+            rule = self.rules.get(failure.finding.rule)
+            if rule is not None and rule.group in self.rules and rule.group != rule.id:
+                groups.setdefault(rule.group, {})[rule.id] = None
+        for group, members in groups.items():
+            if len(members) <= MANY:
+                continue
+            told: set[str] = set()
+            for failure in list(self._open()):
+                rule_id = failure.finding.rule
+                if rule_id not in members:
+                    continue
+                failure.cause = group
+                if rule_id not in told and len(told) < MANY:
+                    told.add(rule_id)
+                    found = failure.finding
+                    general = Finding(
+                        rule=group, message=found.message, pointer=found.pointer, expected=found.expected,
+                        actual=found.actual, follows=found.follows,
+                    )  # fmt: skip
+                    self.failures.append(
+                        Failure(
+                            finding=general, interaction=failure.interaction, number=failure.number,
+                            body=failure.body, confirmed=failure.confirmed,
+                        )
+                    )  # fmt: skip
+
+    # ---------------------------------------------------------------- verdicts
+
+    def causes(self) -> dict[str, list[Failure]]:
+        """
+        The failures that stand for themselves, by rule, the nearest to a cause first.
+        """
+        found: dict[str, list[Failure]] = {}
+        for failure in sorted(self._open(), key=lambda f: (rank(f.finding.rule), f.number)):
+            found.setdefault(failure.finding.rule, []).append(failure)
+        return found
+
+    def entries(self) -> list[Entry]:
+        """
+        Every rule with its verdict, in the order of the rules.
+        """
+        failures: dict[str, list[Failure]] = {}
+        for failure in self.failures:
+            failures.setdefault(failure.finding.rule, []).append(failure)
+        return [self._entry(rule, failures.get(rule.id, [])) for rule in self.rules.values()]
+
+    def _entry(self, rule: Rule, mine: list[Failure]) -> Entry:
+        standing = [f for f in mine if not f.cause and f.confirmed is not False]
+        count = self.evidence[rule.id]
+        if standing:
+            weak = BASES.index(rule.basis) > BASES.index(self.strict)  # type: ignore[arg-type]
+            verdict: Verdict = "warned" if weak else "broken"
+            shown = sorted(standing, key=lambda f: (f.confirmed is not True, f.number))
+            return Entry(rule=rule, verdict=verdict, evidence=count + len(standing), failures=tuple(shown[:MANY]))
+        if folded := next((f.cause for f in mine if f.cause), ""):
+            reason = f"told under {folded}"
+            return Entry(rule=rule, verdict="undecided", evidence=count, reason=reason)
+        if mine:
+            reason = f"seen once, and not again when it was repeated: {mine[0].finding.message}"
+            return Entry(rule=rule, verdict="undecided", evidence=count, failures=tuple(mine[:MANY]), reason=reason)
+        if reason := self.reasons.get(rule.id, ""):
+            if not count:
+                return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)
+        if count:
+            return Entry(rule=rule, verdict="kept", evidence=count)
+        reason = f"needs {rule.needs}" if rule.needs else self.reasons.get("", "no answer of this run bears on it")
+        return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)
+
+
+def unsettled(entries: Iterable[Entry]) -> list[Entry]:
+    """
+    The entries that are undecided for their own sake, and not told under another rule.
+    """
+    return [e for e in entries if e.verdict == "undecided" and not e.reason.startswith("told under")]

@@ -1,0 +1,196 @@
+"""
+The values that travel between the stages: all frozen, all plain data.
+
+A `Case` is one request to send, an `Interaction` a case with what was known before and what came
+back, a `Finding` one rule that an interaction breaks. None of them does any I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+__all__ = [
+    "BASES",
+    "MISSING",
+    "PROMISES",
+    "Basis",
+    "Case",
+    "Expect",
+    "Fact",
+    "Finding",
+    "Interaction",
+    "JSONObject",
+    "Response",
+    "Rule",
+]
+
+Basis = Literal["documented", "observed", "inferred"]
+Expect = Literal["accept", "reject", "unspecified"]
+JSONObject = Mapping[str, Any]
+
+BASES: Final[tuple[Basis, ...]] = ("documented", "observed", "inferred")
+"""From the strongest to the weakest."""
+
+PROMISES: Final[Mapping[str, str]] = {
+    "shape": "the answer has the documented shape",
+    "enum": "enumerated fields hold a documented value",
+    "e164": "phone numbers and their country are well formed",
+    "format": "ids and times are well formed",
+    "accept": "documented requests are accepted",
+    "handler": "a selector's value needs and shows its companion fields",
+    "echo": "the answer shows what was sent",
+    "read_back": "a later read shows what the answer showed",
+    "frame": "what was not sent is unchanged",
+    "time": "time stamps move forward",
+    "idempotence": "the same update twice gives the same state",
+    "rejection": "a refusal is well formed and leaves no trace",
+    "access": "requests without the right to ask are refused",
+    "deprecated": "deprecated fields still work",
+    "bystander": "other records are as they were",
+}
+"""Each promise of a contract, in the order in which a report shows them."""
+
+
+class _Missing:
+    """
+    The value of what is not there; JSON null is `None`.
+    """
+
+    def __repr__(self) -> str:
+        return "<absent>"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final[Any] = _Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """
+    How well a statement about the API is known, and where it stands.
+    """
+
+    basis: Basis
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """
+    One thing that is judged, with its stable id ``operation.promise.detail``.
+    """
+
+    id: str
+    operation: str
+    promise: str
+    fact: Fact
+    text: str
+    """The rule in words."""
+    group: str
+    """The general rule that is reported instead when many rules beside this one break."""
+    field: str = ""
+    """The field that it is about, if it is about one."""
+    value: Any = MISSING
+    """The value of the field that it is about, if it is about one."""
+    line: int | None = None
+    """Where the fragment states it, counted from 1."""
+    needs: str = ""
+    """What a run must be given for this rule to be exercised."""
+
+    @property
+    def basis(self) -> Basis:
+        """
+        The basis of the fact that the rule stands on.
+        """
+        return self.fact.basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """
+    One request to send, why, and which answer it may get.
+    """
+
+    label: str
+    """Stable for one fragment, seed and configuration."""
+    operation: str
+    expect: Expect = "accept"
+    rule: str = ""
+    """The rule that breaks when the answer is not the expected one."""
+    body: Any = MISSING
+    content: bytes | None = None
+    """The bytes to send where they are not the encoded *body*."""
+    media_type: str = "application/json"
+    credentials: Literal["right", "none", "wrong_password", "wrong_user"] = "right"
+    target: Literal["own", "unknown", "foreign"] = "own"
+    query: str = ""
+    """What follows the path in the URL, with its ``?``."""
+    absent: tuple[str, ...] = ()
+    """Fields that must not be stored for the case to prove anything."""
+    away_from: tuple[str, str] | None = None
+    """(selector, value): the record must not be at this value for the case to prove anything."""
+    open: Mapping[str, str] = field(default_factory=dict)
+    """Fields of *body* for which the documents are silent, with the kind of value: see `check.settled`."""
+    unless: str = ""
+    """The label of a case whose acceptance makes this one needless."""
+    repeat: bool = False
+    """True where the same update was the one before it."""
+    keep: bool = False
+    """True where an accepted request must change nothing at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """
+    What came back, decoded as far as it could be.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    """Lower-case names; repeated headers joined with a comma."""
+    content: bytes = b""
+    body: Any = MISSING
+    """The decoded JSON, or `MISSING` where there is none."""
+    problem: str = ""
+    """Why the content is not good JSON, in words; empty where it is."""
+    elapsed: float = 0.0
+    """Seconds from sending to the end of the body."""
+    at: float = 0.0
+    """Seconds on a monotonic clock when the request was sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
+    """
+    A case, what was known of the record before it, and the answer.
+    """
+
+    case: Case
+    response: Response
+    before: JSONObject | None = None
+    verified: bool = True
+    """False where *before* was only shown by an update's answer, not read."""
+    id: str = ""
+    """The id of the record that the case was sent to."""
+    age: float = 0.0
+    """Seconds for which the time stamp in *before* is known to have stood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    One rule that one interaction breaks.
+    """
+
+    rule: str
+    message: str
+    pointer: str = ""
+    """Where in the answer (RFC 6901); empty for the whole of it."""
+    expected: Any = MISSING
+    actual: Any = MISSING
+    follows: bool = False
+    """True where it rests on a state that nobody read back, so another finding may be its cause."""

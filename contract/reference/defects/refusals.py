@@ -1,0 +1,414 @@
+"""Refusals that do not happen, happen in the wrong way, leave a trace or tell too much; and open doors."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from contract.reference.behaviour import Behaviour, Hook
+from contract.reference.defects.kit import Row, failing, hook, rules, stored, table, wire
+from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
+from contract.reference.fields import ENUMS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, Record
+
+__all__ = ["DEFECTS"]
+
+TRACE = """Traceback (most recent call last):
+  File "/srv/relay/app/models/phone_number.py", line 88, in update
+    self.connection.execute(statement, values)
+KeyError: 'call_handler'"""
+
+
+def any_value(name: str) -> Behaviour:
+    """Take every string for the enum *name*."""
+    return rules(enums={field: values for field, values in ENUMS.items() if field != name})
+
+
+def also(name: str, *values: str) -> Behaviour:
+    """Take *values* for the enum *name* too."""
+    return rules(enums={**ENUMS, name: (*ENUMS[name], *values)})
+
+
+def parsing(test: Callable[[Exchange], Any], result: Callable[[Exchange], Any]) -> Behaviour:
+    """Read a body that is refused for its form, where ``test(exchange)``, as ``result(exchange)``."""
+
+    def parse(inner: Hook, x: Exchange) -> Any:
+        try:
+            return inner(x)
+        except Refusal:
+            if not test(x):
+                raise
+            return result(x)
+
+    return hook(parse=parse)
+
+
+def is_json(x: Exchange) -> bool:
+    """Tell whether the body is JSON at all."""
+    try:
+        json.loads(x.raw)
+    except ValueError:
+        return False
+    return True
+
+
+def is_malformed(x: Exchange) -> bool:
+    """Tell whether the body is no JSON."""
+    return not is_json(x)
+
+
+def fail(x: Exchange) -> Any:
+    """Answer 500."""
+    raise Refusal(500)
+
+
+def first_item(x: Exchange) -> Any:
+    """Return the first object of an array."""
+    body = json.loads(x.raw)
+    return next((item for item in body if isinstance(item, dict)), {}) if isinstance(body, list) else {}
+
+
+def with_text(test: Callable[[str], Any], *names: str) -> Callable[[Record, Record], bool]:
+    """Return a test: one of the fields *names* (default: any) is sent as a string for which ``test(text)``."""
+    return lambda body, before: any(
+        isinstance(value, str) and bool(test(value)) for name, value in body.items() if not names or name in names
+    )
+
+
+def odd(body: Record, names: tuple[str, ...]) -> list[str]:
+    """Return the keys of *body* that are in *names*."""
+    return [name for name in body if name in names]
+
+
+def unknown(body: Record) -> list[str]:
+    """Return the keys of *body* that nobody documented."""
+    return [name for name in body if name not in REQUEST and name not in READ_ONLY]
+
+
+def writable(*names: str) -> Behaviour:
+    """Store what is sent for read-only fields."""
+    return stored(lambda body, before, after: after.update({name: body[name] for name in odd(body, names)}))
+
+
+def where(test: Callable[[Record], Any], **fields: Any) -> Behaviour:
+    """Set *fields* where ``test(body)``."""
+    return stored(lambda body, before, after: after.update(fields if test(body) else {}))
+
+
+def other_than_sent(name: str, switches: Mapping[str, Any], convert: Callable[[str], str | None]) -> Behaviour:
+    """Take what *switches* let in for *name*, and store it converted."""
+
+    def merge(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
+        after: Record = inner(x, body, before)
+        return after | {name: convert(body[name])} if isinstance(body.get(name), str) else after
+
+    return Behaviour(rules=switches, hooks={"merge": merge})
+
+
+def fail_on_id(found: list[str]) -> list[str]:
+    """Answer 500 where one of the sentences is about an id."""
+    if any(text.endswith("must exist") for text in found):
+        raise Refusal(500)
+    return found
+
+
+def unknown_ids(x: Exchange, body: Record) -> Record:
+    """Return the beginnings of the ids in *body* that do not exist."""
+    ids = {name: value for name, value in body.items() if name in REQUEST and name.endswith("_id") and value}
+    return {name: str(value)[:8] for name, value in ids.items() if not x.server.store.exists(name, value)}
+
+
+# fmt: off
+ENUM: tuple[Row, ...] = (
+    *(
+        (f"any-{name.replace('_', '-')}", f"Every text is accepted as {name}.", f"U.rejection.{name}.enum",
+         any_value(name))
+        for name in ENUMS
+    ),
+    ("calls-for-messages", "message_handler accepts what only call_handler has.",
+     "U.rejection.message_handler.enum", also("message_handler", *ENUMS["call_handler"])),
+    ("platform-handlers-accepted", "call_handler accepts what only the platform sets.",
+     "U.rejection.call_handler.enum", also("call_handler", *PLATFORM_HANDLERS)),
+    ("small-letters-accepted", "call_request_method accepts get and post and shows them so.",
+     "U.rejection.call_request_method.enum", also("call_request_method", "get", "post")),
+    ("put-accepted", "message_fallback_method accepts PUT.", "U.rejection.message_fallback_method.enum",
+     also("message_fallback_method", "PUT", "DELETE", "PATCH", "HEAD")),
+)
+# fmt: on
+
+# fmt: off
+FORM: tuple[Row, ...] = (
+    ("malformed-accepted", "Malformed JSON is read as an empty object.", "U.rejection.malformed_json",
+     parsing(is_malformed, lambda x: {})),
+    ("malformed-fails", "Malformed JSON is answered 500.",
+     "U.rejection.malformed_json U.rejection.no_server_error", parsing(is_malformed, fail)),
+    ("array-accepted", "The first object of an array is taken as the body.", "U.rejection.not_an_object",
+     parsing(is_json, first_item)),
+    ("array-fails", "A body that is no object is answered 500.",
+     "U.rejection.not_an_object U.rejection.no_server_error", parsing(is_json, fail)),
+    ("empty-fails", "An empty object is answered 500.", "U.rejection.no_server_error U.rejection.empty",
+     failing(lambda body, before: not body)),
+    ("empty-clears-name", "An empty object clears the name.", "U.rejection.empty U.frame.name",
+     where(lambda body: not body, name=None)),
+    ("unknown-key-fails", "An unknown key is answered 500.",
+     "U.rejection.no_server_error U.rejection.unknown_key", failing(lambda body, before: unknown(body))),
+    ("unknown-key-clears", "An unknown key clears message_fallback_url.", "U.rejection.unknown_key U.frame.*",
+     where(unknown, message_fallback_url=None)),
+    ("read-only-fails", "A read-only key is answered 500.",
+     "U.rejection.no_server_error U.rejection.read_only", failing(lambda body, before: odd(body, READ_ONLY))),
+    *(
+        (f"{name.replace('_', '-')}-writable", f"{name} can be written.", f"U.rejection.read_only U.frame.{name}",
+         writable(name))
+        for name in ("number", "created_at", "capabilities", "country_code", "e911_address_id")
+    ),
+)
+# fmt: on
+
+# fmt: off
+FAILURE: tuple[Row, ...] = (
+    ("null-fails", "null is answered 500.", "U.rejection.no_server_error",
+     failing(lambda body, before: None in body.values())),
+    ("emoji-fails", "A character beyond the basic plane is answered 500.", "U.rejection.no_server_error",
+     failing(with_text(lambda text: max(text, default="") > "\uffff"))),
+    ("apostrophe-fails", "An apostrophe in a name is answered 500.", "U.rejection.no_server_error",
+     failing(with_text(lambda text: "'" in text, "name"))),
+    ("percent-fails", "A percent sign before a letter in a name is answered 500.",
+     "U.rejection.no_server_error", failing(with_text(lambda text: re.search(r"%[sd]", text), "name"))),
+    ("long-name-fails", "A name over 255 characters is answered 500.", "U.rejection.no_server_error",
+     failing(with_text(lambda text: len(text) > 255, "name"))),
+    ("long-url-fails", "A URL over 2000 characters is answered 500.", "U.rejection.no_server_error",
+     failing(with_text(lambda text: len(text) > 2000))),
+    ("nul-fails", "A NUL character is answered 500.", "U.rejection.no_server_error",
+     failing(with_text(lambda text: "\0" in text))),
+    ("number-for-text-fails", "A number where text belongs is answered 500.", "U.rejection.no_server_error",
+     failing(lambda body, before: any(isinstance(body.get(name), int | float) for name in REQUEST))),
+    ("unknown-id-in-body-fails", "An id that does not exist is answered 500.", "U.rejection.no_server_error",
+     hook(validate=lambda inner, x, body, before: fail_on_id(inner(x, body, before)))),
+    ("refusals-fail", "Whatever is wrong with a body is answered 500.",
+     "U.rejection.no_server_error U.rejection.*.enum U.rejection",
+     hook(validate=lambda inner, x, body, before: fail(x) if inner(x, body, before) else [])),
+)
+# fmt: on
+
+# fmt: off
+SILENT: tuple[Row, ...] = (
+    ("null-stored-as-text", "null as call_fallback_url is stored as the word null.",
+     "U.rejection.consistent U.echo.call_fallback_url",
+     stored(lambda body, before, after: after.update(
+         call_fallback_url=after["call_fallback_url"] or "null" if "call_fallback_url" in body
+         else after["call_fallback_url"]))),
+    ("null-clears-neighbour", "null as name clears call_status_callback_url.",
+     "U.rejection.consistent U.frame.call_status_callback_url",
+     where(lambda body: body.get("name", "") is None, call_status_callback_url=None)),
+    ("long-name-cut", "A name over 255 characters is accepted and cut.",
+     "U.rejection.consistent U.echo.name",
+     other_than_sent("name", {"name_length": 10**9}, lambda text: text[:255])),
+    ("http-upgraded", "http in message_request_url becomes https.",
+     "U.rejection.consistent U.echo.message_request_url",
+     other_than_sent("message_request_url", {}, lambda text: re.sub("^http:", "https:", text))),
+    ("port-dropped", "The port is dropped from call_status_callback_url.",
+     "U.rejection.consistent U.echo.call_status_callback_url",
+     other_than_sent("call_status_callback_url", {}, lambda text: re.sub(r":\d+", "", text))),
+    ("fragment-dropped", "The fragment is dropped from call_fallback_url.",
+     "U.rejection.consistent U.echo.call_fallback_url",
+     other_than_sent("call_fallback_url", {}, lambda text: text.partition("#")[0])),
+    ("control-characters-dropped", "Control characters are dropped from a name.",
+     "U.rejection.consistent U.echo.name",
+     other_than_sent("name", {}, lambda text: re.sub(r"[\x00-\x1f]", "", text))),
+    ("unknown-id-cut", "The first eight characters of an id that does not exist are stored.",
+     "U.rejection.consistent U.echo.call_sip_endpoint_id U.format.call_sip_endpoint_id",
+     hook(validate=lambda inner, x, body, before: [t for t in inner(x, body, before) if "must exist" not in t],
+          merge=lambda inner, x, body, before: inner(x, body, before) | unknown_ids(x, body))),
+)
+# fmt: on
+
+
+def error_body(convert: Callable[[Any], Any], *statuses: int) -> Behaviour:
+    """Convert the body of refusals with these statuses."""
+
+    def refuse(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
+        body = inner(x, refusal)
+        return convert(body) if refusal.status in statuses else body
+
+    return hook(refuse=refuse)
+
+
+def entries(convert: Callable[[Record], Any]) -> Behaviour:
+    """Convert each entry of a 422."""
+    return error_body(lambda body: {"errors": [convert(entry) for entry in body["errors"]]}, 422)
+
+
+def page(response: Response) -> None:
+    """Answer a page of HTML."""
+    response.headers["content-type"] = "text/html; charset=utf-8"
+    response.body = b"<!DOCTYPE html><title>We're sorry</title><h1>The change you wanted was rejected.</h1>"
+
+
+def soft(inner: Hook, x: Exchange, status: int, body: Any) -> Response:
+    """Answer 200 to what is refused."""
+    response: Response = inner(x, 200 if status == 422 else status, body)
+    return response
+
+
+def traced(change: Callable[[Exchange, Record], Mapping[str, Any]], *statuses: int) -> Behaviour:
+    """Leave a trace of a refused write: ``change(exchange, stored record)``."""
+
+    def refuse(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
+        if x.operation == UPDATE and refusal.status in statuses:
+            with x.server.store.transaction():
+                record = x.server.store.get(x.number_id)
+                if record is not None:
+                    x.server.store.put(x.number_id, record | change(x, record))
+        return inner(x, refusal)
+
+    return hook(refuse=refuse)
+
+
+def sent_names(x: Exchange, record: Record) -> dict[str, Any]:
+    """Return the name that was sent, if it could be read."""
+    found = re.search(rb'"name"\s*:\s*"([\w ]+)"', x.raw)
+    return {"name": found[1].decode()} if found else {}
+
+
+def told(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
+    """Name the credentials in a 422."""
+    refusal.details = [f"{text} (token {x.server.password})" for text in refusal.details]
+    return inner(x, refusal)
+
+
+def header(inner: Hook, x: Exchange, status: int, body: Any) -> Response:
+    """Send the credentials back in a header."""
+    response: Response = inner(x, status, body)
+    response.headers["x-debug-authorization"] = x.headers.get("authorization", "")
+    return response
+
+
+# fmt: off
+REFUSAL: tuple[Row, ...] = (
+    ("errors-missing", "A 422 has an error in place of errors.", "U.rejection.error_body",
+     error_body(lambda body: {"error": "Unprocessable Entity"}, 422)),
+    ("errors-by-field", "A 422 holds its errors by field.", "U.rejection.error_body",
+     error_body(lambda body: {"errors": {"base": [entry["detail"] for entry in body["errors"]]}}, 422)),
+    ("errors-flat", "The entries of a 422 are as in other APIs of the platform.", "U.rejection.error_body",
+     entries(lambda entry: {"type": "validation_error", "code": "invalid", "message": entry["detail"]})),
+    ("errors-as-text", "The entries of a 422 are plain sentences.", "U.rejection.error_body",
+     entries(lambda entry: entry["detail"])),
+    ("error-status-number", "The status in a 422 is a number.", "U.rejection.error_body",
+     entries(lambda entry: entry | {"status": 422})),
+    ("error-code-number", "The code in a 422 is a number.", "U.rejection.error_body",
+     entries(lambda entry: entry | {"code": 422})),
+    ("error-title-missing", "The entries of a 422 have no title.", "U.rejection.error_body",
+     entries(lambda entry: {name: value for name, value in entry.items() if name != "title"})),
+    ("error-page", "A 422 is a page of HTML.", "U.rejection.error_body", wire(page, statuses=(422,))),
+    ("not-found-page", "A 404 is a page of HTML.", "*.rejection.error_body", wire(page, statuses=(404,))),
+    ("refusal-200", "What is wrong with a body is answered 200.", "U.rejection U.rejection.*.enum U.shape.*",
+     hook(respond=soft)),
+    ("refused-name-stored", "A refused body leaves its name behind.", "U.rejection.no_trace",
+     traced(sent_names, 422)),
+    ("malformed-name-stored", "A malformed body leaves its name behind.",
+     "U.rejection.no_trace U.rejection.malformed_json", traced(sent_names, 400)),
+    ("refusal-moves-clock", "A refused write moves updated_at.", "U.rejection.no_trace",
+     traced(lambda x, record: {"updated_at": record["updated_at"][:-2] + "9Z"}, 422)),
+    ("refusal-clears-handler", "A refused write clears message_handler.", "U.rejection.no_trace",
+     traced(lambda x, record: {"message_handler": None}, 422)),
+    ("refused-method-stored", "A refused body leaves its methods behind.", "U.rejection.no_trace",
+     traced(lambda x, record: {n: v for n, v in x.sent.items() if n.endswith("_method") and v in ENUMS[n]}, 422)),
+    ("trace-in-500", "An unknown key is answered 500 with a stack trace.", "*.rejection.no_leak",
+     Behaviour(hooks=failing(lambda body, before: unknown(body)).hooks
+               | error_body(lambda body: body | {"exception": TRACE}, 500).hooks)),
+    ("trace-in-422", "A 422 holds a stack trace.", "*.rejection.no_leak",
+     entries(lambda entry: entry | {"detail": f"{entry['detail']}\n{TRACE}"})),
+    ("token-in-422", "A 422 names the token.", "*.rejection.no_leak", hook(refuse=told)),
+    ("token-in-404", "A 404 names the token.", "*.rejection.no_leak",
+     hook(refuse=lambda inner, x, refusal: inner(x, refusal) | ({"token": x.server.password}
+                                                              if refusal.status == 404 else {}))),
+    ("credentials-in-header", "Answers send the credentials back in a header.", "*.rejection.no_leak",
+     hook(respond=header)),
+)
+# fmt: on
+
+
+def credentials(x: Exchange) -> tuple[str, str]:
+    """Return the user name and the password that were sent, blank where there are none."""
+    encoded = x.headers.get("authorization", "").partition(" ")[2]
+    try:
+        username, _, password = base64.b64decode(encoded).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return username, password
+
+
+def lets_in(test: Callable[[Exchange, str, str], Any], *operations: str) -> Behaviour:
+    """Let a request in without the right credentials where ``test(exchange, username, password)``."""
+    return hook(authenticate=lambda inner, x: bool(
+        inner(x) or (x.operation in (operations or (UPDATE, RETRIEVE, LIST)) and test(x, *credentials(x)))
+    ))
+
+
+def write_first(inner: Hook, x: Exchange) -> bool:
+    """Store the name before looking at the credentials."""
+    answer: bool = inner(x)
+    if not answer:
+        with x.server.store.transaction():
+            record = x.server.store.get(x.number_id)
+            if x.operation == UPDATE and record is not None:
+                x.server.store.put(x.number_id, record | sent_names(x, record))
+    return answer
+
+
+def for_unknown(record: Callable[[Exchange], Record | None]) -> Behaviour:
+    """Find ``record(exchange)`` where there is none."""
+    return hook(find=lambda inner, x: inner(x) or record(x))
+
+
+def blank(x: Exchange) -> Record:
+    """Return a new number with the id that was asked for."""
+    _, newest = x.server.store.newest_first()[0]
+    return newest | {"id": x.number_id}
+
+
+def foreign(*operations: str) -> Behaviour:
+    """Find numbers of other projects."""
+    return for_unknown(
+        lambda x: x.server.store.get(x.number_id, foreign=True) if x.operation in operations else None
+    )
+
+
+# fmt: off
+ACCESS: tuple[Row, ...] = (
+    ("update-open", "An update needs no credentials.", "U.access.no_credentials",
+     lets_in(lambda x, username, password: "authorization" not in x.headers, UPDATE)),
+    ("retrieve-open", "A retrieve needs no credentials.", "R.access.no_credentials",
+     lets_in(lambda x, username, password: "authorization" not in x.headers, RETRIEVE)),
+    ("list-open", "The list needs no credentials.", "L.access.no_credentials",
+     lets_in(lambda x, username, password: "authorization" not in x.headers, LIST)),
+    ("password-not-checked", "Every password is right.", "*.access.wrong_password",
+     lets_in(lambda x, username, password: username == x.server.username)),
+    ("password-not-checked-on-update", "Every password is right for an update.", "U.access.wrong_password",
+     lets_in(lambda x, username, password: username == x.server.username, UPDATE)),
+    ("user-not-checked", "Every user name is right.", "*.access.wrong_user",
+     lets_in(lambda x, username, password: password == x.server.password)),
+    ("user-not-checked-on-list", "Every user name is right for the list.", "L.access.wrong_user",
+     lets_in(lambda x, username, password: password == x.server.password, LIST)),
+    ("written-before-401", "An update without the right credentials stores the name and answers 401.",
+     "U.access U.access.*", hook(authenticate=write_first)),
+    ("credentials-fail", "Wrong credentials are answered 500.", "*.access.* *.rejection.no_server_error",
+     rules(credentials_status=500)),
+    ("credentials-302", "Wrong credentials are answered with a way to the login.", "*.access.*",
+     rules(credentials_status=302)),
+    ("unknown-id-found", "An id that no number has is answered with another number's fields.",
+     "*.access.unknown_id", for_unknown(blank)),
+    ("unknown-id-fails", "An id that no number has is answered 500.",
+     "*.access.unknown_id *.rejection.no_server_error", for_unknown(fail)),
+    ("unknown-id-400", "An id that no number has is answered 400.", "*.access.unknown_id",
+     hook(respond=lambda inner, x, status, body: inner(x, 400 if status == 404 else status, body))),
+    ("foreign-readable", "A retrieve shows another project's number.", "R.access.foreign_id", foreign(RETRIEVE)),
+    ("foreign-writable", "An update changes another project's number.", "U.access.foreign_id", foreign(UPDATE)),
+)
+# fmt: on
+
+DEFECTS = table(*ENUM, *FORM, *FAILURE, *SILENT, *REFUSAL, *ACCESS)

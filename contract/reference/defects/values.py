@@ -1,0 +1,285 @@
+"""Values that do not come back to the letter: changed on the way in, lost, or read from somewhere stale."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from contract.reference.behaviour import Behaviour, Hook
+from contract.reference.defects.kit import Row, hook, shown, shown_as, stored, table, text
+from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
+from contract.reference.fields import REQUEST, RESPONSE, URLS, Record
+
+__all__ = ["DEFECTS"]
+
+
+def without_right_to_left(value: str) -> str:
+    """Drop the letters that run from right to left."""
+    return "".join(c for c in value if unicodedata.bidirectional(c) not in ("R", "AL"))
+
+
+def ascii_only(value: str) -> str:
+    """Take the accents off."""
+    return unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
+
+
+def mojibake(value: str) -> str:
+    """Read UTF-8 as if it were ISO 8859-1."""
+    return value.encode().decode("latin-1")
+
+
+def without_leading_zeros(value: str) -> str:
+    """Read what is all digits as a number."""
+    return str(int(value)) if value.isdecimal() else value
+
+
+def number_written_out(value: str) -> str:
+    """Read what looks like a number as one."""
+    return str(float(value)) if re.fullmatch(r"\d+e\d+", value) else value
+
+
+def query(value: str, convert: Any) -> str:
+    """Convert the list of name and value pairs of a URL's query, if it has any."""
+    head, mark, tail = value.partition("?")
+    pairs = parse_qsl(tail, keep_blank_values=True)
+    return head + mark + urlencode(convert(pairs)) if pairs and "=" in tail else value
+
+
+def one_per_key(value: str) -> str:
+    """Keep the last of several query parameters of one name."""
+    return query(value, dict) if len({key for key, _ in parse_qsl(value)}) < len(parse_qsl(value)) else value
+
+
+def query_lower_case(value: str) -> str:
+    """Convert what follows the question mark."""
+    head, mark, tail = value.partition("?")
+    return head + mark + tail.lower()
+
+
+def path(value: str, convert: Any) -> str:
+    """Convert the path of a URL."""
+    parts = urlsplit(value)
+    return parts._replace(path=convert(parts.path)).geturl()
+
+
+# fmt: off
+TEXT: tuple[Row, ...] = (
+    ("name-trimmed", "Blanks at both ends of a name are dropped.", "U.echo.name", text(str.strip, "name")),
+    ("topic-right-trimmed", "Blanks at the end of call_relay_topic are dropped.",
+     "U.echo.call_relay_topic", text(str.rstrip, "call_relay_topic")),
+    ("blanks-collapsed", "Several blanks in a name become one.",
+     "U.echo.name", text(lambda v: re.sub(r" +", " ", v), "name")),
+    ("name-cut-at-63", "A name is cut after 63 characters.", "U.echo.name", text(lambda v: v[:63], "name")),
+    ("name-cut-at-100", "A name is cut after 100 characters.",
+     "U.echo.name", text(lambda v: v[:100], "name")),
+    ("name-cut-at-100-bytes", "A name is cut after 100 bytes of UTF-8.",
+     "U.echo.name", text(lambda v: v.encode()[:100].decode("utf-8", "ignore"), "name")),
+    ("name-composed", "Combining marks in a name are composed (NFC).",
+     "U.echo.name", text(lambda v: unicodedata.normalize("NFC", v), "name")),
+    ("resource-compatible", "Ligatures in call_verto_resource are taken apart (NFKC).",
+     "U.echo.call_verto_resource", text(lambda v: unicodedata.normalize("NFKC", v), "call_verto_resource")),
+    ("accents-dropped", "Accents are taken off message_relay_context.",
+     "U.echo.message_relay_context", text(ascii_only, "message_relay_context")),
+    ("emoji-dropped", "Characters beyond the basic plane are dropped from a name.",
+     "U.echo.name", text(lambda v: "".join(c for c in v if c < "\U00010000"), "name")),
+    ("right-to-left-dropped", "Arabic letters are dropped from a name.",
+     "U.echo.name", text(without_right_to_left, "name")),
+    ("mojibake", "call_relay_application is decoded as ISO 8859-1.",
+     "U.echo.call_relay_application", text(mojibake, "call_relay_application")),
+    ("name-capitalised", "Every word of a name gets a capital.", "U.echo.name", text(str.title, "name")),
+    ("topic-lower-case", "call_relay_topic is stored in small letters.",
+     "U.echo.call_relay_topic", text(str.lower, "call_relay_topic")),
+    ("markup-escaped", "Markup in a name is escaped.",
+     "U.echo.name", text(lambda v: html.escape(v, quote=False), "name")),
+    ("entities-decoded", "Entities such as &amp; in a name are decoded.",
+     "U.echo.name", text(html.unescape, "name")),
+    ("apostrophes-doubled", "Apostrophes in a name are doubled.",
+     "U.echo.name", text(lambda v: v.replace("'", "''"), "name")),
+    ("comment-cut", "A name ends where a SQL comment begins.",
+     "U.echo.name", text(lambda v: v.split("--")[0], "name")),
+    ("backslashes-read", "A backslash and an n in call_verto_resource become a newline.",
+     "U.echo.call_verto_resource", text(lambda v: v.replace("\\n", "\n"), "call_verto_resource")),
+    ("template-filled", "Braces in a name are filled as a template.",
+     "U.echo.name", text(lambda v: v.replace("{{7*7}}", "49"), "name")),
+    ("leading-zeros-lost", "A name of digits loses its leading zeros.",
+     "U.echo.name", text(without_leading_zeros, "name")),
+    ("word-null-read", "The word null as a name is stored as null.",
+     "U.echo.name", text(lambda v: None if v == "null" else v, "name")),
+    ("plus-is-blank", "A plus sign in a name becomes a blank.",
+     "U.echo.name", text(lambda v: v.replace("+", " "), "name")),
+)
+# fmt: on
+
+# fmt: off
+URL: tuple[Row, ...] = (
+    ("query-dropped", "The query of call_status_callback_url is dropped.",
+     "U.echo.call_status_callback_url", text(lambda v: v.partition("?")[0], "call_status_callback_url")),
+    ("query-sorted", "The query of call_request_url is sorted.",
+     "U.echo.call_request_url", text(lambda v: query(v, sorted), "call_request_url")),
+    ("query-key-once", "Of two query parameters of one name in call_fallback_url the last stays.",
+     "U.echo.call_fallback_url", text(one_per_key, "call_fallback_url")),
+    ("query-blanks-dropped", "Query parameters without a value are dropped from message_fallback_url.",
+     "U.echo.message_fallback_url", text(lambda v: v.replace("empty=&flag&", ""), "message_fallback_url")),
+    ("query-plus-escaped", "A plus sign in the query of call_relay_script_url becomes %20.",
+     "U.echo.call_relay_script_url", text(lambda v: v.replace("+", "%20"), "call_relay_script_url")),
+    ("path-lower-case", "The path of call_fallback_url is stored in small letters.",
+     "U.echo.call_fallback_url", text(lambda v: path(v, str.lower), "call_fallback_url")),
+    ("percent-decoded", "Percent escapes in call_request_url are decoded.",
+     "U.echo.call_request_url", text(unquote, "call_request_url")),
+    ("percent-upper-case", "Percent escapes in call_status_callback_url are stored in capitals.",
+     "U.echo.call_status_callback_url",
+     text(lambda v: re.sub(r"%\w\w", lambda m: m[0].upper(), v), "call_status_callback_url")),
+    ("slash-dropped", "A slash at the end of message_request_url is dropped.",
+     "U.echo.message_request_url", text(lambda v: v.rstrip("/"), "message_request_url")),
+    ("slash-added", "An empty path in call_relay_script_url becomes a slash.",
+     "U.echo.call_relay_script_url", text(lambda v: path(v, lambda p: p or "/"), "call_relay_script_url")),
+    ("punycode-decoded", "An xn-- host in call_relay_topic_status_callback_url is decoded.",
+     "U.echo.call_relay_topic_status_callback_url",
+     text(lambda v: v.replace("xn--bcher-kva", "bücher"), "call_relay_topic_status_callback_url")),
+    ("ampersand-escaped", "Ampersands in URLs are escaped as in HTML.",
+     "U.echo.*_url U.echo", text(lambda v: v.replace("&", "&amp;"), *URLS)),
+    ("id-upper-case", "call_laml_application_id is shown in capitals.",
+     "U.echo.call_laml_application_id", shown_as("call_laml_application_id", str.upper)),
+)
+# fmt: on
+
+
+def dropped(*names: str) -> Behaviour:
+    """Accept the fields *names* and leave them as they were."""
+    return stored(lambda body, before, after: after.update({name: before[name] for name in names}))
+
+
+def swapped(one: str, other: str) -> Behaviour:
+    """Store what is sent for one field in the other, both ways."""
+
+    def change(body: Record, before: Record, after: Record) -> None:
+        for source, target in ((one, other), (other, one)):
+            after[target] = body.get(source, before[target])
+
+    return stored(change)
+
+
+def echoing(*names: str) -> Behaviour:
+    """Show in the 200 what was sent for *names*, and do not store it."""
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+        kept = {name: before[name] for name in names}
+        written: Record = inner(x, before, after | kept)
+        return written | {name: after[name] for name in names}
+
+    return hook(persist=persist)
+
+
+def stale_echo(*names: str) -> Behaviour:
+    """Show in the 200 of an update what stood there before."""
+
+    def render(inner: Hook, x: Exchange, record: Record) -> Any:
+        if x.operation == UPDATE and x.before is not None:
+            record = record | {name: x.before[name] for name in names}
+        return inner(x, record)
+
+    return hook(render=render)
+
+
+def stale(operation: str, age: str) -> Behaviour:
+    """
+    Show in *operation* what the number was like before: "first" as it was before any write, "last" as it was
+    before the last one, "read" as it was when it was first read.
+    """
+
+    def render(inner: Hook, x: Exchange, record: Record) -> Any:
+        kept = x.server.memory.setdefault("kept", {})
+        if x.operation == UPDATE and x.before is not None and x.before != x.after:
+            kept = kept if age != "last" else kept | {record["id"]: x.before}
+            if age == "first":
+                kept.setdefault(record["id"], x.before)
+            x.server.memory["kept"] = kept
+        elif x.operation == operation:
+            if age == "read":
+                kept.setdefault(record["id"], record)
+            record = kept.get(record["id"], record)
+        return inner(x, record)
+
+    return hook(render=render)
+
+
+def lost_writes(when: Any) -> Behaviour:
+    """Answer as if a write was stored, and do not store it: ``when(exchange, count of writes, before)``."""
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+        x.server.memory["writes"] = x.server.memory.get("writes", 0) + 1
+        written: Record = inner(x, before, after)
+        if when(x, x.server.memory["writes"], before):
+            x.server.store.put(before["id"], before)
+        return written
+
+    return hook(persist=persist)
+
+
+def now() -> str:
+    """Return the current second as updated_at has it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def after_rejection() -> Behaviour:
+    """Lose the first write after a refused one."""
+
+    def refuse(inner: Hook, x: Exchange, refusal: Any) -> Any:
+        x.server.memory["refused"] = refusal.status == 422
+        return inner(x, refusal)
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+        lost = x.server.memory.pop("refused", False)
+        written: Record = inner(x, before, after)
+        if lost:
+            x.server.store.put(before["id"], before)
+        return written
+
+    return hook(refuse=refuse, persist=persist)
+
+
+CLEARED = {name: None for name in RESPONSE if name in REQUEST and name.startswith("message_relay")}
+
+# fmt: off
+STORE: tuple[Row, ...] = (
+    ("write-not-stored", "An update shows what was sent and stores nothing.",
+     "U.read_back U.read_back.*", echoing(*REQUEST)),
+    ("message-method-not-stored", "An update shows message_fallback_method as sent and does not store it.",
+     "U.read_back.message_fallback_method", echoing("message_fallback_method")),
+    ("answer-before-write", "An update shows the record as it was before.",
+     "U.echo U.echo.*", stale_echo(*REQUEST)),
+    ("retrieve-cached", "A retrieve shows the number as it was when it was first read.",
+     "U.read_back U.read_back.*", stale(RETRIEVE, "read")),
+    ("retrieve-one-behind", "A retrieve shows the number as it was before the last write.",
+     "U.read_back U.read_back.*", stale(RETRIEVE, "last")),
+    ("list-stale", "The list shows a number as it was before the first write.",
+     "L.read_back", stale(LIST, "first")),
+    ("list-name-cut", "The list shows the first six characters of a name.",
+     "L.read_back", shown_as("name", lambda value: value[:6], LIST)),
+    ("retrieve-trims-name", "A retrieve shows a name without the blanks at its ends.",
+     "U.read_back.name", shown_as("name", str.strip, RETRIEVE)),
+    ("retrieve-without-emoji", "A retrieve shows ? for a character of a name beyond ISO 8859-1.",
+     "U.read_back.name",
+     shown_as("name", lambda value: value.encode("latin-1", "replace").decode("latin-1"), RETRIEVE)),
+    ("third-write-lost", "Every third write is answered and not stored.",
+     "U.read_back U.read_back.*", lost_writes(lambda x, count, before: count % 3 == 0)),
+    ("second-write-in-a-second", "A second write within one second is answered and not stored.",
+     "U.read_back U.read_back.*", lost_writes(lambda x, count, before: before["updated_at"] == now())),
+    ("write-after-rejection-lost", "The first write after a refused one is answered and not stored.",
+     "U.read_back U.read_back.*", after_rejection()),
+    ("fallback-url-dropped", "message_fallback_url is accepted and not stored.",
+     "U.echo.message_fallback_url", dropped("message_fallback_url")),
+    ("urls-swapped", "call_fallback_url and call_status_callback_url are swapped.",
+     "U.echo.call_fallback_url U.echo.call_status_callback_url",
+     swapped("call_fallback_url", "call_status_callback_url")),
+    ("applications-swapped", "call_laml_application_id and message_laml_application_id are swapped.",
+     "U.echo.call_laml_application_id U.echo.message_laml_application_id",
+     swapped("call_laml_application_id", "message_laml_application_id")),
+)
+# fmt: on
+
+DEFECTS = table(*TEXT, *URL, *STORE)

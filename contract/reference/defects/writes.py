@@ -1,0 +1,384 @@
+"""Writes that do too little, too much or the wrong thing: handlers, frame, time, idempotence, bystanders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from contract.reference.behaviour import Behaviour, Hook
+from contract.reference.defects.kit import Row, failing, hook, refusing, rules, shown, stored, table
+from contract.reference.exchange import UPDATE, Exchange
+from contract.reference.fields import ALIASES, IDS, METHODS, REQUEST, REQUIRES, Record, humanise
+
+__all__ = ["DEFECTS"]
+
+
+def optional(selector: str, value: str) -> Behaviour:
+    """Take *value* of *selector* without its companion."""
+    table = {name: companion for name, companion in REQUIRES[selector].items() if name != value}
+    return rules(requires={**REQUIRES, selector: table})
+
+
+def refuses(selector: str, value: str) -> Behaviour:
+    """Refuse *value* of *selector*."""
+    return refusing(lambda body, before: body.get(selector) == value, f"{selector.capitalize()} is not valid")
+
+
+def keep(body: Record, before: Record, after: Record, *names: str) -> None:
+    """Leave the fields *names* as they were."""
+    after |= {name: before[name] for name in names}
+
+
+def when(test: Callable[[Record, Record, Record], Any], **fields: Any) -> Behaviour:
+    """Set *fields* in what a write leaves behind where ``test(body, before, after)``."""
+    return stored(lambda body, before, after: after.update(fields) if test(body, before, after) else None)
+
+
+def kept_when(test: Callable[[Record, Record, Record], Any], *names: str) -> Behaviour:
+    """Leave the fields *names* as they were where ``test(body, before, after)``."""
+    return stored(
+        lambda body, before, after: keep(body, before, after, *names) if test(body, before, after) else None
+    )
+
+
+def change(selector: str, old: str, new: str) -> Callable[[Record, Record, Record], bool]:
+    """Return a test: the write switches *selector* from *old* to *new*."""
+    return lambda body, before, after: before[selector] == old and body.get(selector) == new
+
+
+def has(**values: str) -> Callable[[Record, Record, Record], bool]:
+    """Return a test: the record has these values after the write."""
+    return lambda body, before, after: all(after[name] == value for name, value in values.items())
+
+
+def sends(**values: str) -> Callable[[Record, Record, Record], bool]:
+    """Return a test: the body has these values."""
+    return lambda body, before, after: all(body.get(name) == value for name, value in values.items())
+
+
+def every(count: int, test: Callable[[Record], Any], *names: str) -> Behaviour:
+    """Leave *names* as they were in every write of *count* for which ``test(body)``."""
+
+    def merge(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
+        after: Record = inner(x, body, before)
+        if test(body):
+            x.server.memory["count"] = x.server.memory.get("count", 0) + 1
+            if x.server.memory["count"] % count == 0:
+                keep(body, before, after, *names)
+        return after
+
+    return hook(merge=merge)
+
+
+def blank_accepted(name: str) -> Behaviour:
+    """Take a blank companion."""
+
+    def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
+        found: list[str] = inner(x, body, before)
+        return [text for text in found if text != f"{humanise(name)} must be set"]
+
+    return hook(validate=validate)
+
+
+def one_topic(body: Record, before: Record, after: Record) -> None:
+    """Store the topic of calls for messages too where both channels are relayed to a topic."""
+    if after["call_handler"] == after["message_handler"] == "relay_topic":
+        after["message_relay_topic"] = after["call_relay_topic"]
+
+
+# fmt: off
+HANDLER: tuple[Row, ...] = (
+    *(
+        (f"{'call' if selector == 'call_handler' else 'message'}-{value.replace('_', '-')}-alone",
+         f"{selector} {value} is accepted without {companion}.",
+         f"U.handler.{selector}.{value}.requires.{companion}", optional(selector, value))
+        for selector, companions in REQUIRES.items() for value, companion in companions.items()
+    ),
+    ("blank-companion-accepted", "A blank call_relay_script_url is accepted with relay_script.",
+     "U.handler.call_handler.relay_script.* U.handler.call_handler", blank_accepted("call_relay_script_url")),
+    ("verto-refused", "call_handler relay_verto_endpoint is refused.",
+     "U.handler.call_handler.relay_verto_endpoint.accepted", refuses("call_handler", "relay_verto_endpoint")),
+    ("message-application-refused", "message_handler laml_application is refused.",
+     "U.handler.message_handler.laml_application.accepted", refuses("message_handler", "laml_application")),
+    ("topic-shown-as-application", "call_handler relay_topic is shown as relay_application.",
+     "U.handler.call_handler.relay_topic.shown",
+     when(has(call_handler="relay_topic"), call_handler="relay_application")),
+    ("dialogflow-not-stored", "call_handler dialogflow is accepted and not stored.",
+     "U.handler.call_handler.dialogflow.shown", kept_when(sends(call_handler="dialogflow"), "call_handler")),
+    ("video-room-lost", "call_handler video_room loses call_video_room_id.",
+     "U.handler.call_handler.video_room.shown",
+     when(sends(call_handler="video_room"), call_video_room_id=None)),
+    ("sip-endpoint-lost", "call_handler relay_sip_endpoint leaves call_sip_endpoint_id as it was.",
+     "U.handler.call_handler.relay_sip_endpoint.shown",
+     kept_when(sends(call_handler="relay_sip_endpoint"), "call_sip_endpoint_id")),
+    ("script-to-webhooks", "A switch from relay_script to laml_webhooks leaves call_request_url as it was.",
+     "U.echo.call_request_url U.handler.call_handler.laml_webhooks.shown",
+     kept_when(change("call_handler", "relay_script", "laml_webhooks"), "call_request_url")),
+    ("video-to-dialogflow", "Calls can't be switched from video_room to dialogflow.",
+     "U.echo.call_handler U.handler.call_handler.dialogflow.shown",
+     kept_when(change("call_handler", "video_room", "dialogflow"), "call_handler")),
+    ("connector-to-topic", "Switching calls from relay_connector to relay_topic is refused.",
+     "U.accept U.accept.* U.handler.call_handler.relay_topic.accepted",
+     refusing(lambda body, before: (before["call_handler"], body.get("call_handler"))
+              == ("relay_connector", "relay_topic"),
+              "Call handler can't be switched")),
+    ("message-application-to-topic", "A switch of messages from laml_application to relay_topic loses it.",
+     "U.echo.message_relay_topic U.handler.message_handler.relay_topic.shown",
+     kept_when(change("message_handler", "laml_application", "relay_topic"), "message_relay_topic")),
+    ("dialogflow-with-webhooks", "dialogflow for calls loses the URL of laml_webhooks for messages.",
+     "U.echo.message_request_url U.handler.message_handler.laml_webhooks.shown",
+     kept_when(sends(call_handler="dialogflow", message_handler="laml_webhooks"), "message_request_url")),
+    ("topic-with-topic", "relay_topic for both channels stores one topic for both.",
+     "U.echo.message_relay_topic U.handler.message_handler.relay_topic.shown U.frame.message_relay_topic",
+     stored(one_topic)),
+    ("fax-get-application", "fax, GET and laml_application for messages store POST as call_request_method.",
+     "U.echo.call_request_method U.frame.call_request_method",
+     when(has(call_receive_mode="fax", call_request_method="GET", message_handler="laml_application"),
+          call_request_method="POST")),
+    ("get-get-post", "GET as two methods for calls turns POST for messages into GET.",
+     "U.echo.message_request_method U.frame.message_request_method",
+     when(has(call_fallback_method="GET", call_status_callback_method="GET", message_request_method="POST"),
+          message_request_method="GET")),
+    ("third-webhooks", "Every third switch to laml_webhooks leaves call_status_callback_url as it was.",
+     "U.echo.call_status_callback_url",
+     every(3, lambda body: body.get("call_handler") == "laml_webhooks", "call_status_callback_url")),
+    ("fallback-with-handler", "message_fallback_url is not stored in a body that has call_handler.",
+     "U.echo.message_fallback_url",
+     kept_when(lambda body, before, after: "call_handler" in body, "message_fallback_url")),
+)
+# fmt: on
+
+
+def precedence(loser: str, winner: str) -> Behaviour:
+    """Let *loser* win over *winner* where both are sent."""
+
+    def merge(body: Record, before: Record, after: Record) -> None:
+        if body.get(loser) is not None and body.get(winner) is not None:
+            after |= {loser: body[loser], winner: before[winner]}
+
+    return stored(merge)
+
+
+def last_in_body(body: Record, before: Record, after: Record) -> None:
+    """Let the alias that stands last in the body win."""
+    winner = "call_relay_application"
+    sent = [name for name in body if name in (winner, *ALIASES[winner])]
+    if len(sent) > 1 and sent[-1] != winner:
+        after |= {winner: before[winner], sent[-1]: body[sent[-1]]}
+
+
+# fmt: off
+ACCEPT: tuple[Row, ...] = (
+    ("alias-topic-wins", "call_relay_topic wins over call_relay_application.",
+     "U.echo.alias.call_relay_application", precedence("call_relay_topic", "call_relay_application")),
+    ("alias-context-wins", "call_relay_context wins over call_relay_application.",
+     "U.echo.alias.call_relay_application", precedence("call_relay_context", "call_relay_application")),
+    ("aliases-refused", "A body with two aliases is refused.",
+     "U.accept U.accept.* U.echo.alias.call_relay_application",
+     refusing(lambda body, before: {"call_relay_topic", "call_relay_application"} <= body.keys(),
+              "Call relay topic can't be set")),
+    ("fax-refused", "call_receive_mode fax is refused.",
+     "U.accept.call_receive_mode",
+     refusing(lambda body, before: body.get("call_receive_mode") == "fax", "Call receive mode is not valid")),
+    ("long-name-refused", "A name over 50 characters is refused.", "U.accept.name", rules(name_length=50)),
+    ("beyond-ascii-refused", "A name beyond ASCII is refused.",
+     "U.accept.name",
+     refusing(lambda body, before: not str(body.get("name", "")).isascii(), "Name is not valid")),
+    ("two-channels-refused", "A body with both handlers is refused.",
+     "U.accept U.accept.* U.handler.*.accepted",
+     refusing(lambda body, before: {"call_handler", "message_handler"} <= body.keys(),
+              "Message handler is not valid")),
+    ("companion-alone-refused", "call_status_callback_url without call_handler is refused.",
+     "U.accept.call_status_callback_url U.accept",
+     refusing(lambda body, before: "call_status_callback_url" in body and "call_handler" not in body,
+              "Call handler can't be blank")),
+    ("whole-record-validated", "A number with relay_connector refuses a body without call_handler.",
+     "U.accept U.accept.*",
+     refusing(lambda body, before: before["call_handler"] == "relay_connector" and "call_handler" not in body,
+              "Call handler is not valid")),
+    ("context-refused", "call_relay_context is refused because it is deprecated.",
+     "U.deprecated.call_relay_context",
+     refusing(lambda body, before: "call_relay_context" in body, "Call relay context is deprecated")),
+    ("context-handler-refused", "call_handler relay_context is refused because it is deprecated.",
+     "U.deprecated.call_handler.relay_context", refuses("call_handler", "relay_context")),
+    ("context-callback-ignored", "call_relay_context_status_callback_url is ignored.",
+     "U.deprecated.call_relay_context_status_callback_url",
+     stored(lambda body, before, after: keep(body, before, after, "call_relay_context_status_callback_url"))),
+    ("message-context-ignored", "message_relay_context is ignored because it is deprecated.",
+     "U.deprecated.message_relay_context",
+     stored(lambda body, before, after: keep(body, before, after, "message_relay_context"))),
+)
+# fmt: on
+
+
+def replaced_in_full(body: Record, before: Record, after: Record) -> None:
+    """Clear everything that was not sent."""
+    after |= {name: None for name in REQUEST if name not in body}
+    after["call_receive_mode"] = after["call_receive_mode"] or "voice"
+    after["call_handler"] = after["call_handler"] or "laml_webhooks"
+
+
+def unsent(body: Record, trigger: str, **fields: Any) -> dict[str, Any]:
+    """Return *fields* that are not in *body*, if *trigger* is."""
+    left = {name: value for name, value in fields.items() if name not in body}
+    return left if body.get(trigger) is not None else {}
+
+
+def spills(trigger: str, **fields: Any) -> Behaviour:
+    """Set *fields* that were not sent whenever *trigger* is sent."""
+    return stored(lambda body, before, after: after.update(unsent(body, trigger, **fields)))
+
+
+def copies(source: str, target: str) -> Behaviour:
+    """Store what is sent for *source* in *target* too, unless that is sent."""
+    return stored(
+        lambda body, before, after: after.update(unsent(body, source, **{target: body.get(source)}))
+    )
+
+
+OTHER_COMPANIONS = {name: None for name in IDS}
+
+# fmt: off
+FRAME: tuple[Row, ...] = (
+    ("replaced-in-full", "What was not sent is cleared.", "U.frame U.frame.*", stored(replaced_in_full)),
+    ("handler-clears-name", "Sending call_handler clears the name.",
+     "U.frame.name", spills("call_handler", name=None)),
+    ("url-resets-method", "Sending call_request_url resets call_request_method to POST.",
+     "U.frame.call_request_method", spills("call_request_url", call_request_method="POST")),
+    ("handler-resets-receive-mode", "Sending call_handler resets call_receive_mode to voice.",
+     "U.frame.call_receive_mode", spills("call_handler", call_receive_mode="voice")),
+    ("call-clears-messages", "Sending call_handler clears message_handler.",
+     "U.frame.message_handler", spills("call_handler", message_handler=None)),
+    ("call-url-spills", "Sending call_request_url sets message_request_url too.",
+     "U.frame.message_request_url", copies("call_request_url", "message_request_url")),
+    ("message-topic-spills", "Sending message_relay_topic sets call_relay_topic too.",
+     "U.frame.call_relay_topic", copies("message_relay_topic", "call_relay_topic")),
+    ("name-clears-address", "Sending a name clears e911_address_id.",
+     "U.frame.e911_address_id", spills("name", e911_address_id=None)),
+    ("voice-drops-fax", "Sending call_receive_mode voice drops fax from the capabilities.",
+     "U.frame.capabilities", when(sends(call_receive_mode="voice"), capabilities=["voice", "sms", "mms"])),
+    ("script-changes-type", "call_handler relay_script makes a number toll-free.",
+     "U.frame.number_type", when(sends(call_handler="relay_script"), number_type="toll-free")),
+    ("name-changes-number", "Sending a name changes the last digit of number.",
+     "U.frame.number",
+     stored(lambda body, before, after: after.update(
+         unsent(body, "name", number=before["number"][:-1] + "7")))),
+    ("created-at-moves", "Every write sets created_at to updated_at.",
+     "U.frame.created_at", stored(lambda body, before, after: after.update(created_at=before["updated_at"]))),
+    ("message-switch-clears-url", "Sending message_relay_topic clears call_status_callback_url.",
+     "U.frame.call_status_callback_url",
+     stored(lambda body, before, after: after.update(
+         unsent(body, "message_relay_topic", call_status_callback_url=None)))),
+)
+# fmt: on
+
+
+def stamped(convert: Callable[[Exchange, Record, Record], str]) -> Behaviour:
+    """Stamp what changed with another time: ``convert(exchange, before, stamped)``."""
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+        written: Record = inner(x, before, after)
+        if written["updated_at"] != before["updated_at"] or after != before:
+            written = written | {"updated_at": convert(x, before, written)}
+            x.server.store.put(before["id"], written)
+        return written
+
+    return hook(persist=persist)
+
+
+def moved(text: str, **by: float) -> str:
+    """Return the date-time *text* moved."""
+    moment = datetime.fromisoformat(text) + timedelta(**by)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def every_third_back(x: Exchange, before: Record, written: Record) -> str:
+    """Go one day back with every third write."""
+    x.server.memory["count"] = x.server.memory.get("count", 0) + 1
+    back = x.server.memory["count"] % 3 == 0
+    return moved(before["updated_at"], days=-1) if back else str(written["updated_at"])
+
+
+# fmt: off
+TIME: tuple[Row, ...] = (
+    ("clock-stands", "updated_at never moves.",
+     "U.time.updated_at.moves", stamped(lambda x, before, written: before["updated_at"])),
+    ("clock-stands-for-messages", "updated_at moves for calls and names only.",
+     "U.time.updated_at.moves",
+     stamped(lambda x, before, written:
+             (before if all(name.startswith("message") for name in x.sent) else written)["updated_at"])),
+    ("clock-by-the-day", "updated_at shows the day and midnight.",
+     "U.time.updated_at.moves", stamped(lambda x, before, written: written["updated_at"][:11] + "00:00:00Z")),
+    ("clock-runs-back", "Every write moves updated_at one hour back.",
+     "U.time.updated_at.forward", stamped(lambda x, before, written: moved(before["updated_at"], hours=-1))),
+    ("updated-before-created", "updated_at is one day before created_at after a write.",
+     "U.time.updated_at.not_before",
+     stamped(lambda x, before, written: moved(written["created_at"], days=-1))),
+)
+# fmt: on
+
+
+def unchanged(body: Record, before: Record) -> bool:
+    """Tell whether a body sends what stands there already."""
+    return bool(body) and all(before.get(name) == value for name, value in body.items())
+
+
+def on_repeat(change: Callable[[Record, Record], dict[str, Any]]) -> Behaviour:
+    """Change the record where a body sends what stands there already: ``change(body, before)``."""
+    return stored(
+        lambda body, before, after: after.update(change(body, before)) if unchanged(body, before) else None
+    )
+
+
+def toggled(name: str) -> Callable[[Record, Record], dict[str, Any]]:
+    """Return a change: a method becomes the other one."""
+    return lambda body, before: {name: "GET" if before[name] == "POST" else "POST"}
+
+
+# fmt: off
+REPEAT: tuple[Row, ...] = (
+    ("repeat-appends", "The same body a second time appends (2) to the name.",
+     "U.idempotence", on_repeat(lambda body, before: {"name": f"{before['name']} (2)"})),
+    ("repeat-toggles-method", "The same body a second time toggles call_fallback_method.",
+     "U.idempotence", on_repeat(toggled("call_fallback_method"))),
+    ("repeat-refused", "The same body a second time is refused.",
+     "U.idempotence U.accept U.accept.*", refusing(unchanged, "Name has already been taken")),
+    ("repeat-fails", "The same body a second time is answered 500.",
+     "U.rejection.no_server_error U.idempotence", failing(unchanged)),
+)
+# fmt: on
+
+
+def beside(change: Callable[[Record, Record], dict[str, Any]], *, count: int = 1000) -> Behaviour:
+    """Change the other numbers with each write: ``change(body, other record)``."""
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+        others = [other for _, other in x.server.store.newest_first() if other["id"] != before["id"]]
+        for other in others[:count]:
+            x.server.store.put(other["id"], other | change(x.sent, other))
+        written: Record = inner(x, before, after)
+        return written
+
+    return hook(persist=persist)
+
+
+def sent_field(name: str) -> Callable[[Record, Record], dict[str, Any]]:
+    """Return a change of another record: it takes the field that was sent."""
+    return lambda body, other: {name: body[name]} if name in body else {}
+
+
+# fmt: off
+BYSTANDER: tuple[Row, ...] = (
+    ("name-for-all", "A name is set on every number of the project.",
+     "U.bystander", beside(sent_field("name"))),
+    ("message-url-for-all", "message_request_url is set on every number of the project.",
+     "U.bystander", beside(sent_field("message_request_url"))),
+    ("clock-for-all", "A write moves updated_at of every number of the project.",
+     "U.bystander", beside(lambda body, other: {"updated_at": moved(other["updated_at"], seconds=60)})),
+    ("topic-clears-others", "Taking a topic clears the handler of every other number.",
+     "U.bystander", beside(lambda body, other: {"call_handler": None} if "call_relay_topic" in body else {})),
+)
+# fmt: on
+
+DEFECTS = table(*HANDLER, *ACCEPT, *FRAME, *TIME, *REPEAT, *BYSTANDER)

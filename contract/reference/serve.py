@@ -1,0 +1,190 @@
+"""Run the service: in the foreground for people and other processes, in a thread for tests and the kill table."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from contract.reference.app import PREFIX, Mutate, create_app
+from contract.reference.seed import FOREIGN_IDS, NUMBER_IDS, RESOURCES
+
+__all__ = ["Running", "running", "serve"]
+
+TICK = 1.0
+"""Seconds between two refreshes of the Date header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that accepts requests."""
+
+    base_url: str
+    username: str
+    password: str = field(repr=False)
+    ids: tuple[str, ...]
+    """The project's numbers; the first one is the well configured one."""
+    resources: Mapping[str, str]
+    """Request field -> an id that exists."""
+    foreign_ids: tuple[str, ...]
+    """Numbers of another project."""
+
+
+def serve(
+    *, port: int = 8700, database: Path | None = None, defect: str | None = None, variant: str | None = None
+) -> None:
+    """
+    Serve on loopback until SIGINT or SIGTERM, then return.
+
+    Prints one line of JSON on standard output once it accepts connections. *port* 0 takes a free one;
+    without *database* the data lives in a temporary file.
+
+    Raises:
+        OSError: the port can't be used.
+        ValueError: the defect or variant is not known.
+    """
+    with _listening(port) as listener, _file(database) as path:
+        app = _app(path, defect, variant, durable=database is not None)
+
+        def ready() -> None:
+            value = _running(app, listener)
+            line = {"ready": True, **{name: getattr(value, name) for name in Running.__slots__}}
+            print(json.dumps(line), flush=True)
+
+        async def until_signal() -> None:
+            stop = asyncio.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            server = await _start(app, listener, ready)
+            await _tick(server, stop)
+            await server.shutdown(sockets=[listener])
+
+        with contextlib.closing(app.state.server.store):
+            asyncio.run(until_signal())
+
+
+@contextlib.contextmanager
+def running(
+    *,
+    defect: str | None = None,
+    variant: str | None = None,
+    database: Path | None = None,
+    mutate: Mutate | None = None,
+) -> Iterator[Running]:
+    """
+    Serve on a free loopback port from a background thread while the block runs.
+
+    *mutate* changes every body just before it is encoded: ``mutate(operation, status, body) -> body``.
+
+    Raises:
+        ValueError: the defect or variant is not known.
+    """
+    with _listening(0) as listener, _file(database) as path:
+        app = _app(path, defect, variant, durable=False, mutate=mutate)
+        started, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+        async def until_stopped() -> None:
+            server = await _start(app, listener, started.set)
+            await _tick(server, stop)
+            # uvicorn's own shutdown always takes a tenth of a second; nobody waits for an answer here.
+            for accepting in server.servers:
+                accepting.close()
+            for connection in list(server.server_state.connections):
+                connection.shutdown()
+
+        def run() -> None:
+            try:
+                loop.run_until_complete(until_stopped())
+                loop.run_until_complete(loop.shutdown_asyncgens())
+            finally:
+                loop.close()
+                started.set()
+
+        thread = threading.Thread(target=run, name="contract-reference", daemon=True)
+        with contextlib.closing(app.state.server.store):
+            thread.start()
+            started.wait()
+            try:
+                yield _running(app, listener)
+            finally:
+                loop.call_soon_threadsafe(stop.set)
+                thread.join()
+
+
+def _app(
+    path: Path, defect: str | None, variant: str | None, *, durable: bool, mutate: Mutate | None = None
+) -> Starlette:
+    return create_app(
+        database=path,
+        defects=[defect] if defect else [],
+        variants=[variant] if variant else [],
+        durable=durable,
+        mutate=mutate,
+    )
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    # Named in full, so that asyncio sees TCP and turns Nagle's delay off (40 ms a request otherwise).
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise OSError(error.errno, f"port {port} is in use; choose another one, or 0 for a free one") from None
+        listener.listen()
+        yield listener
+
+
+@contextlib.contextmanager
+def _file(database: Path | None) -> Iterator[Path]:
+    if database is not None:
+        yield database
+        return
+    with tempfile.TemporaryDirectory(prefix="contract-reference-") as folder:
+        yield Path(folder, "numbers.sqlite3")
+
+
+def _running(app: Starlette, listener: socket.socket) -> Running:
+    server = app.state.server
+    return Running(
+        base_url=f"http://127.0.0.1:{listener.getsockname()[1]}{PREFIX}",
+        username=server.username,
+        password=server.password,
+        ids=NUMBER_IDS,
+        resources=dict(RESOURCES),
+        foreign_ids=FOREIGN_IDS,
+    )
+
+
+async def _start(app: Starlette, listener: socket.socket, ready: Callable[[], None]) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=60
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    await server.on_tick(0)
+    ready()
+    return server
+
+
+async def _tick(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await server.on_tick(0)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), TICK)

@@ -1,0 +1,290 @@
+"""
+Every named variant: what the documents leave open, decided in another way than the plain server does.
+
+None of them breaks a promise; a judge that objects to one of them has gone further than the documents.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+from types import MappingProxyType
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from contract.reference.behaviour import Behaviour, Hook, Variant
+from contract.reference.exchange import LIST, Exchange, Refusal
+from contract.reference.fields import DATES, ENUMS, METHODS, Record
+
+__all__ = ["VARIANTS"]
+
+Row = tuple[str, str, Behaviour]
+DERIVED = ("calling_handler_resource_id", "messaging_handler_resource_id")
+
+
+def rules(**switches: Any) -> Behaviour:
+    """Replace switches of `Rules`."""
+    return Behaviour(rules=switches)
+
+
+def shown(change: Callable[[Record], Record]) -> Behaviour:
+    """Change what every answer shows of a record."""
+
+    def render(inner: Hook, x: Exchange, record: Record) -> Any:
+        return change(inner(x, record))
+
+    return Behaviour(hooks={"render": render})
+
+
+def dates(convert: Callable[[datetime], str]) -> Behaviour:
+    """Write every date-time in another way."""
+
+    def change(view: Record) -> Record:
+        times = {name: convert(datetime.fromisoformat(view[name])) for name in DATES if view[name] is not None}
+        return view | times
+
+    return shown(change)
+
+
+def wire(change: Callable[[Response], Response]) -> Behaviour:
+    """Change every encoded answer."""
+
+    def respond(inner: Hook, x: Exchange, status: int, body: Any) -> Response:
+        return change(inner(x, status, body))
+
+    return Behaviour(hooks={"respond": respond})
+
+
+def errors(body: Callable[[int, Any], Any]) -> Behaviour:
+    """Change the body of every error."""
+
+    def refuse(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
+        return body(refusal.status, inner(x, refusal))
+
+    return Behaviour(hooks={"refuse": refuse})
+
+
+def details(value: Any) -> Behaviour:
+    """Give every entry of a 422 the same detail."""
+
+    def body(status: int, right: Any) -> Any:
+        return {"errors": [entry | {"detail": value} for entry in right["errors"]]} if status == 422 else right
+
+    return errors(body)
+
+
+def busy(status: int, every: int, retry_after: Callable[[], str]) -> Behaviour:
+    """Answer *status* with Retry-After to one request of *every*, before anything else is looked at."""
+
+    def authenticate(inner: Hook, x: Exchange) -> bool:
+        x.server.memory["requests"] = x.server.memory.get("requests", 0) + 1
+        if x.server.memory["requests"] % every == 0:
+            raise Refusal(status)
+        answer: bool = inner(x)
+        return answer
+
+    def respond(inner: Hook, x: Exchange, code: int, body: Any) -> Response:
+        response: Response = inner(x, code, body)
+        if code == status:
+            response.headers["retry-after"] = retry_after()
+        return response
+
+    return Behaviour(hooks={"authenticate": authenticate, "respond": respond})
+
+
+def shuffled(view: Record) -> Record:
+    """Return the keys in an order that differs from answer to answer."""
+    return {name: view[name] for name in random.sample(list(view), len(view))}
+
+
+def shuffled_capabilities(view: Record) -> Record:
+    """Return the capabilities in an order that differs from answer to answer."""
+    return view | {"capabilities": random.sample(view["capabilities"], len(view["capabilities"]))}
+
+
+def without(*names: str) -> Callable[[Record], Record]:
+    """Return a change of a view: *names* are not shown."""
+    return lambda view: {name: value for name, value in view.items() if name not in names}
+
+
+def listed(convert: Callable[[Exchange, Any], Any]) -> Behaviour:
+    """Change the body of the list."""
+
+    def operate(inner: Hook, x: Exchange) -> Any:
+        body = inner(x)
+        return convert(x, body) if x.operation == LIST else body
+
+    return Behaviour(hooks={"operate": operate})
+
+
+def absolute(x: Exchange, body: Any) -> Any:
+    """Return the list with links that begin with the scheme and the host."""
+    origin = f"http://{x.headers.get('host', 'localhost')}"
+    return body | {"links": {name: origin + link for name, link in body["links"].items()}}
+
+
+def resource_ids(derived: Callable[[], str | None]) -> Behaviour:
+    """Set the two derived ids in another way whenever something is written."""
+
+    def merge(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
+        return inner(x, body, before) | {name: derived() for name in DERIVED}
+
+    return Behaviour(hooks={"merge": merge})
+
+
+def found_as(**fields: Any) -> Behaviour:
+    """Seed a new database with a first number that has these fields."""
+    return Behaviour(first=fields)
+
+
+def uuids_only() -> Behaviour:
+    """Answer 422 where the path holds no UUID."""
+
+    def find(inner: Hook, x: Exchange) -> Record | None:
+        try:
+            uuid.UUID(x.number_id)
+        except ValueError:
+            raise Refusal(422, ["Id is not valid"]) from None
+        record: Record | None = inner(x)
+        return record
+
+    return Behaviour(hooks={"find": find})
+
+
+def as_gzip(response: Response) -> Response:
+    """Compress the body."""
+    response.body = gzip.compress(bytes(response.body))
+    response.headers["content-length"] = str(len(response.body))
+    response.headers["content-encoding"] = "gzip"
+    return response
+
+
+def chunked(response: Response) -> Response:
+    """Send the body in pieces, without a length beforehand."""
+    body = bytes(response.body)
+    pieces = (body[start : start + 100] for start in range(0, len(body), 100))
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return StreamingResponse(pieces, response.status_code, headers)
+
+
+def escaped(response: Response) -> Response:
+    """Write everything beyond ASCII as an escape."""
+    response.body = json.dumps(json.loads(bytes(response.body))).encode()
+    response.headers["content-length"] = str(len(response.body))
+    return response
+
+
+def header(name: str, value: str) -> Callable[[Response], Response]:
+    """Return a change of an encoded answer: one header has another value."""
+
+    def change(response: Response) -> Response:
+        response.headers[name] = value
+        return response
+
+    return change
+
+
+def in_a_second() -> str:
+    """Return the HTTP date one second from now."""
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
+
+
+CALLBACKS = {
+    "call_handler": {
+        "relay_topic": ("call_relay_topic_status_callback_url",),
+        "relay_context": ("call_relay_context_status_callback_url",),
+    }
+}
+WITH_AI_AGENT = ENUMS | {"call_handler": (*ENUMS["call_handler"], "ai_agent")}
+
+# fmt: off  (a table: a row is a name, a sentence and what is different)
+ROWS: tuple[Row, ...] = (
+    ("companions-in-body", "A handler's companion has to be sent with it, stored or not.",
+     rules(companions_in_body=True)),
+    ("callback-required", "relay_topic and relay_context need their status callback too.",
+     rules(also_requires=CALLBACKS)),
+    ("null-refused", "null is refused for every field.", rules(null="refused")),
+    ("null-ignored", "A field sent as null stays as it was.", rules(null="ignored")),
+    ("blank-refused", "A blank string is refused for every field.", rules(blank="refused")),
+    ("blank-is-null", "A blank string is stored as null.", rules(blank="null")),
+    ("empty-body-refused", "An empty object is refused.", rules(empty_body="refused")),
+    ("unknown-keys-refused", "A key that is not documented is refused.", rules(unknown_keys="refused")),
+    ("read-only-keys-refused", "A key that only answers have is refused.", rules(read_only_keys="refused")),
+    ("numbers-as-text", "A number is stored as text where text belongs.", rules(numbers="text")),
+    ("types-400", "A value of another JSON type is answered 400.", rules(type_status=400)),
+    ("malformed-422", "Malformed JSON is answered 422.", rules(malformed_status=422)),
+    ("array-400", "A body that is no object is answered 400.", rules(not_an_object_status=400)),
+    ("array-415", "A body that is no object is answered 415.", rules(not_an_object_status=415)),
+    ("media-type-400", "A media type that is not JSON is answered 400.", rules(media_status=400)),
+    ("enums-any-case", "Enum values are read in any case and stored as documented.",
+     rules(upper_case_enums=True)),
+    ("https-only", "URLs with http are refused.", rules(schemes=("https",))),
+    ("no-ports", "URLs with a port are refused.", rules(ports=False)),
+    ("ascii-hosts", "URLs with an international host name are refused.", rules(idn=False)),
+    ("name-limit-128", "A name has at most 128 characters.", rules(name_length=128)),
+    ("name-unlimited", "A name may be of any length.", rules(name_length=10**9)),
+    ("ids-not-checked", "An id that does not exist is stored all the same.", rules(ids_must_exist=False)),
+    ("former-cleared", "Switching a handler clears what the one before needed and used.",
+     rules(clear_former=True)),
+    ("aliases-mirrored", "All aliases of a group show the value of the one that wins.",
+     rules(mirror_aliases=True)),
+    ("always-touched", "A write that changes nothing moves updated_at.", rules(always_touch=True)),
+    ("methods-null", "The first number is found with null methods, which stay.",
+     found_as(**dict.fromkeys(METHODS))),
+    ("methods-filled", "The first number is found with null methods, and a save fills them with POST.",
+     Behaviour(rules={"fill_methods": True}, first=dict.fromkeys(METHODS))),
+    ("call-flow-found", "The first number is found with a call handler that only the platform sets.",
+     found_as(call_handler="call_flow")),
+    ("bare-number-found", "The first number is found with a handler and no companion, as a new one is.",
+     found_as(name=None, call_request_url=None, message_handler=None, message_request_url=None)),
+    ("ai-agent-accepted", "The call handler ai_agent can be written.", rules(enums=WITH_AI_AGENT)),
+    ("milliseconds", "updated_at has milliseconds.", rules(milliseconds=True)),
+    ("microseconds", "Date-times have six digits of a second.",
+     dates(lambda moment: moment.isoformat(timespec="microseconds").replace("+00:00", "Z"))),
+    ("plus-zero", "Date-times end in +00:00.", dates(datetime.isoformat)),
+    ("mountain-time", "Date-times have an offset of seven hours.",
+     dates(lambda moment: moment.astimezone(timezone(-timedelta(hours=7))).isoformat())),
+    ("more-fields", "Answers have fields that are not documented.",
+     shown(lambda view: view | {"tags": [], "sip": {"realm": None}, "updated_by": "api"})),
+    ("newer-fields-absent", "Answers lack e911_status and cnam.", shown(without("e911_status", "cnam"))),
+    ("keys-shuffled", "The order of keys differs from answer to answer.", shown(shuffled)),
+    ("capabilities-shuffled", "The order of capabilities differs from answer to answer.",
+     shown(shuffled_capabilities)),
+    ("list-reversed", "The list begins with the oldest number.",
+     listed(lambda x, body: body | {"data": body["data"][::-1]})),
+    ("links-absolute", "Links in the list are absolute.", listed(absolute)),
+    ("tollfree", "The number type is spelt tollfree.",
+     shown(lambda view: view | {"number_type": view["number_type"].replace("-", "")})),
+    ("resource-ids-null", "Derived ids are null after a write.", resource_ids(lambda: None)),
+    ("resource-ids-random", "Derived ids are new after each write.", resource_ids(lambda: str(uuid.uuid4()))),
+    ("no-details", "A 422 lists no errors.",
+     errors(lambda status, body: {"errors": []} if status == 422 else body)),
+    ("null-details", "The details of a 422 are null.", details(None)),
+    ("blank-details", "The details of a 422 are blank.", details("")),
+    ("bare-401", "A 401 is a bare string.",
+     errors(lambda status, body: "Unauthorized" if status == 401 else body)),
+    ("credentials-403", "Wrong credentials are answered 403.", rules(credentials_status=403)),
+    ("malformed-id-422", "An id that is no UUID is answered 422.", uuids_only()),
+    ("rate-limited", "One request in 7 is answered 429 with Retry-After 0.", busy(429, 7, lambda: "0")),
+    ("rate-limited-slowly", "One request in 60 is answered 429 with Retry-After 1.",
+     busy(429, 60, lambda: "1")),
+    ("unavailable", "One request in 60 is answered 503 with an HTTP date in Retry-After.",
+     busy(503, 60, in_a_second)),
+    ("escapes", "Everything beyond ASCII is escaped in answers.", wire(escaped)),
+    ("gzip", "Answers are compressed.", wire(as_gzip)),
+    ("chunked", "Answers come in pieces.", wire(chunked)),
+    ("connection-close", "Each answer closes its connection.", wire(header("connection", "close"))),
+    ("no-charset", "The content type names no charset.", wire(header("content-type", "application/json"))),
+    ("charset-capitals", "The content type is written in capitals.",
+     wire(header("content-type", "Application/JSON;charset=UTF-8"))),
+)
+# fmt: on
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType({row[0]: Variant(*row) for row in ROWS})
+"""Name -> variant."""

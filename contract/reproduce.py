@@ -1,0 +1,360 @@
+"""
+Looks into failures after the plan: is each seen again, and with how small a body?
+
+A failure that does not repeat is undecided, not broken: networks lose things, and other people
+write to staging too. What repeats is told with the smallest body that still shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from contract.check import same
+from contract.custody import writable
+from contract.errors import SendError, Undecided
+from contract.generate import Generator
+from contract.ledger import Failure
+from contract.model import Case, Finding, JSONObject
+from contract.session import Session
+
+__all__ = ["investigate"]
+
+RULES: Final = 8
+"""The most rules that are looked into."""
+SHARE: Final = 14
+"""The most requests that one rule may cost."""
+
+
+def investigate(session: Session, generator: Generator) -> None:
+    """
+    Settles which failures of *session* are seen again, and reduces their bodies.
+    """
+    ledger = session.ledger
+    _Refusals(session, generator).explain()
+    ledger.fold()
+    mine = {
+        rule: [f for f in failures if f.interaction.id == session.id]
+        for rule, failures in ledger.causes().items()
+    }
+    looked = 0
+    for rule, failures in mine.items():
+        if not failures:
+            continue
+        try:
+            if looked < RULES:
+                looked += 1
+                _Look(session, generator, rule, failures).settle()
+        except (SendError, Undecided):
+            pass
+        if failures[0].confirmed is None or (failures[0].confirmed is False and len(failures) > 2):
+            # It was not caught in the act, but it happened in several cases and nothing else was lost.
+            if len({f.number for f in failures}) > 1 and session.sender.noise == 0:
+                for failure in failures:
+                    failure.confirmed = True
+            elif failures[0].confirmed is None:
+                failures[0].confirmed = False
+        for failure in failures[1:]:
+            failure.confirmed = failures[0].confirmed if failure.confirmed is None else failure.confirmed
+
+
+class _Look:
+    """
+    Looks into the failures of one rule.
+    """
+
+    def __init__(self, session: Session, generator: Generator, rule: str, failures: list[Failure]) -> None:
+        self.session = session
+        self.generator = generator
+        self.rule = rule
+        self.failures = failures
+        self.update = session.contract.update.id
+        self.limit = session.sender.budget.spent + SHARE
+        noisy = session.sender.noise > 0
+        shared = ".read_back" in rule or ".frame" in rule or ".no_trace" in rule or ".bystander" in rule
+        self.times = 3 if noisy else 2 if shared else 1
+        """How often it must be seen again, one time right after the other."""
+
+    def settle(self) -> None:
+        """
+        Sets ``confirmed`` and ``body`` of the first failures.
+        """
+        for failure in self.failures[:2]:
+            for cases, read, body in self.candidates(failure):
+                if self.session.sender.budget.spent >= self.limit:
+                    return
+                if self.again(failure, cases, read):
+                    failure.confirmed = True
+                    failure.body = body
+                    self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
+                    return
+            failure.confirmed = False
+
+    def again(self, failure: Failure, cases: list[Case], read: bool) -> bool:
+        """
+        True where *cases* show the failure `times` times in a row.
+        """
+        for _ in range(self.times):
+            if not self.establish(failure.interaction.before, cases):
+                return False
+            found = self.session.trial(cases, read=read)
+            if not any(self.alike(failure.finding, f) for f in found):
+                return False
+        return True
+
+    def alike(self, one: Finding, other: Finding) -> bool:
+        """
+        True where two findings are the same failure.
+        """
+        rules = {self.rule, one.rule}
+        known = self.session.judge.rules.get(other.rule)
+        if known is not None and known.group in rules:
+            rules.add(other.rule)
+        return other.rule in rules and (one.pointer == other.pointer or self.rule not in {one.rule} or not one.pointer)
+
+    def establish(self, before: JSONObject | None, cases: list[Case]) -> bool:
+        """
+        Brings the record near to where it stood before the failure.
+        """
+        session = self.session
+        session.settle()
+        now = session.known
+        if before is None or now is None or not any(case.operation == self.update for case in cases):
+            return True
+        request = session.contract.update.request
+        assert request is not None
+        body: dict[str, Any] = {}
+        for name in writable(session.contract):
+            value = before.get(name)
+            if name in self.generator.fields and value is not None and not same(None, value, now.get(name)):
+                if not self.generator.clash((name,)) & set(body):
+                    item = request.fields[name]
+                    if not item.choices or value in item.choices:
+                        body[name] = value
+        for name in list(self.generator.selectors):
+            if name in body:
+                for other in request.fields[name].choices[body[name]].requires:
+                    if other not in body and before.get(other) is not None:
+                        body[other] = before[other]
+        if body:
+            session.attempt(body, "back to where it stood")
+        return True
+
+    def candidates(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
+        """
+        (cases, whether to read after them, the body that matters), the smallest first.
+        """
+        case = failure.interaction.case
+        read = case.operation != self.update or ".no_trace" in self.rule or ".read_back" in self.rule
+        if case.operation != self.update:
+            if ".read_back" in self.rule or ".no_trace" in self.rule:
+                yield from self.writes(failure)
+            else:
+                yield [case], False, case.body
+            return
+        if not isinstance(case.body, Mapping) or not case.body or case.expect != "accept":
+            yield [case], read and ".access" not in self.rule, case.body
+            return
+        for body in self.smaller(case.body, failure.finding.pointer.strip("/").partition("/")[0]):
+            small = replace(case, body=body)
+            yield ([small, replace(small, repeat=True)] if case.repeat else [small]), read, body
+        recent = [c for c in self.session.history if c.expect == "accept"]
+        index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
+        if index:
+            prefix = recent[max(0, index - 3) : index]
+            failure.before = tuple(c.body for c in prefix)
+            yield [*prefix, case], read, case.body
+
+    def writes(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
+        """
+        For a failure seen in a read: the updates before it.
+        """
+        name = failure.finding.pointer.strip("/").partition("/")[0]
+        if ".no_trace" in self.rule:
+            for case, _ in self.session.refusals:
+                if isinstance(case.body, Mapping) and name in case.body and case.body[name] == failure.finding.actual:
+                    yield [case], True, case.body
+            for case, _ in self.session.refusals[-3:]:
+                yield [case], True, case.body
+            return
+        earlier = [c for c, number in self.session.updates if number < failure.number]
+        for case in reversed(earlier[-2:]):
+            for body in self.smaller(case.body, name):
+                yield [replace(case, body=body)], True, body
+
+    def smaller(self, body: JSONObject, name: str) -> Iterator[dict[str, Any]]:
+        """
+        Parts of *body* that may show a failure at the field *name*, the smallest first.
+        """
+        request = self.session.contract.update.request
+        assert request is not None
+        tried: list[dict[str, Any]] = []
+
+        def fresh(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+            if part and part not in tried:
+                tried.append(part)
+                yield part
+
+        siblings = request.aliases_of((name,)) if name in request.fields else frozenset()
+        alone = {n: body[n] for n in body if n == name or n in siblings}
+        if name in self.generator.selectors and name in body:
+            alone = self._channel(body, name)
+        if alone:
+            yield from fresh(alone)
+        for selector in self.generator.selectors:
+            if selector in body:
+                yield from fresh({**self._channel(body, selector), **alone})
+        if not alone:
+            plain = {n: v for n, v in body.items() if n not in self.generator.selectors}
+            first = dict(list(plain.items())[:1])
+            yield from fresh(first)
+        yield from fresh(dict(body))
+
+    def _channel(self, body: JSONObject, selector: str) -> dict[str, Any]:
+        """
+        A selector with the companions that it requires.
+        """
+        choice = self.generator.request.fields[selector].choices.get(body[selector])
+        names = (selector, *(choice.requires if choice else ()))
+        return {n: body[n] for n in names if n in body}
+
+
+class _Refusals:
+    """
+    Finds out what it is in documented bodies that the API refuses.
+    """
+
+    def __init__(self, session: Session, generator: Generator) -> None:
+        self.session = session
+        self.generator = generator
+        self.update = session.contract.update.id
+        self.rule = f"{self.update}.accept"
+
+    def explain(self) -> None:
+        """
+        Moves each refusal of a documented body to the rule of what was refused in it.
+        """
+        for _ in range(3):
+            left = [
+                f
+                for f in self.session.failures()
+                if f.finding.rule == self.rule and not f.cause and isinstance(f.body, Mapping) and f.confirmed is None
+            ]
+            if not left:
+                return
+            try:
+                if not self._one(left):
+                    return
+            except (SendError, Undecided):
+                return
+
+    def _one(self, left: list[Failure]) -> bool:
+        failure = min(left, key=lambda f: len(f.body))
+        case = failure.interaction.case
+        body = dict(failure.body)
+        if not self._refused(case, body):
+            if len(left) < 3:
+                failure.confirmed = False
+                return len(left) > 1
+            return False
+        small = self._reduce(case, body)
+        rule, finding = self._name(small, failure)
+        for other in left:
+            if all(self._like(name, value, other.body) for name, value in small.items()):
+                other.confirmed = True
+                other.body = small
+                other.finding = replace(finding, actual=other.finding.actual)
+        failure.confirmed = True
+        return bool(rule)
+
+    def _like(self, name: str, value: Any, body: JSONObject) -> bool:
+        if name not in body:
+            return False
+        return name not in self.generator.enums or same(None, body[name], value)
+
+    def _refused(self, case: Case, body: dict[str, Any]) -> bool:
+        times = 2 if self.session.sender.noise else 1
+        for _ in range(times):
+            self.session.settle()
+            found = self.session.trial([replace(case, body=body)])
+            if not any(f.rule == self.rule or f.rule.endswith("no_server_error") for f in found):
+                return False
+        return True
+
+    def _reduce(self, case: Case, body: dict[str, Any]) -> dict[str, Any]:
+        """
+        A smallest part of *body* that is still refused, with at most a dozen requests.
+        """
+        budget = self.session.sender.budget
+        limit = budget.spent + 12
+        units = self._units(body)
+        size = len(units)
+        while size >= 1 and len(units) > 1 and budget.spent < limit:
+            size = max(1, min(size, len(units)) // 2)
+            for start in range(0, len(units), size):
+                rest = units[:start] + units[start + size :]
+                half = units[start : start + size]
+                for part in (half, rest) if size > 1 or len(units) == 2 else (rest,):
+                    if part and budget.spent < limit and self._refused(case, _merge(part)):
+                        units, size = part, len(part)
+                        break
+                else:
+                    continue
+                break
+            else:
+                if size == 1:
+                    break
+        return _merge(units)
+
+    def _units(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """
+        What can be left out of a body and leave it a documented one: single fields, and selectors
+        together with their companions.
+        """
+        units: list[dict[str, Any]] = []
+        taken: set[str] = set(self.generator.required)
+        for name in self.generator.selectors:
+            if name in body:
+                requires = self.generator.choice(name, body[name]).requires
+                unit = {n: body[n] for n in (name, *requires) if n in body}
+                taken |= set(unit)
+                units.append(unit)
+        units += [{name: value} for name, value in body.items() if name not in taken]
+        needed = {n: body[n] for n in self.generator.required if n in body}
+        return [{**needed, **unit} for unit in units] or [dict(body)]
+
+    def _name(self, small: dict[str, Any], failure: Failure) -> tuple[str, Finding]:
+        """
+        The rule that *small* stands for.
+        """
+        request = self.session.contract.update.request
+        assert request is not None
+        selectors = [n for n in self.generator.selectors if n in small]
+        others = [n for n in small if n not in self.generator.selectors]
+        if len(selectors) == 1:
+            name = selectors[0]
+            choice = self.generator.choice(name, small[name])
+            if set(others) <= set(choice.requires):
+                stem = f"{name}.{choice.value}"
+                rule = f"{self.update}.deprecated.{stem}" if choice.deprecated else f"{self.update}.handler.{stem}.accepted"
+                return rule, self._finding(rule, f"{name} {choice.value!r} is refused", f"/{name}", failure)
+        if not selectors and len(others) == 1:
+            name = others[0]
+            kind = "deprecated" if request.fields[name].deprecated else "accept"
+            rule = f"{self.update}.{kind}.{name}"
+            return rule, self._finding(rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{name}", failure)
+        what = " with ".join([*selectors, *others][:4])
+        return self.rule, self._finding(self.rule, f"a documented body is refused: {what}", "", failure)
+
+    def _finding(self, rule: str, message: str, pointer: str, failure: Failure) -> Finding:
+        found = failure.finding
+        return Finding(rule=rule, message=message, pointer=pointer, expected=found.expected, actual=found.actual)
+
+
+def _merge(units: list[dict[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for unit in units:
+        merged.update(unit)
+    return merged
+

@@ -1,0 +1,751 @@
+"""
+One run: takes custody of the records, carries out the plan, looks into failures, puts everything
+back, and says what was found.
+
+The order is the safety: nothing is written before the journal is on disk, and nothing ends before
+the records were put back and read - or their journals are kept, and it is said how to go on.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx
+
+from contract import spec as specs
+from contract.check import Judge
+from contract.config import Settings
+from contract.custody import Custody, Journal, Restored, restore, state_directory, unrestorable
+from contract.errors import ContractError, SendError, Undecided
+from contract.generate import Generator
+from contract.ledger import Entry, Ledger, unsettled
+from contract.model import Case, Finding, Interaction, Response
+from contract.plan import OVERHEAD, PROFILES, Block, Plan, plan, split
+from contract.reproduce import investigate
+from contract.send import Budget, Credentials, Sender
+from contract.session import Session
+from contract.spec import Contract
+
+__all__ = ["Result", "prepare", "restore_all", "run"]
+
+RESERVE: Final = 10
+"""Requests that are kept for putting one record back."""
+SILENCE: Final = 5
+"""So many answers of 502, 503 or 504 in a row mean that nobody is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """
+    One request that was sent, for the reports.
+    """
+
+    case: Case
+    url: str
+    content: bytes | None
+    response: Response
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """
+    What a run found.
+    """
+
+    contract: Contract
+    settings: Settings
+    plan: Plan
+    ledger: Ledger
+    started: datetime
+    seconds: float = 0.0
+    requests: int = 0
+    problem: str = ""
+    """Why the run could not tell, where it could not."""
+    interrupted: int = 0
+    """The signal that ended the run, where one did."""
+    restored: dict[str, Restored] = field(default_factory=dict)
+    expected_left: dict[str, str] = field(default_factory=dict)
+    """Fields that it was allowed to leave changed, with the reason."""
+    exchanges: list[Exchange] = field(default_factory=list)
+    noise: int = 0
+    _entries: list[Entry] | None = None
+
+    @property
+    def entries(self) -> list[Entry]:
+        """
+        Every rule with its verdict.
+        """
+        if self._entries is None:
+            self._entries = self.ledger.entries()
+        return self._entries
+
+    @property
+    def verdict(self) -> str:
+        """
+        ``kept``, ``broken`` or ``undecided``.
+        """
+        if any(e.verdict == "broken" for e in self.entries):
+            return "broken"
+        if self.problem or unsettled(self.entries) or self._left_behind():
+            return "undecided"
+        return "kept"
+
+    def _left_behind(self) -> bool:
+        return any(
+            r.verdict == "not_restored" and (r.note or not self.settings.allow_unrestorable)
+            for r in self.restored.values()
+        )
+
+    @property
+    def status(self) -> int:
+        """
+        The exit status: 0 kept, 1 broken, 2 could not tell.
+        """
+        return {"kept": 0, "broken": 1, "undecided": 2}[self.verdict]
+
+
+def prepare(settings: Settings, contract: Contract | None = None) -> tuple[Contract, Plan]:
+    """
+    The contract and the plan for *settings*; sends nothing.
+
+    Raises:
+        SpecError: the fragment cannot be used.
+        ConfigError: a resource is given for a field that needs none.
+    """
+    from contract.errors import ConfigError, nearest
+
+    contract = contract or specs.load(settings.spec or None)
+    request = contract.update.request
+    assert request is not None
+    known = [name for name, item in request.fields.items() if item.resource]
+    for name in settings.resources:
+        if name not in known:
+            problem = f"[resources] names {name!r}, which is no field that needs the id of something.{nearest(name, known)}"
+            raise ConfigError(problem, layer=settings.layers.get("resources", ""))
+    made = plan(
+        contract,
+        profile=settings.profile,
+        seed=settings.seed,
+        resources=settings.resources,
+        foreign_ids=settings.foreign_ids,
+    )
+    return contract, made
+
+
+class _Clock:
+    """
+    What the threads of a run share.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.silent = 0
+
+    def sleep(self, seconds: float) -> None:
+        """
+        Waits, unless the run is told to stop.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and (self.budget.restoring or not self.budget.stopped):
+            time.sleep(min(left, 0.1))
+
+
+def run(
+    settings: Settings,
+    credentials: Mapping[str, str],
+    *,
+    contract: Contract | None = None,
+    transport: httpx.BaseTransport | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """
+    Carries out one run.
+
+    *progress* is called with (requests sent, requests planned) as the run goes on.
+
+    Raises:
+        ConfigError, SpecError: something that was given cannot be used; nothing was sent.
+        CustodyError: a record cannot be held safely; nothing was changed.
+        SendError: the API cannot be reached at all; nothing was changed.
+        Undecided: the records cannot be read with these credentials; nothing was changed.
+    """
+    settings.need("base_url", "ids")
+    contract, made = prepare(settings, contract)
+    contract.retrieve  # noqa: B018 - without a way to read back there is no run: says so before anything is sent
+    given = Credentials(**credentials)
+    _need_credentials(contract, given)
+    return _Run(settings, given, contract, made, transport, progress).carry_out()
+
+
+def _need_credentials(contract: Contract, given: Credentials) -> None:
+    from contract.errors import ConfigError
+
+    schemes = {contract.schemes[name].get("scheme", "") for name in contract.update.security}
+    if "bearer" in schemes and not given.token:
+        raise ConfigError("credentials are missing: set CONTRACT_TOKEN in the environment")
+    if "basic" in schemes and not (given.username and given.password):
+        raise ConfigError("credentials are missing: set CONTRACT_USERNAME and CONTRACT_PASSWORD in the environment")
+
+
+class _Run:
+    """
+    The state of one run.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        given: Credentials,
+        contract: Contract,
+        made: Plan,
+        transport: httpx.BaseTransport | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.settings = settings
+        self.contract = contract
+        self.plan = made
+        self.given = given
+        self.transport = transport
+        self.progress = progress
+        self.judge = Judge(contract, given.secrets)
+        self.ledger = Ledger(rules=self.judge.rules, strict=settings.strict)
+        most = min(settings.max_requests, PROFILES[settings.profile].requests)
+        reserve = min(RESERVE * len(settings.ids), most // 3)
+        self.budget = Budget(most, settings.max_seconds, reserve)
+        self.clock = _Clock(self.budget)
+        self.generator = Generator(contract.update, settings.resources)
+        self.sessions: list[Session] = []
+        self.snapshots: dict[str, Mapping[str, Any]] = {}
+        self.bystanders: dict[str, Mapping[str, Any]] = {}
+        self.lock = threading.Lock()
+        self.planned = sum(not c.unless for c in made.cases) + OVERHEAD
+        self.result = Result(
+            contract=contract, settings=settings, plan=made, ledger=self.ledger, started=datetime.now(UTC)
+        )
+
+    # ------------------------------------------------------------------ frame
+
+    def carry_out(self) -> Result:
+        """
+        The whole run.
+        """
+        result = self.result
+        folder = state_directory(self.settings.state_dir)
+        with ExitStack() as stack:
+            held = []
+            for id in self.settings.ids:
+                custody = Custody(folder, self.settings.base_url, id)
+                custody.acquire()
+                stack.callback(custody.release)
+                held.append(custody)
+            stack.enter_context(self._signals())
+            for id in self.settings.ids:
+                self.sessions.append(Session(self.judge, self._sender(), self.ledger, id))
+            stack.callback(self._close)
+            try:
+                if self._preflight():
+                    self._write(held)
+            finally:
+                result.seconds = self.budget.clock() - self.budget.started
+                result.requests = self.budget.spent
+                result.noise = sum(s.sender.noise for s in self.sessions)
+        return result
+
+    def _sender(self) -> Sender:
+        settings = self.settings
+        verify: Any = True
+        if settings.ca_file:
+            import ssl
+
+            verify = ssl.create_default_context(cafile=settings.ca_file)
+        sender = Sender(
+            self.contract,
+            base_url=settings.base_url,
+            credentials=self.given,
+            budget=self.budget,
+            timeout=settings.timeout,
+            rate=settings.rate,
+            verify=verify,
+            cert=(settings.client_cert, settings.client_key or None) if settings.client_cert else None,
+            proxy=settings.proxy or None,
+            foreign_id=settings.foreign_ids[0] if settings.foreign_ids else "",
+            transport=self.transport,
+            sleep=self.clock.sleep,
+        )
+        sender.sent = self._sent
+        return sender
+
+    def _sent(self, case: Case, url: str, content: bytes | None, response: Response) -> None:
+        """
+        Keeps an exchange for the reports, and notices when nobody answers any more.
+        """
+        with self.lock:
+            if len(self.result.exchanges) < 3000:
+                self.result.exchanges.append(Exchange(case=case, url=url, content=content, response=response))
+            self.clock.silent = self.clock.silent + 1 if response.status in {502, 503, 504} else 0
+            if self.clock.silent >= SILENCE and not self.budget.restoring:
+                self.budget.stop(f"the API answers nothing but {response.status}")
+        if self.progress is not None:
+            self.progress(self.budget.spent, max(self.planned, self.budget.spent))
+
+    def _close(self) -> None:
+        for session in self.sessions:
+            session.sender.close()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """
+        Turns SIGINT and SIGTERM into an orderly end: the records are put back first.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: Any) -> None:
+            self.result.interrupted = number
+            name = signal.Signals(number).name
+            self.budget.stop(f"the run was ended by {name}")
+            for session in self.sessions:
+                if not self.budget.restoring:
+                    session.sender.interrupt()
+
+        earlier = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(ValueError, OSError):
+                earlier[number] = signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    # -------------------------------------------------------------- preflight
+
+    def _preflight(self) -> bool:
+        """
+        Reads what the run will write to; False where that is broken so that nothing can be written.
+        """
+        ready = True
+        for session in self.sessions:
+            case = Case(label="the record as it was found", operation=self.contract.retrieve.id)
+            result, response = session.perform(case)
+            self._understand(session, response)
+            if session.known is None:
+                ready = False
+                self._confirm_read(session)
+                continue
+            self.snapshots[session.id] = dict(session.known)
+        if not ready:
+            self.result.problem = "the record cannot be read as documented, so nothing was written"
+            self.ledger.reasons[""] = self.result.problem
+            return False
+        self._others("before")
+        return True
+
+    def _understand(self, session: Session, response: Response) -> None:
+        """
+        Ends the run where the very first answer shows that it was set up wrongly.
+
+        Raises:
+            Undecided: the credentials, the id or the address are wrong.
+        """
+        url = f"{self.settings.base_url}{self.contract.retrieve.url(session.id)}"
+        if response.status in {401, 403}:
+            raise Undecided(f"the credentials are refused ({response.status} for GET {url}); check the environment variables")
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        html = kind == "text/html" or response.content.lstrip()[:1] == b"<"
+        if response.status == 404 or html or 300 <= response.status < 400:
+            what = "a web page" if html else f"a {response.status}"
+            hint = f"check that the id {session.id!r} exists there, and that base_url ends with the API's path"
+            example = next(iter(self.contract.document.data.get("servers") or []), {}).get("url", "")
+            hint += f", as in {example}" if example else ""
+            raise Undecided(f"GET {url} answers {what}; {hint}")
+        if response.status == 422 or response.status == 400:
+            raise Undecided(f"GET {url} answers {response.status}; check the id {session.id!r}")
+
+    def _confirm_read(self, session: Session) -> None:
+        """
+        Reads once more, so that one bad answer is not called broken.
+        """
+        for _ in range(2):
+            session.read("the record once more")
+        seen: dict[str, int] = {}
+        for failure in self.ledger.failures:
+            seen[failure.finding.rule] = seen.get(failure.finding.rule, 0) + 1
+        for failure in self.ledger.failures:
+            failure.confirmed = seen[failure.finding.rule] >= 3
+        self.ledger.fold()
+
+    def _others(self, when: str) -> None:
+        """
+        Reads the list and the bystanders.
+        """
+        session = self.sessions[0]
+        light = not self.plan.profile.tour and when == "after"
+        if self.contract.listing is not None and not light:
+            self._list(session, when)
+        for id in self.settings.bystander_ids:
+            self._bystander(session, id, when)
+
+    def _list(self, session: Session, when: str) -> None:
+        """
+        The list, page by page until the record is on it.
+        """
+        assert self.contract.listing is not None
+        query = ""
+        for page in range(4):
+            label = f"the list {when}" + (f", page {page + 1}" if page else "")
+            case = Case(label=label, operation=self.contract.listing[0].id, query=query)
+            _, response = session.perform(case)
+            if session.known is not None and self.judge.listed(response, session.id):
+                compared = self.judge.in_list(response, session.id, session.known)
+                interaction = Interaction(case=case, response=response, before=session.known, id=session.id)
+                self.ledger.add(interaction, compared, self.budget.spent)
+                return
+            following = _next_page(response.body)
+            if not following or following == query:
+                return
+            query = following
+
+    def _bystander(self, session: Session, id: str, when: str) -> None:
+        """
+        Reads a record that must not change.
+        """
+        rule = f"{self.contract.update.id}.bystander"
+        other = Session(self.judge, session.sender, self.ledger, id)
+        case = Case(label=f"the bystander {id} {when}", operation=self.contract.retrieve.id)
+        result, response = other.perform(case)
+        if other.known is None:
+            if response.status == 404:
+                self.ledger.reasons[rule] = f"the bystander {id} does not exist"
+            return
+        if when == "before":
+            self.bystanders[id] = dict(other.known)
+            return
+        earlier = self.bystanders.get(id)
+        if earlier is None:
+            return
+        changed = list(self.judge.differences(other.known, earlier))
+        compared = type(result)()
+        ours = {repr(v) for s in self.sessions for c in s.history if isinstance(c.body, Mapping) for v in c.body.values()}
+        if not changed:
+            compared.evidence.append(rule)
+        confirmed = False
+        for name, old, now in changed[:3]:
+            message = f"{name} of another record changed while only {', '.join(self.settings.ids)} was updated"
+            compared.findings.append(Finding(rule=rule, message=message, pointer=f"/{name}", expected=old, actual=now))
+            confirmed = confirmed or repr(now) in ours
+        interaction = Interaction(case=case, response=response, before=earlier, id=session.id)
+        made = self.ledger.add(interaction, compared, self.budget.spent)
+        if made and not confirmed:
+            confirmed = self._bystander_again(session, other)
+        for failure in made:
+            failure.confirmed = confirmed
+
+    def _bystander_again(self, session: Session, other: Session) -> bool:
+        """
+        True where the other record changes again when the last updates are sent again.
+        """
+        try:
+            for _ in range(2):
+                earlier = other.known
+                session.trial([replace(c, expect="unspecified") for c in session.history[-3:]])
+                other.quiet, other.verified = True, True
+                other.read("the bystander again")
+                if earlier is None or other.known is None or not list(self.judge.differences(other.known, earlier)):
+                    return False
+        except (SendError, Undecided):
+            return False
+        return True
+
+    # ---------------------------------------------------------------- writing
+
+    def _write(self, held: list[Custody]) -> None:
+        """
+        Everything that writes, and the way back.
+        """
+        result = self.result
+        for custody in held:
+            custody.journal.write(self.settings.base_url, custody.id, self.snapshots[custody.id])
+        go_on = True
+        try:
+            for session in self.sessions:
+                result.expected_left |= unrestorable(session, self.generator)
+            if result.expected_left and not self.settings.allow_unrestorable:
+                go_on = False
+                result.problem = self._cannot_restore()
+                self.ledger.reasons[""] = "nothing was written, because it could not be put back"
+            if go_on:
+                self._work()
+        except (SendError, Undecided) as error:
+            result.problem = str(error)
+        except ContractError as error:
+            result.problem = str(error)
+        finally:
+            self._put_back(held)
+        if self.budget.stopped and not result.problem:
+            result.problem = self.budget.stopped
+
+    def _cannot_restore(self) -> str:
+        lines = "; ".join(f"{name} ({why})" for name, why in result_order(self.result.expected_left))
+        return (
+            f"{len(self.result.expected_left)} fields could not be put back, so nothing was changed: {lines}. "
+            "Set allow_unrestorable = true (--allow-unrestorable) to go on all the same"
+        )
+
+    def _work(self) -> None:
+        """
+        Carries out the plan, on all records side by side.
+        """
+        shares = split(self.plan, len(self.sessions))
+        problems: list[str] = []
+
+        def work(session: Session, blocks: list[Block]) -> None:
+            try:
+                for block in blocks:
+                    _Walk(session, self.generator, block, self.ledger).walk()
+                if self.plan.profile.explore:
+                    from contract.explore import explore
+
+                    explore(session, self.generator, self.settings)
+            except (SendError, Undecided) as error:
+                problems.append(str(error))
+                if not isinstance(error, Undecided):
+                    self.budget.stop(str(error))
+
+        threads = [
+            threading.Thread(target=work, args=(session, share), name=f"contract-{i}")
+            for i, (session, share) in enumerate(zip(self.sessions[1:], shares[1:], strict=True))
+        ]
+        for thread in threads:
+            thread.start()
+        work(self.sessions[0], shares[0])
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.1)
+        if problems:
+            self.result.problem = problems[0]
+            self.ledger.reasons[""] = f"the run ended before: {problems[0]}"
+        spent_out = bool(problems) and not self.budget.stopped
+        if not problems or spent_out:
+            with suppress(SendError, Undecided):
+                self._others("after")
+            for session in self.sessions:
+                investigate(session, self.generator)
+        else:
+            self.ledger.fold()
+            _settle_unlooked(self.ledger, sum(s.sender.noise for s in self.sessions))
+
+    def _put_back(self, held: list[Custody]) -> None:
+        """
+        Puts every record back; a journal goes only when that was proved.
+        """
+        self.budget.restoring = True
+        for session, custody in zip(self.sessions, held, strict=True):
+            done = restore(session, self.snapshots[session.id], self.generator)
+            if self.result.expected_left and done.verdict == "nothing_changed" and not session.history:
+                done = Restored(verdict="nothing_changed", unseen=done.unseen)
+            self.result.restored[session.id] = done
+            if done.verdict != "not_restored" or (self.settings.allow_unrestorable and not done.note):
+                custody.journal.remove()
+            elif not done.note:
+                # It was tried in every way there is: the journal stays only where trying again may help.
+                custody.journal.remove()
+
+
+def result_order(left: Mapping[str, str]) -> list[tuple[str, str]]:
+    """
+    Fields with the same reason together.
+    """
+    return sorted(left.items(), key=lambda entry: (entry[1], entry[0]))
+
+
+def _settle_unlooked(ledger: Ledger, noise: int) -> None:
+    """
+    Without a second look only what happened more than once, with nothing lost, is called broken.
+    """
+    for failures in ledger.causes().values():
+        several = len({f.number for f in failures}) > 1 and noise == 0
+        for failure in failures:
+            if failure.confirmed is None:
+                failure.confirmed = several
+
+
+def _next_page(body: Any) -> str:
+    """
+    The query of the next page that a list names in a member called ``next``.
+    """
+    if not isinstance(body, Mapping):
+        return ""
+    for value in (body, *[v for v in body.values() if isinstance(v, Mapping)]):
+        link = value.get("next")
+        if isinstance(link, str) and "?" in link:
+            return "?" + link.partition("?")[2]
+    return ""
+
+
+class _Walk:
+    """
+    Walks through one block on one record.
+    """
+
+    def __init__(self, session: Session, generator: Generator, block: Block, ledger: Ledger) -> None:
+        self.session = session
+        self.generator = generator
+        self.block = block
+        self.ledger = ledger
+        self.retrieve = session.contract.retrieve.id
+        self.accepted: set[str] = set()
+        self.later: list[Case] = []
+
+    def walk(self) -> None:
+        """
+        Sends every case of the block.
+        """
+        for case in self.block.cases:
+            if case.unless and case.unless in self.accepted:
+                continue
+            self.session.settle()
+            if case.operation == self.retrieve and case.expect == "accept" and case.target == "own":
+                self.session.read(case.label)
+                continue
+            if not self.proves(case):
+                self.later.append(case)
+                continue
+            self.send(case)
+        if self.later:
+            self.prepared()
+        if self.block.proof:
+            self.session.read(f"read after {self.block.name}")
+
+    def send(self, case: Case) -> None:
+        """
+        Sends one case and notes whether it was accepted.
+        """
+        _, response = self.session.perform(case)
+        if 200 <= response.status < 300:
+            self.accepted.add(case.label)
+            if self.session.refused and case.expect == "unspecified":
+                self.session.read(f"read after {case.label}")
+
+    def proves(self, case: Case) -> bool:
+        """
+        True where the record stands so that the case proves something.
+        """
+        known = self.session.known
+        if known is None:
+            return not case.absent
+        if case.away_from is not None and known.get(case.away_from[0]) == case.away_from[1]:
+            return False
+        return all(known.get(name) in (None, "") for name in case.absent)
+
+    def prepared(self) -> None:
+        """
+        Sends the cases that need companions cleared or another selector value first.
+        """
+        for _ in range(2):
+            if not self.later:
+                return
+            self.move_away()
+            self.clear()
+            rest = []
+            for case in self.later:
+                self.session.settle()
+                if self.proves(case):
+                    self.send(case)
+                else:
+                    rest.append(case)
+            self.later = rest
+        for case in self.later:
+            self.ledger.reasons[case.rule] = "its companion is stored, and could not be cleared"
+
+    def move_away(self) -> None:
+        """
+        Gives each selector a value that none of the waiting cases is about.
+        """
+        known = self.session.known or {}
+        stored = {name for case in self.later for name in case.absent}
+        for name in self.generator.selectors:
+            about = {case.away_from[1] for case in self.later if case.away_from and case.away_from[0] == name}
+            current = known.get(name)
+            choices = self.generator.request.fields[name].choices
+            held = set(choices[current].companions) if isinstance(current, str) and current in choices else set()
+            if current not in about and not held & stored:
+                continue
+            options = [v for v in self.generator.enums[name] if v != current]
+            ranked = sorted(options, key=lambda v: (v in about, bool(set(choices[v].requires) & stored), len(choices[v].requires)))
+            if ranked:
+                body = self.generator.complete({name: ranked[0]}, lambda field: self.generator.firm(field)[0])
+                case = Case(label=f"{name} {ranked[0]} to clear the way", operation=self.session.contract.update.id, body=body)
+                self.session.settle()
+                self.session.perform(case)
+
+    def clear(self) -> None:
+        """
+        Sends null, and then a blank, for the companions that are stored.
+        """
+        update = self.session.contract.update.id
+        rule = f"{update}.rejection.consistent"
+        request = self.generator.request
+        for empty, how in ((None, "null"), ("", "blank")):
+            self.session.settle()
+            known = self.session.known or {}
+            active: set[str] = set()
+            for name, item in request.selectors.items():
+                value = known.get(name)
+                if isinstance(value, str) and value in item.choices:
+                    active |= request.aliases_of(item.choices[value].requires)
+            stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, "")}
+            body = {n: empty for n in request.fields if n in stored and n not in active}
+            if not body:
+                return
+            case = Case(
+                label=f"{how} to clear companions", operation=update, expect="unspecified", rule=rule, body=body,
+                open=dict.fromkeys(body, how),
+            )  # fmt: skip
+            self.session.perform(case)
+
+
+def restore_all(settings: Settings, credentials: Mapping[str, str], *, contract: Contract | None = None) -> dict[str, Restored]:
+    """
+    Puts back what interrupted runs left changed in one environment.
+
+    Raises:
+        ConfigError, SpecError: something that was given cannot be used.
+        CustodyError: another run is at work on a record.
+        SendError, Undecided: the API cannot be reached or refuses the credentials.
+    """
+    settings.need("base_url")
+    contract = contract or specs.load(settings.spec or None)
+    given = Credentials(**credentials)
+    _need_credentials(contract, given)
+    folder = state_directory(settings.state_dir)
+    done: dict[str, Restored] = {}
+    for _, found in list(Journal.all(folder, settings.base_url)):
+        id = str(found["id"])
+        if settings.ids and id not in settings.ids:
+            continue
+        custody = Custody(folder, settings.base_url, id)
+        held = custody.acquire(resume=True)
+        if held is None:
+            custody.release()
+            continue
+        runner = _Run(replace(settings, ids=(id,)), given, contract, plan(contract, profile="smoke"), None, None)
+        runner.budget.restoring = True
+        session = Session(runner.judge, runner._sender(), runner.ledger, id)
+        try:
+            done[id] = restore(session, held["record"], runner.generator)
+            if not done[id].note:
+                custody.journal.remove()
+        finally:
+            session.sender.close()
+            custody.release()
+    return done
+

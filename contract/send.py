@@ -1,0 +1,484 @@
+"""
+Sends cases with httpx and brings back what was answered; the only place that touches the network.
+
+Every answer is bounded: in size, in time (a watcher cuts off a server that drips), in depth. What
+is lost on the way - refused connections, 429, 503 - is waited out and sent again within the budget,
+and counted, because none of it says anything about the contract.
+
+Source: RFC 9110, sections 9.2.2 (idempotent methods) and 10.2.3 (Retry-After); RFC 8259.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+from httpx_retries import Retry
+
+from contract.errors import SendError, Undecided
+from contract.model import MISSING, Case, Response
+from contract.spec import Contract
+
+__all__ = ["Budget", "Credentials", "Sender", "decode", "encode"]
+
+MAX_CONTENT: Final = 8_000_000
+"""The most bytes of an answer that are read, after decompression."""
+MAX_DEPTH: Final = 200
+LONGEST_WAIT: Final = 30.0
+"""Seconds that one Retry-After may hold the run up."""
+UNKNOWN: Final = uuid.UUID("0b0d5e6c-94e5-4b0e-9f3a-6f0000000000")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """
+    What proves the right to ask; comes from the environment alone.
+    """
+
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+    def auth(self, kind: str) -> Mapping[str, str]:
+        """
+        The headers for the right credentials, none, or wrong ones.
+        """
+        if kind == "none":
+            return {}
+        if self.token:
+            token = self.token if kind == "right" else "wrong-" + self.token[::-1][:20]
+            return {"Authorization": f"Bearer {token}"}
+        username = self.username if kind != "wrong_user" else str(UNKNOWN)
+        password = self.password if kind != "wrong_password" else "wrong-password-on-purpose"
+        import base64
+
+        pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """
+        What must never be shown: the password or token, and the header made from them.
+        """
+        found = [self.password, self.token]
+        if self.username or self.password:
+            found.append(self.auth("right")["Authorization"].partition(" ")[2])
+        return tuple(s for s in found if s)
+
+
+class Budget:
+    """
+    Requests and seconds that a run may still spend; shared by all of its threads.
+
+    What is kept in reserve is for putting the records back, and only `restoring` releases it.
+    """
+
+    def __init__(
+        self, requests: int, seconds: float, reserve: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.requests = requests
+        self.seconds = seconds
+        self.reserve = reserve
+        self.clock = clock
+        self.started = clock()
+        self.spent = 0
+        self.restoring = False
+        self.stopped = ""
+        self._lock = threading.Lock()
+
+    @property
+    def left(self) -> int:
+        """
+        Requests that may still be sent without touching the reserve.
+        """
+        return max(0, self.requests - self.spent - (0 if self.restoring else self.reserve))
+
+    @property
+    def time_left(self) -> float:
+        """
+        Seconds until the run has to end; a tenth, at most 30 seconds, is kept for restoring.
+        """
+        whole = self.seconds - (self.clock() - self.started)
+        if self.restoring:
+            return max(whole, 20.0)
+        return whole - min(30.0, self.seconds / 10)
+
+    def take(self) -> None:
+        """
+        Counts one request.
+
+        Raises:
+            Undecided: there is none left, or the run was told to stop.
+        """
+        with self._lock:
+            if not self.restoring:
+                if self.stopped:
+                    raise Undecided(self.stopped)
+                if self.spent >= self.requests - self.reserve:
+                    raise Undecided(f"the budget of {self.requests} requests is spent")
+                if self.time_left <= 0:
+                    raise Undecided(f"the budget of {self.seconds:g} seconds is spent")
+            self.spent += 1
+
+    def stop(self, reason: str) -> None:
+        """
+        Lets every thread end before its next request.
+        """
+        self.stopped = self.stopped or reason
+
+
+def encode(value: Any) -> bytes:
+    """
+    The bytes that are sent for a JSON *value*: UTF-8, members in the order given.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+class _Strict:
+    """
+    Reads one JSON text and notes what RFC 8259 does not allow or leaves unpredictable.
+    """
+
+    def __init__(self) -> None:
+        self.problem = ""
+
+    def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            self.problem = f"the key {twice!r} stands twice"
+        return found
+
+    def constant(self, name: str) -> Any:
+        self.problem = f"{name} is no JSON number"
+        return float(name)
+
+
+def decode(content: bytes) -> tuple[Any, str]:
+    """
+    (value, problem): the JSON in *content*, or `MISSING`, and what is wrong with it in words.
+    """
+    if not content:
+        return MISSING, ""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return MISSING, f"it is not UTF-8 (byte {error.start})"
+    problem = ""
+    if text.startswith("\ufeff"):
+        text, problem = text[1:], "it begins with a byte order mark"
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        return MISSING, f"it is nested deeper than {MAX_DEPTH}"
+    strict = _Strict()
+    try:
+        value = json.loads(text, object_pairs_hook=strict.pairs, parse_constant=strict.constant)
+    except RecursionError:
+        return MISSING, "it is nested too deep"
+    except ValueError as error:
+        return MISSING, f"it is not well-formed: {error}"[:200]
+    problem = problem or strict.problem
+    if not problem and "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            return MISSING, "it holds half of a surrogate pair"
+    return value, problem
+
+
+def _depth(text: str) -> int:
+    """
+    How deep brackets nest in *text*, near enough: those inside strings count too.
+    """
+    depth = most = 0
+    for char in text:
+        if char in "[{":
+            depth += 1
+            most = max(most, depth)
+        elif char in "]}":
+            depth -= 1
+    return most
+
+
+class _Watcher:
+    """
+    Cuts off an exchange that takes longer than it may: a server that drips never meets a read timeout.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.deadline = 0.0
+        self.fired = False
+        self._stream: Any = None
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, seconds: float) -> None:
+        self.fired = False
+        self.deadline = self.clock() + seconds
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, daemon=True, name="contract-watcher")
+            self._thread.start()
+
+    def end(self) -> None:
+        self.deadline = 0.0
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def trace(self, name: str, info: Mapping[str, Any]) -> None:
+        if name == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
+
+    def _watch(self) -> None:
+        import socket
+
+        while not self._closed.wait(0.25):
+            if self.deadline and self.clock() > self.deadline:
+                self.fired, self.deadline = True, 0.0
+                found = self._stream.get_extra_info("socket") if self._stream is not None else None
+                if found is not None:
+                    try:
+                        found.shutdown(socket.SHUT_RDWR)
+                    except OSError:
+                        continue
+
+
+class Sender:
+    """
+    Sends the cases of one contract to one API; used by one thread at a time.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        *,
+        base_url: str,
+        credentials: Credentials,
+        budget: Budget,
+        timeout: float = 10.0,
+        rate: str = "",
+        verify: Any = True,
+        cert: Any = None,
+        proxy: str | None = None,
+        foreign_id: str = "",
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.contract = contract
+        self.base_url = base_url.rstrip("/")
+        self.credentials = credentials
+        self.budget = budget
+        self.timeout = timeout
+        self.foreign_id = foreign_id
+        self.sleep = sleep
+        self.noise = 0
+        """Answers that were lost or put off: 429, 503, broken connections."""
+        self.sent: Callable[[Case, str, bytes | None, Response], None] | None = None
+        """Called with every case, its URL, the bytes sent and the answer."""
+        self._watcher = _Watcher(budget.clock)
+        limits = httpx.Timeout(timeout)
+        options: dict[str, Any] = {"timeout": limits, "follow_redirects": False, "headers": {}}
+        if transport is not None:
+            options["transport"] = transport
+        else:
+            options |= {"verify": verify, "cert": cert, "proxy": proxy}
+        self._client = httpx.Client(**options)
+        self._headers = {kind: self._base(kind) for kind in ("right", "none", "wrong_password", "wrong_user")}
+        self._limiter = _limiter(rate)
+
+    def _base(self, kind: str) -> dict[str, str]:
+        return {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": "pytest-contract",
+            **self.credentials.auth(kind),
+        }
+
+    def close(self) -> None:
+        """
+        Lets go of the connections.
+        """
+        self._watcher.close()
+        self._client.close()
+
+    def interrupt(self) -> None:
+        """
+        Cuts off the exchange that is under way, if there is one.
+        """
+        if self._watcher.deadline:
+            self._watcher.deadline = self.budget.clock() - 1
+
+    def url(self, case: Case, id: str) -> str:
+        """
+        Where *case* goes.
+        """
+        operation = self.contract.operations[case.operation]
+        target = {"own": id, "foreign": self.foreign_id}.get(case.target) or self._unknown(case)
+        return f"{self.base_url}{operation.url(target)}{case.query}"
+
+    def _unknown(self, case: Case) -> str:
+        key = self.contract.operations[case.operation].key
+        kinds = key.schema.get("type", "string") if key else "string"
+        return "987654321" if "integer" in kinds else str(UNKNOWN)
+
+    def send(self, case: Case, id: str = "") -> Response:
+        """
+        The answer to *case*, sent to the record *id*.
+
+        Raises:
+            SendError: no answer came back, although it was tried again.
+            Undecided: a budget is spent, or the API puts every request off.
+        """
+        operation = self.contract.operations[case.operation]
+        content = case.content if case.body is MISSING else encode(case.body)
+        headers = dict(self._headers[case.credentials])
+        if content is not None:
+            headers["Content-Type"] = case.media_type
+        url = self.url(case, id)
+        retry = Retry(total=4, backoff_factor=0.1, max_backoff_wait=2.0)
+        while True:
+            self.budget.take()
+            if self._limiter is not None:
+                self._limiter()
+            try:
+                response = self._once(operation.method, url, headers, content)
+            except SendError as error:
+                self.noise += 1
+                # A read that was too slow has cost its time already: once more is enough to be fair.
+                tries = 1 if error.kind == "timeout" else 3
+                if error.kind == "final" or retry.attempts_made >= tries:
+                    raise
+                retry = self._wait(retry, None)
+                continue
+            if response.status in {429, 503} and (wait := self._put_off(response)) is not None:
+                self.noise += 1
+                if retry.is_exhausted():
+                    raise Undecided(f"the API answers {response.status} again and again")
+                retry = self._wait(retry, wait)
+                continue
+            if response.status in {429, 502, 503, 504} and retry.attempts_made < 2:
+                self.noise += 1
+                retry = self._wait(retry, None)
+                continue
+            if response.status == 429:
+                raise Undecided("the API answers 429 again and again")
+            if self.sent is not None:
+                self.sent(case, url, content, response)
+            return response
+
+    def _put_off(self, response: Response) -> float | None:
+        """
+        Seconds that a Retry-After asks for, or nothing.
+        """
+        value = response.headers.get("retry-after")
+        if value is None:
+            return None
+        try:
+            return Retry().parse_retry_after(value)
+        except ValueError:
+            return None
+
+    def _wait(self, retry: Retry, seconds: float | None) -> Retry:
+        """
+        Waits before the next try.
+
+        Raises:
+            Undecided: the wait is longer than the run may take.
+        """
+        retry = retry.increment()
+        wait = retry.backoff_strategy() if seconds is None else seconds
+        if wait > LONGEST_WAIT or wait > self.budget.time_left:
+            raise Undecided(f"the API asks to wait {wait:.0f} seconds, which is longer than the run may wait")
+        if wait > 0:
+            self.sleep(wait)
+        return retry
+
+    def _once(self, method: str, url: str, headers: dict[str, str], content: bytes | None) -> Response:
+        """
+        One exchange.
+        """
+        watcher = self._watcher
+        limit = max(0.2, min(self.timeout, self.budget.time_left))
+        at = self.budget.clock()
+        watcher.begin(limit)
+        try:
+            request = self._client.build_request(
+                method, url, headers=headers, content=content, extensions={"trace": watcher.trace}
+            )
+            response = self._client.send(request, stream=True)
+            try:
+                body = self._read(response)
+            finally:
+                response.close()
+        except (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, ValueError, zlib.error) as error:
+            if watcher.fired or isinstance(error, httpx.TimeoutException):
+                raise SendError(f"no whole answer came within {limit:g} seconds", kind="timeout") from error
+            raise SendError(_words(error), kind=_kind(error)) from error
+        finally:
+            watcher.end()
+        elapsed = self.budget.clock() - at
+        value, problem = decode(body)
+        found = {name.lower(): text for name, text in response.headers.items()}
+        return Response(
+            status=response.status_code, headers=found, content=body, body=value, problem=problem, elapsed=elapsed, at=at
+        )
+
+    def _read(self, response: httpx.Response) -> bytes:
+        """
+        The body, decompressed, up to `MAX_CONTENT` bytes.
+        """
+        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in {"identity", "gzip", "deflate", ""}:
+            raise SendError(f"the answer is encoded as {coding!r}, which was not asked for", kind="final")
+        inflate = zlib.decompressobj(47) if coding in {"gzip", "deflate"} else None
+        parts, size, raw = [], 0, 0
+        for chunk in response.iter_raw():
+            raw += len(chunk)
+            part = inflate.decompress(chunk, MAX_CONTENT + 1 - size) if inflate is not None else chunk
+            size += len(part)
+            if size > MAX_CONTENT or raw > MAX_CONTENT:
+                raise SendError(f"the answer is larger than {MAX_CONTENT:,} bytes", kind="final")
+            parts.append(part)
+        return b"".join(parts)
+
+
+def _limiter(rate: str) -> Callable[[], Any] | None:
+    """
+    Something to call before each request, for a rate such as ``50/s``; nothing where there is no limit.
+    """
+    if not rate:
+        return None
+    from pyrate_limiter import Duration, Limiter, Rate
+
+    count, _, unit = rate.partition("/")
+    duration = {"s": Duration.SECOND, "m": Duration.MINUTE, "h": Duration.HOUR}[unit.strip() or "s"]
+    limiter = Limiter(Rate(int(count), duration))
+    return lambda: limiter.try_acquire("contract")
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
+        return "final"
+    return "connection"
+
+
+def _words(error: Exception) -> str:
+    """
+    What happened to a connection, in plain words.
+    """
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, httpx.ConnectError):
+        if "CERTIFICATE" in text.upper():
+            return f"the TLS certificate is not trusted: {text}"
+        return f"no connection: {text}"
+    if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
+        return f"the connection broke: {text}"
+    return text[:300]

@@ -1,0 +1,270 @@
+"""
+One record under test: sends cases to it, keeps what is known of it, and has every answer judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from contract.check import Judge, Judgement, same
+from contract.errors import SendError, Undecided
+from contract.formats import instant
+from contract.ledger import Failure, Ledger
+from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
+from contract.send import Sender
+
+__all__ = ["Session"]
+
+
+class Session:
+    """
+    Everything that one run does to one record; used by one thread.
+    """
+
+    def __init__(self, judge: Judge, sender: Sender, ledger: Ledger, id: str) -> None:
+        self.judge = judge
+        self.sender = sender
+        self.ledger = ledger
+        self.id = id
+        self.contract = judge.contract
+        self.known: JSONObject | None = None
+        """The record as it was last shown."""
+        self.verified = False
+        """True where *known* was read, not only shown by an update's answer."""
+        self.refused: list[tuple[Case, int]] = []
+        """Refused updates since the last read, with the number of the request."""
+        self.history: list[Case] = []
+        """Accepted updates, the newest last."""
+        self.updates: list[tuple[Case, int]] = []
+        """The same, each with the number of its request."""
+        self.refusals: list[tuple[Case, int]] = []
+        """Refused updates, the newest last."""
+        self.written: set[str] = set()
+        self.quiet = False
+        """True while a failure is looked into: nothing is noted in the ledger."""
+        self._stamp: tuple[str, float] | None = None
+        self._moved = False
+        self.reads = 0
+
+    # ------------------------------------------------------------------ sending
+
+    def perform(self, case: Case) -> tuple[Judgement, Response]:
+        """
+        Sends *case*, has it judged, and notes what it says.
+
+        Raises:
+            SendError: no answer came back.
+            Undecided: a budget is spent, or the API puts every request off.
+        """
+        body = self.fitting(case.body)
+        if body is not case.body:
+            case = replace(case, body=body)
+        response = self.sender.send(case, self.id)
+        before = self.known if case.target == "own" else None
+        interaction = Interaction(
+            case=case,
+            response=response,
+            before=before,
+            verified=self.verified or not self._writes(case),
+            id=self.id,
+            age=self._age(response),
+        )
+        if case.operation == self.contract.retrieve.id:
+            interaction = replace(interaction, verified=self.verified)
+        result = self.judge.judge(interaction)
+        if response.problem:
+            self.sender.noise += 1
+        number = self.sender.budget.spent
+        self._note(case, response, result, number)
+        if not self.quiet:
+            self.ledger.add(interaction, result, number)
+            if case.expect == "unspecified":
+                self._observe(case, response, before, result)
+        return result, response
+
+    def fitting(self, body: Any) -> Any:
+        """
+        *body* without values that this record cannot take: some are only for records that can do it.
+        """
+        request = self.contract.update.request
+        if not isinstance(body, Mapping) or request is None or self.known is None:
+            return body
+        for name in body:
+            item = request.fields.get(name)
+            if item is not None and item.among and body[name] in item.enum:
+                able = self.known.get(item.among)
+                if isinstance(able, list) and body[name] not in able:
+                    return self.fitting({k: v for k, v in body.items() if k != name})
+        return body
+
+    def _writes(self, case: Case) -> bool:
+        return case.operation == self.contract.update.id
+
+    def _age(self, response: Response) -> float:
+        """
+        Seconds for which the time stamp of *known* has stood for certain.
+        """
+        if self.known is None or not self.judge.stamps:
+            return 0.0
+        value = self.known.get(self.judge.stamps[0])
+        if not isinstance(value, str):
+            return 0.0
+        if self._stamp is None or self._stamp[0] != value:
+            self._moved = self._stamp is not None
+            self._stamp = (value, response.at)
+        local = response.at - self._stamp[1]
+        if self._moved or local > 3 or "date" not in response.headers:
+            return local
+        # The stamp that was found is older than this run: the server's own clock says how old.
+        try:
+            shown = parsedate_to_datetime(response.headers["date"])
+            stamp = instant(value)
+            return max(local, (shown - stamp).total_seconds()) if stamp is not None else local
+        except (ValueError, TypeError):
+            return local
+
+    def _note(self, case: Case, response: Response, result: Judgement, number: int) -> None:
+        """
+        What is known of the record after an answer.
+        """
+        if case.target != "own":
+            return
+        if case.operation == self.contract.retrieve.id:
+            if result.record is not None and case.credentials == "right":
+                self.known, self.verified = result.record, True
+                self.refused.clear()
+            return
+        if not self._writes(case):
+            return
+        if isinstance(case.body, Mapping):
+            self.written.update(case.body)
+        if 200 <= response.status < 300:
+            if result.record is not None:
+                self.known, self.verified = result.record, False
+                if not self.quiet:
+                    self.history.append(case)
+                    self.updates.append((case, number))
+            else:
+                self.known, self.verified = None, False
+        elif response.status >= 500:
+            self.known, self.verified = None, False
+        else:
+            self.refused.append((case, number))
+            if not self.quiet:
+                self.refusals.append((case, number))
+
+    def _observe(self, case: Case, response: Response, before: JSONObject | None, result: Judgement) -> None:
+        """
+        Notes the answer to a request about which the documents are silent.
+        """
+        accepted = 200 <= response.status < 300
+        outcome = "accepted" if accepted else "refused"
+        fields: dict[str, str] = {}
+        if accepted and result.record is not None and isinstance(case.body, Mapping):
+            for name, value in case.body.items():
+                shown = result.record.get(name, MISSING)
+                if same(None, value, shown):
+                    fields[name] = "applied"
+                elif before is not None and same(None, before.get(name, MISSING), shown):
+                    fields[name] = "ignored"
+                else:
+                    fields[name] = "absent" if shown is MISSING else "changed"
+        self.ledger.observe(case=case.label, status=response.status, outcome=outcome, fields=fields)
+
+    # ------------------------------------------------------------------ reading
+
+    def read(self, label: str = "read") -> Judgement:
+        """
+        Reads the record and compares it with what is known of it.
+        """
+        case = Case(label=label, operation=self.contract.retrieve.id)
+        self.reads += 1
+        before, verified, refused = self.known, self.verified, list(self.refused)
+        response = self.sender.send(case, self.id)
+        interaction = Interaction(
+            case=case, response=response, before=before, verified=verified, id=self.id, age=self._age(response)
+        )
+        result = self.judge.judge(interaction)
+        if response.problem:
+            self.sender.noise += 1
+        if before is not None and result.record is not None and refused:
+            self._traces(result, before, refused, verified)
+        number = self.sender.budget.spent
+        self._note(case, response, result, number)
+        if not self.quiet:
+            self.ledger.add(interaction, result, number)
+        return result
+
+    def _traces(
+        self, result: Judgement, before: JSONObject, refused: list[tuple[Case, int]], verified: bool
+    ) -> None:
+        """
+        What refused updates left behind, told by the case whose value appeared.
+        """
+        assert result.record is not None
+        rule = f"{self.contract.update.id}.rejection.no_trace"
+        kept: list[Finding] = []
+        pointers = {f.pointer for f in result.findings if ".read_back" not in f.rule}
+        found = False
+        for name, old, now in self.judge.differences(result.record, before, pointers):
+            item = self.judge.fields[name]
+            guilty = [c for c, _ in refused if isinstance(c.body, Mapping) and name in c.body and same(item, c.body[name], now)]
+            if not guilty and not verified:
+                continue
+            found = True
+            pointers.add(f"/{name}")
+            who = guilty[0].label if guilty else ", ".join(c.label for c, _ in refused[:3])
+            message = f"{name} changed, although the update was refused: {who}"
+            kept.append(Finding(rule=rule, message=message, pointer=f"/{name}", expected=old, actual=now))
+        if not found:
+            result.evidence.append(rule)
+        result.findings = kept + [
+            f for f in result.findings if not (".read_back" in f.rule and f.pointer in pointers)
+        ]
+
+    def settle(self) -> None:
+        """
+        Reads the record where it is not known.
+        """
+        if self.known is None:
+            self.read("read to see where the record stands")
+
+    def trial(self, cases: list[Case], *, read: bool = False) -> list[Finding]:
+        """
+        The findings of *cases*, sent one after another without a note in the ledger.
+        """
+        found: list[Finding] = []
+        was, self.quiet = self.quiet, True
+        try:
+            for case in cases:
+                found = self.perform(case)[0].findings
+            if read:
+                found = found + self.read("read to repeat").findings
+        finally:
+            self.quiet = was
+        return found
+
+    def attempt(self, body: JSONObject, label: str) -> tuple[Response | None, JSONObject | None]:
+        """
+        Sends an update outside of the plan; (answer, record shown), or nothing where none came back.
+        """
+        case = Case(label=label, operation=self.contract.update.id, expect="unspecified", body=dict(body))
+        was, self.quiet = self.quiet, True
+        try:
+            result, response = self.perform(case)
+        except (SendError, Undecided):
+            if self.sender.budget.restoring:
+                return None, None
+            raise
+        finally:
+            self.quiet = was
+        return response, result.record
+
+    def failures(self) -> list[Failure]:
+        """
+        What was noted for this record.
+        """
+        return [f for f in self.ledger.failures if f.interaction.id == self.id]

@@ -1,0 +1,686 @@
+"""
+Turns a fragment into a `Contract`: its operations, fields and what is known of each.
+
+Everything that is known about one API stands in the fragment; this module knows only the words of
+OpenAPI 3.1 and the extensions (``x-…``) that say what the standard has no word for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from contract.document import Document, escape, read, read_file, refuse_unknown_keys
+from contract.errors import SpecError, nearest
+from contract.model import BASES, MISSING, Fact
+
+__all__ = ["AliasGroup", "Body", "Choice", "Contract", "Field", "Link", "Operation", "Parameter", "bundled", "load"]
+
+CHANGES: Final = ("never", "on-write", "derived", "anytime")
+_BODY_KEYS: Final = frozenset({"pattern", "oneOf", "anyOf", "allOf", "multipleOf", "const", "uniqueItems"})
+_METHODS: Final = ("get", "put", "post", "patch", "delete", "head", "options")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """
+    One value of a selector: the companion fields that it needs, and those that it uses besides.
+    """
+
+    value: str
+    fact: Fact
+    requires: Mapping[str, Fact] = field(default_factory=dict)
+    uses: tuple[str, ...] = ()
+    deprecated: bool = False
+    line: int | None = None
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """
+        Every field that belongs to this value.
+        """
+        return (*self.requires, *self.uses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """
+    One property of a request or response body.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    """JSON Schema 2020-12 with every reference expanded."""
+    fact: Fact
+    facets: Mapping[str, Fact] = field(default_factory=dict)
+    """Facets that are known less well, or from elsewhere, than the field itself."""
+    required: bool = False
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+    """Not empty where the field is a selector."""
+    line: int | None = None
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """
+        The JSON types that it may have, null included; empty where any will do.
+        """
+        kinds = self.schema.get("type", ())
+        return (kinds,) if isinstance(kinds, str) else tuple(kinds)
+
+    @property
+    def nullable(self) -> bool:
+        """
+        True where null is documented.
+        """
+        return not self.types or "null" in self.types
+
+    @property
+    def enum(self) -> tuple[Any, ...]:
+        """
+        The documented values beside null; empty where there is no list.
+        """
+        return tuple(value for value in self.schema.get("enum", ()) if value is not None)
+
+    @property
+    def item_enum(self) -> tuple[Any, ...]:
+        """
+        The documented items, where it is a list of enumerated values.
+        """
+        items = self.schema.get("items", {})
+        return tuple(items.get("enum", ())) if isinstance(items, Mapping) else ()
+
+    @property
+    def format(self) -> str:
+        """
+        Its format, or nothing.
+        """
+        return str(self.schema.get("format", ""))
+
+    @property
+    def default(self) -> Any:
+        """
+        The value that stands where none was ever set, or `MISSING`.
+        """
+        return self.schema.get("default", MISSING)
+
+    @property
+    def deprecated(self) -> bool:
+        """
+        True where the documents advise against it.
+        """
+        return bool(self.schema.get("deprecated"))
+
+    @property
+    def read_only(self) -> bool:
+        """
+        True where it is only ever answered.
+        """
+        return bool(self.schema.get("readOnly"))
+
+    @property
+    def write_only(self) -> bool:
+        """
+        True where it is never answered.
+        """
+        return bool(self.schema.get("writeOnly"))
+
+    @property
+    def resource(self) -> bool:
+        """
+        True where its value must be the id of something that exists.
+        """
+        return bool(self.schema.get("x-resource"))
+
+    @property
+    def among(self) -> str:
+        """
+        The field of the answer whose list must hold a value before it may be sent, or nothing.
+        """
+        return str(self.schema.get("x-among", ""))
+
+    @property
+    def open_values(self) -> tuple[Any, ...]:
+        """
+        Values about which the sources disagree.
+        """
+        return tuple(self.schema.get("x-open-values", ()))
+
+    @property
+    def changes(self) -> str:
+        """
+        When it changes although nobody sent it: one of `CHANGES`, or nothing.
+        """
+        return str(self.schema.get("x-changes", ""))
+
+    def facet(self, name: str) -> Fact:
+        """
+        How well the facet *name* (``enum``, ``null``, …) is known.
+        """
+        return self.facets.get(name, self.fact)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasGroup:
+    """
+    Request fields that are names for one thing; *wins* takes precedence.
+    """
+
+    fields: tuple[str, ...]
+    wins: str
+    fact: Fact
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """
+    An object that is sent or answered.
+    """
+
+    fields: Mapping[str, Field]
+    schema: Mapping[str, Any]
+    """The whole JSON Schema with every reference expanded."""
+    aliases: tuple[AliasGroup, ...] = ()
+    pointer: str = "#"
+
+    @cached_property
+    def _siblings(self) -> Mapping[str, frozenset[str]]:
+        return {name: frozenset(group.fields) for group in self.aliases for name in group.fields}
+
+    def aliases_of(self, names: Any) -> frozenset[str]:
+        """
+        Every alias of the fields *names*, themselves included.
+        """
+        return frozenset(names).union(*(self._siblings.get(name, frozenset()) for name in names))
+
+    @cached_property
+    def selectors(self) -> Mapping[str, Field]:
+        """
+        The fields whose value decides which other fields matter.
+        """
+        return {name: item for name, item in self.fields.items() if item.choices}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """
+    One parameter of an operation.
+    """
+
+    name: str
+    place: str
+    schema: Mapping[str, Any]
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """
+    An operation that reads back what another wrote.
+    """
+
+    operation: str
+    records: str
+    """JSON Pointer, in the linked operation's answer, to the record or the list of records."""
+    fact: Fact
+    line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Operation:
+    """
+    One method on one path.
+    """
+
+    id: str
+    method: str
+    path: str
+    fact: Fact
+    parameters: tuple[Parameter, ...]
+    request: Body | None
+    response: Body | None
+    """The body of the documented success, where it is a JSON object."""
+    success: int
+    errors: Mapping[int, Mapping[str, Any]]
+    """Documented refusals: status -> JSON Schema of the body."""
+    error_facts: Mapping[int, Fact]
+    links: tuple[Link, ...]
+    security: tuple[str, ...]
+    """The names of the security schemes, empty where none is needed."""
+    unsent: Fact | None
+    """Set where the documents say that fields which are not sent stay as they are."""
+    media_type: str = "application/json"
+    deprecated: bool = False
+    pointer: str = "#"
+    line: int | None = None
+
+    @property
+    def label(self) -> str:
+        """
+        Method and path, as in ``PUT /things/{id}``.
+        """
+        return f"{self.method} {self.path}"
+
+    @property
+    def key(self) -> Parameter | None:
+        """
+        The path parameter that names the record, if there is one.
+        """
+        return next((p for p in self.parameters if p.place == "path"), None)
+
+    def url(self, key: str = "") -> str:
+        """
+        The path with *key* in it.
+        """
+        from urllib.parse import quote
+
+        return re.sub(r"\{[^}]*\}", quote(key, safe=""), self.path)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contract:
+    """
+    A whole fragment.
+    """
+
+    title: str
+    version: str
+    operations: Mapping[str, Operation]
+    schemes: Mapping[str, Mapping[str, Any]]
+    sources: Mapping[str, Mapping[str, Any]]
+    document: Document
+
+    def operation(self, name: str) -> Operation:
+        """
+        The operation with the id *name*.
+
+        Raises:
+            SpecError: there is none.
+        """
+        try:
+            return self.operations[name]
+        except KeyError:
+            known = ", ".join(self.operations)
+            hint = nearest(name, self.operations) or f" There are: {known}."
+            raise SpecError(f"no operation is called {name!r}.{hint}", file=self.document.file) from None
+
+    @cached_property
+    def update(self) -> Operation:
+        """
+        The operation under test: the one that writes and whose answer can be read back.
+
+        Raises:
+            SpecError: there is none, or more than one.
+        """
+        found = [op for op in self.operations.values() if op.request is not None]
+        if len(found) != 1:
+            names = ", ".join(op.id for op in found) or "none"
+            problem = f"one operation with a request body is wanted, and the fragment has {names}"
+            raise SpecError(problem, pointer="#/paths", file=self.document.file)
+        return found[0]
+
+    @cached_property
+    def retrieve(self) -> Operation:
+        """
+        The operation that reads one record back.
+
+        Raises:
+            SpecError: the update has no link to one.
+        """
+        for link in self.update.links:
+            if link.records == "":
+                return self.operations[link.operation]
+        problem = "the update's success has no link with x-reads-back: '', so nothing that is written can be read or put back"
+        raise self.document.error(problem, f"{self.update.pointer}/responses")
+
+    @cached_property
+    def listing(self) -> tuple[Operation, str] | None:
+        """
+        The operation that lists the records, and the pointer to the list in its answer.
+        """
+        for link in self.update.links:
+            if link.records:
+                return self.operations[link.operation], link.records
+        return None
+
+    def source(self, fact: Fact) -> str:
+        """
+        Where a fact stands, for a reader: title, detail and address.
+        """
+        key, _, detail = fact.source.partition(":")
+        entry = self.sources.get(key.strip())
+        if entry is None:
+            return fact.source
+        parts = [str(entry.get("title", key)), detail.strip(), str(entry.get("url", ""))]
+        return ", ".join(part for part in parts if part)
+
+
+def bundled() -> Path:
+    """
+    The fragment that ships with this tool.
+
+    Raises:
+        SpecError: the installation lacks it.
+    """
+    here = Path(__file__).parent
+    for folder in (here / "bundled", here.parent / "spec"):
+        for path in sorted(folder.glob("*.openapi.yaml")):
+            return path
+    raise SpecError("the bundled fragment is missing; install the package again", file=str(here))
+
+
+def load(source: str | Path | None = None) -> Contract:
+    """
+    The contract in the fragment *source*: a file, or the bundled one.
+
+    Raises:
+        SpecError: the fragment cannot be used; the error says where and what now.
+    """
+    path = bundled() if source is None else Path(source)
+    return from_document(read_file(path))
+
+
+def loads(text: str, file: str = "") -> Contract:
+    """
+    The contract in *text*.
+
+    Raises:
+        SpecError: the fragment cannot be used.
+    """
+    return from_document(read(text, file))
+
+
+def from_document(document: Document) -> Contract:
+    """
+    The contract in an already read *document*.
+
+    Raises:
+        SpecError: the fragment cannot be used.
+    """
+    version = document.data.get("openapi")
+    if not isinstance(version, str) or not version.startswith("3.1"):
+        problem = f"this is not an OpenAPI 3.1 document: its 'openapi' is {version!r}"
+        raise document.error(problem, "#/openapi" if version else "#")
+    refuse_unknown_keys(document)
+    reader = _Reader(document)
+    operations = {op.id: op for op in reader.operations()}
+    for op in operations.values():
+        for link in op.links:
+            if link.operation not in operations:
+                problem = f"no operation is called {link.operation!r}.{nearest(link.operation, operations)}"
+                raise document.error(problem, f"{op.pointer}/responses/{op.success}/links")
+    info = document.data.get("info") or {}
+    return Contract(
+        title=str(info.get("title", "")),
+        version=str(info.get("version", "")),
+        operations=operations,
+        schemes=reader.schemes,
+        sources=reader.sources,
+        document=document,
+    )
+
+
+class _Reader:
+    """
+    Reads the operations out of one document.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        data = document.data
+        self.schemes: Mapping[str, Mapping[str, Any]] = (data.get("components") or {}).get("securitySchemes") or {}
+        self.sources: Mapping[str, Mapping[str, Any]] = data.get("x-sources") or {}
+        self.default = Fact("documented", "")
+
+    def operations(self) -> Iterator[Operation]:
+        """
+        Every operation, in the order of the document.
+        """
+        seen: dict[str, str] = {}
+        for path, item in self.document.data["paths"].items():
+            for method in _METHODS:
+                if method not in item:
+                    continue
+                pointer = f"#/paths/{escape(path)}/{method}"
+                operation = self.operation(path, item, method, pointer)
+                if operation.id in seen:
+                    raise self.document.error(f"the operationId {operation.id!r} stands twice", f"{pointer}/operationId")
+                seen[operation.id] = pointer
+                yield operation
+
+    def operation(self, path: str, item: Mapping[str, Any], method: str, pointer: str) -> Operation:
+        """
+        The operation at *pointer*.
+        """
+        raw = item[method]
+        name = raw.get("operationId")
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
+            raise self.document.error("an operationId of letters, digits, '_' and '-' is wanted", pointer)
+        fact = self.fact(raw, self.default, pointer)
+        request = self.request(raw, pointer, fact)
+        success, response, links, errors, error_facts = self.responses(raw, pointer, fact)
+        unsent = raw.get("x-unsent")
+        if unsent not in {None, "unchanged"}:
+            raise self.document.error(f"x-unsent is 'unchanged' or absent, not {unsent!r}", f"{pointer}/x-unsent")
+        security = raw.get("security", self.document.data.get("security")) or []
+        schemes = tuple(scheme for entry in security for scheme in entry)
+        for scheme in schemes:
+            if scheme not in self.schemes:
+                raise self.document.error(f"no security scheme is called {scheme!r}", f"{pointer}/security")
+        return Operation(
+            id=name,
+            method=method.upper(),
+            path=path,
+            fact=fact,
+            parameters=tuple(self.parameters(item, raw, pointer)),
+            request=request,
+            response=response,
+            success=success,
+            errors=errors,
+            error_facts=error_facts,
+            links=links,
+            security=schemes,
+            unsent=fact if unsent else None,
+            deprecated=bool(raw.get("deprecated")),
+            pointer=pointer,
+            line=self.document.lines.get(pointer),
+        )
+
+    def parameters(self, item: Mapping[str, Any], raw: Mapping[str, Any], pointer: str) -> Iterator[Parameter]:
+        """
+        The parameters of a path item and of its operation.
+        """
+        places = [(p, f"{pointer.rpartition('/')[0]}/parameters/{i}") for i, p in enumerate(item.get("parameters", ()))]
+        places += [(p, f"{pointer}/parameters/{i}") for i, p in enumerate(raw.get("parameters", ()))]
+        for value, place in places:
+            found, place = self.document.follow(value, place)
+            if not isinstance(found.get("name"), str) or found.get("in") not in {"path", "query", "header", "cookie"}:
+                raise self.document.error("a parameter has a 'name', and an 'in' that is path, query or header", place)
+            schema = self.document.expand(found.get("schema", {}), f"{place}/schema")
+            yield Parameter(name=found["name"], place=found["in"], schema=schema, required=bool(found.get("required")))
+
+    def request(self, raw: Mapping[str, Any], pointer: str, fact: Fact) -> Body | None:
+        """
+        The JSON body that the operation takes, or none.
+        """
+        if "requestBody" not in raw:
+            return None
+        found, place = self.document.follow(raw["requestBody"], f"{pointer}/requestBody")
+        media, place = self.media(found, place)
+        if media is None:
+            raise self.document.error("a request body has 'application/json' content", place)
+        body = self.body(media.get("schema", {}), f"{place}/schema", fact)
+        if body is None:
+            raise self.document.error("a request body is an object with properties", f"{place}/schema")
+        for item in body.fields.values():
+            for key in _BODY_KEYS & set(item.schema):
+                where = f"{body.pointer}/properties/{escape(item.name)}/{key}"
+                raise self.document.error(f"{key!r} is not generated in a request body; remove it", where)
+            known = {"string", "integer", "number", "boolean", "array", "object", "null"}
+            if (not item.types and not item.enum) or set(item.types) - known:
+                where = f"{body.pointer}/properties/{escape(item.name)}"
+                raise self.document.error("a request property has a 'type' or an 'enum'", where)
+        return body
+
+    def responses(
+        self, raw: Mapping[str, Any], pointer: str, fact: Fact
+    ) -> tuple[int, Body | None, tuple[Link, ...], dict[int, Mapping[str, Any]], dict[int, Fact]]:
+        """
+        Status and body of the success, its links, and the bodies of the refusals.
+        """
+        success, body, links = 0, None, ()
+        errors: dict[int, Mapping[str, Any]] = {}
+        facts: dict[int, Fact] = {}
+        for status, value in (raw.get("responses") or {}).items():
+            found, place = self.document.follow(value, f"{pointer}/responses/{status}")
+            if not str(status).isdigit():
+                continue
+            known = self.fact(found, fact, place)
+            media, media_place = self.media(found, place)
+            if 200 <= int(status) < 300:
+                if success:
+                    raise self.document.error("an operation has one documented success", place)
+                success = int(status)
+                if media is not None:
+                    body = self.body(media.get("schema", {}), f"{media_place}/schema", known)
+                links = tuple(self.links(found, place, known))
+            else:
+                facts[int(status)] = known
+                if media is not None and "schema" in media:
+                    errors[int(status)] = self.document.expand(media["schema"], f"{media_place}/schema")
+        if not success:
+            raise self.document.error("an operation has a documented success (200, 201, …)", pointer)
+        return success, body, links, errors, facts
+
+    def media(self, found: Mapping[str, Any], place: str) -> tuple[Mapping[str, Any] | None, str]:
+        """
+        The JSON media type object below *place*.
+        """
+        content = found.get("content") or {}
+        return content.get("application/json"), f"{place}/content/application~1json"
+
+    def links(self, found: Mapping[str, Any], place: str, fact: Fact) -> Iterator[Link]:
+        """
+        The links that read back.
+        """
+        for name, value in (found.get("links") or {}).items():
+            where = f"{place}/links/{escape(name)}"
+            if "x-reads-back" in value:
+                yield Link(
+                    operation=str(value.get("operationId")),
+                    records=str(value["x-reads-back"] or ""),
+                    fact=self.fact(value, fact, where),
+                    line=self.document.lines.get(where),
+                )
+
+    def body(self, raw: Any, pointer: str, fact: Fact) -> Body | None:
+        """
+        The object schema at *pointer*, or nothing where it is something else.
+        """
+        found, place = self.document.follow(raw, pointer)
+        schema = self.document.expand(found, place, (place,))
+        properties = schema.get("properties")
+        if not properties:
+            return None
+        required = schema.get("required", [])
+        for name in required:
+            if name not in properties:
+                raise self.document.error(f"{name!r} is required but is no property", f"{place}/required")
+        fields = {}
+        for name, value in properties.items():
+            where = f"{place}/properties/{escape(name)}"
+            fields[name] = self.field(name, value, where, fact, name in required, set(properties))
+        aliases = tuple(self.alias(value, f"{place}/x-aliases/{i}", fields, fact) for i, value in enumerate(schema.get("x-aliases", ())))
+        for item in fields.values():
+            for key in ("x-not-before", "x-region-of"):
+                if key in item.schema and item.schema[key] not in fields:
+                    problem = f"{key} names {item.schema[key]!r}, which is no property"
+                    raise self.document.error(problem, f"{place}/properties/{escape(item.name)}/{key}")
+        return Body(fields=fields, schema=schema, aliases=aliases, pointer=place)
+
+    def field(
+        self, name: str, schema: Mapping[str, Any], pointer: str, fact: Fact, required: bool, known: set[str]
+    ) -> Field:
+        """
+        The property *name*.
+        """
+        own = self.fact(schema, fact, pointer)
+        if not isinstance(schema.get("enum", []), list) or schema.get("enum") == []:
+            raise self.document.error("an enum lists at least one value", f"{pointer}/enum")
+        if (changes := schema.get("x-changes")) is not None and changes not in CHANGES:
+            raise self.document.error(f"x-changes is one of {', '.join(CHANGES)}, not {changes!r}", f"{pointer}/x-changes")
+        facets = {
+            facet: self.fact(value, own, f"{pointer}/x-facets/{facet}")
+            for facet, value in (schema.get("x-facets") or {}).items()
+        }
+        choices = {}
+        for value, entry in (schema.get("x-selector") or {}).items():
+            where = f"{pointer}/x-selector/{escape(value)}"
+            if value not in schema.get("enum", []):
+                raise self.document.error(f"{value!r} is not in the enum of {name!r}", where)
+            choices[value] = self.choice(value, entry or {}, where, own, known)
+        if choices:
+            choices |= {v: Choice(value=v, fact=own) for v in schema["enum"] if v is not None and v not in choices}
+        return Field(
+            name=name,
+            schema=schema,
+            fact=own,
+            facets=facets,
+            required=required,
+            choices={v: choices[v] for v in schema.get("enum", ()) if v in choices},
+            line=self.document.lines.get(pointer),
+        )
+
+    def choice(self, value: str, entry: Mapping[str, Any], pointer: str, fact: Fact, known: set[str]) -> Choice:
+        """
+        One value of a selector.
+        """
+        for key in entry:
+            if key not in {"requires", "uses", "x-basis", "x-source", "basis", "source", "deprecated"}:
+                raise self.document.error(f"{key!r} is not read in a selector's value", f"{pointer}/{escape(key)}")
+        own = self.fact(entry, fact, pointer)
+        requires = {
+            name: self.fact(detail or {}, own, f"{pointer}/requires/{escape(name)}")
+            for name, detail in (entry.get("requires") or {}).items()
+        }
+        uses = tuple(entry.get("uses") or ())
+        for name in (*requires, *uses):
+            if name not in known:
+                problem = f"the companion {name!r} is no property of the body.{nearest(name, known)}"
+                raise self.document.error(problem, pointer)
+        return Choice(
+            value=value,
+            fact=own,
+            requires=requires,
+            uses=uses,
+            deprecated=bool(entry.get("deprecated")),
+            line=self.document.lines.get(pointer),
+        )
+
+    def alias(self, raw: Mapping[str, Any], pointer: str, fields: Mapping[str, Field], fact: Fact) -> AliasGroup:
+        """
+        One group of aliases.
+        """
+        names = tuple(raw.get("fields", ()))
+        for name in (*names, raw.get("wins")):
+            if name not in fields:
+                raise self.document.error(f"the alias {name!r} is no property of the body", pointer)
+        return AliasGroup(fields=names, wins=raw["wins"], fact=self.fact(raw, fact, pointer))
+
+    def fact(self, raw: Mapping[str, Any], above: Fact, pointer: str) -> Fact:
+        """
+        Basis and source that *raw* states, or those of what stands above it.
+        """
+        if not isinstance(raw, Mapping):
+            raise self.document.error(f"an object is wanted here, not {raw!r}"[:200], pointer)
+        basis = raw.get("x-basis", raw.get("basis", above.basis))
+        if basis not in BASES:
+            raise self.document.error(f"a basis is one of {', '.join(BASES)}, not {basis!r}", pointer)
+        source = str(raw.get("x-source", raw.get("source", above.source)))
+        key = source.partition(":")[0].strip()
+        if source and self.sources and key not in self.sources:
+            raise self.document.error(f"the source {key!r} is not in x-sources.{nearest(key, self.sources)}", pointer)
+        return Fact(basis, source)
