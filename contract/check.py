@@ -433,6 +433,9 @@ class Judge:
                         expected=interaction.id, actual=shown,
                     )
                 )  # fmt: skip
+                # Nothing that another record shows says anything about this one.
+                result.record = None
+                return
             else:
                 result.evidence.append(f"{prefix}.identity")
         if operation is self.update:
@@ -580,7 +583,7 @@ class Judge:
                     result.evidence.append(f"{prefix}.deprecated.{name}")
                 continue
             message = f"{name} is not what was sent"
-            if item.deprecated:
+            if item.deprecated and (shown in (None, "") or shown is MISSING or (before is not None and shown == before.get(name))):
                 rule = f"{prefix}.deprecated.{name}"
                 yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
             yield Finding(
@@ -601,6 +604,10 @@ class Judge:
             if choice.deprecated:
                 result.evidence.append(f"{prefix}.deprecated.{name}.{choice.value}")
             if name in record and record[name] != choice.value:
+                yield Finding(
+                    rule=f"{stem}.shown", message=f"{name} was sent as {choice.value!r} and is answered as another value",
+                    pointer=f"/{escape(name)}", expected=choice.value, actual=record[name],
+                )  # fmt: skip
                 continue
             for other in choice.requires:
                 if other not in self.fields or other not in record or other not in body or other in loose:
@@ -727,6 +734,8 @@ class Judge:
             if mine is None or earlier is None:
                 continue
             rule = f"{prefix}.{name}.forward"
+            if operation is not self.update and any(".read_back" in f.rule for f in result.findings):
+                continue  # An older view of the record: its stamp is older too.
             if mine < earlier - SLACK:
                 result.findings.append(
                     Finding(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Generator", "draw"]
 
+_HTTP: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
 TEXTS: Final = (
     "Front desk",
     "\u260e\ufe0f Desk \U0001f469\U0001f3fd\u200d\U0001f4bb",
@@ -271,7 +273,11 @@ class Generator:
             return tuple(v for v in (item.enum[0] + 999,) if v not in known)
         # Validators that only look for the beginning, or for the end, of a word are not rare.
         near = f"{item.enum[0]}x" if len(name) % 2 else f"x{item.enum[-1]}"
-        wanted = ["no_such_value", near, *(v for v in shown if v not in known)]
+        others = [v for n in self.request.selectors if n != name and name in self.request.selectors
+                  for v in self.request.fields[n].enum if v not in known]  # fmt: skip
+        if set(item.enum) <= _HTTP:
+            others = sorted(_HTTP - known, reverse=True)
+        wanted = [others[0] if others else "no_such_value", near, *(v for v in shown if v not in known)]
         return tuple(dict.fromkeys(v for v in wanted if v not in known))
 
     # ----------------------------------------------------------------- bodies

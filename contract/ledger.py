@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from contract.check import Judgement
@@ -37,9 +37,9 @@ _RANKS: Final = (
     ("e164", 3),
     ("format", 3),
     ("rejection.error_body", 4),
-    ("rejection.read_only", 10),
-    ("rejection.unknown_key", 10),
-    ("rejection.empty", 10),
+    ("rejection.read_only", 2),
+    ("rejection.unknown_key", 2),
+    ("rejection.empty", 2),
     ("rejection.consistent", 10),
     ("rejection.no_trace", 14),
     ("rejection", 4),
@@ -137,6 +137,7 @@ class Ledger:
         """
         Puts each failure under its cause, where it has one.
         """
+        self._echoed()
         self._same_place()
         self._unread_state()
         self._other_views()
@@ -151,14 +152,29 @@ class Ledger:
         """
         best: dict[tuple[int, str], Finding] = {}
         for failure in self._open():
+            if failure.finding.rule.endswith(".no_leak"):
+                continue
             place = (failure.number, failure.finding.pointer)
             known = best.get(place)
             if known is None or rank(failure.finding.rule) < rank(known.rule):
                 best[place] = failure.finding
         for failure in self._open():
-            first = best[failure.number, failure.finding.pointer]
+            first = best.get((failure.number, failure.finding.pointer), failure.finding)
             if first is not failure.finding and first.rule != failure.finding.rule:
                 failure.cause = first.rule
+
+    def _echoed(self) -> None:
+        """
+        What is never answered as it was sent is not answered so the second time either.
+        """
+        wrong = {
+            f.finding.pointer: f.finding.rule
+            for f in self._open()
+            if ".echo" in f.finding.rule and not f.interaction.case.repeat
+        }
+        for failure in self._open():
+            if failure.finding.rule.endswith(".idempotence") and failure.finding.pointer in wrong:
+                failure.cause = wrong[failure.finding.pointer]
 
     def _unread_state(self) -> None:
         """
@@ -185,8 +201,7 @@ class Ledger:
 
     def _shape(self, rule: str) -> bool:
         known = self.rules.get(rule)
-        general = known is not None and known.promise == "rejection" and known.id.endswith((".no_leak",))
-        return known is not None and (known.promise in {"shape", "enum", "e164", "format"} or general)
+        return known is not None and known.promise in {"shape", "enum", "e164", "format", "access"}
 
     def _many(self) -> None:
         """
@@ -200,25 +215,18 @@ class Ledger:
         for group, members in groups.items():
             if len(members) <= MANY:
                 continue
-            told: set[str] = set()
-            for failure in list(self._open()):
-                rule_id = failure.finding.rule
-                if rule_id not in members:
-                    continue
+            mine = [f for f in self._open() if f.finding.rule in members]
+            for failure in mine:
                 failure.cause = group
-                if rule_id not in told and len(told) < MANY:
-                    told.add(rule_id)
-                    found = failure.finding
-                    general = Finding(
-                        rule=group, message=found.message, pointer=found.pointer, expected=found.expected,
-                        actual=found.actual, follows=found.follows,
-                    )  # fmt: skip
-                    self.failures.append(
-                        Failure(
-                            finding=general, interaction=failure.interaction, number=failure.number,
-                            body=failure.body, confirmed=failure.confirmed,
-                        )
-                    )  # fmt: skip
+            numbers: dict[int, Failure] = {}
+            rules: dict[str, Failure] = {}
+            for failure in mine:
+                numbers.setdefault(failure.number, failure)
+                rules.setdefault(failure.finding.rule, failure)
+            # Different rules show what is the matter, different answers that it was no accident.
+            told = list({id(f): f for f in [*list(rules.values())[:2], *list(numbers.values())[:4]]}.values())
+            for failure in told:
+                self.failures.append(replace(failure, finding=replace(failure.finding, rule=group), cause=""))
 
     # ---------------------------------------------------------------- verdicts
 

@@ -23,11 +23,11 @@ from contract.generate import Generator, draw
 from contract.model import MISSING, Case
 from contract.spec import Contract
 
-REPEATS: Final = 4
+REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
 OVERHEAD: Final = 14
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
-INVESTIGATION: Final = 36
+INVESTIGATION: Final = 44
 """Requests that a run keeps for looking into failures."""
 
 __all__ = ["PROFILES", "Block", "Plan", "Profile", "plan", "split"]
@@ -51,7 +51,7 @@ class Profile:
 
 PROFILES: Final[Mapping[str, Profile]] = {
     "smoke": Profile(name="smoke", requests=40, tour=False, random=0),
-    "standard": Profile(name="standard", requests=300, tour=True, random=10),
+    "standard": Profile(name="standard", requests=300, tour=True, random=6),
     "deep": Profile(name="deep", requests=1_000_000, tour=True, random=60, explore=True),
 }
 
@@ -183,6 +183,7 @@ class _Planner:
             turn = (i * 7 + seed) % len(values)
             self.firm[name] = values[turn:] + values[:turn]
         self.used = dict.fromkeys(self.firm, 0)
+        self.marks = 0
 
     def plan(self) -> Plan:
         """
@@ -251,11 +252,23 @@ class _Planner:
 
     def mark(self, body: dict[str, Any], tag: str) -> dict[str, Any]:
         """
-        *body* with a harmless change in it that would show if a refused body were applied in part.
+        *body* with harmless changes in it that would show if a refused body were applied in part.
         """
-        name = self.generator.marker
+        gen = self.generator
+        name = gen.marker
         if name is not None and name not in body:
             body[name] = f"must not appear: {tag}"
+        choices = [gen.selectors[n].choices.get(body[n]) for n in gen.selectors if n in body]
+        taken = set(body) | {o for choice in choices if choice for o in choice.companions}
+        companions = {o for item in gen.selectors.values() for c in item.choices.values() for o in c.requires}
+        self.marks += 1
+        free = [n for n in gen.enums if n not in gen.selectors and n not in taken]
+        urls = [n for n in gen.free if gen.fields[n].format == "uri" and n not in taken and n not in companions]
+        for names in (free, urls):
+            if names:
+                other = names[self.marks % len(names)]
+                values = gen.enums.get(other) or gen.firm(other)
+                body[other] = values[self.marks // 2 % len(values)]
         return body
 
     # ----------------------------------------------------------------- blocks
@@ -310,7 +323,7 @@ class _Planner:
                     if any(c not in gen.fields for c in present):
                         continue
                     body = {name: value, **{c: self.firm[c][0] if c in self.firm else self.take(c) for c in present}}
-                    absent = tuple(sorted(gen.request.aliases_of((other,)) & self.shown)) or (other,)
+                    absent = tuple(sorted((gen.request.aliases_of((other,)) & self.shown) | {other}))
                     yield self.case(
                         f"{name} {value} without {other}",
                         expect="reject",
@@ -339,7 +352,7 @@ class _Planner:
                 rule = f"{prefix}.{name}.enum"
                 yield self.case(f"{name} is {value!r}", expect="reject", rule=rule, body=body)
         name = gen.marker
-        text = '{"%s": "must not appear' % (name or "a")
+        text = f'{{"{name or "a"}": "must not appear: malformed", '
         yield self.case("malformed JSON", expect="reject", rule=f"{prefix}.malformed_json", content=text.encode())
         if self.profile.tour:
             body = [self.mark({}, "array")]
@@ -398,12 +411,13 @@ class _Planner:
             name = gen.marker
             yield self.case(f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"})
             yield self.case(f"a list in {name}", expect="unspecified", rule=rule, body={name: ["a"]}, open={name: "any"})
+        seen: set[tuple[Any, ...]] = set()
         for name, values in gen.enums.items():
-            if values and isinstance(values[0], str) and name not in gen.selectors:
+            if values and isinstance(values[0], str) and name not in gen.selectors and values not in seen:
+                seen.add(values)
                 lower = values[0].lower() if values[0] != values[0].lower() else values[0].upper()
                 label = f"another case in {name}"
                 yield self.case(label, expect="unspecified", rule=rule, body={name: lower}, open={name: "any"})
-                break
         for name in (n for n, f in gen.fields.items() if f.resource):
             ghost = str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://example.com/nothing/{name}"))
             label = f"{name} of nothing"
@@ -477,6 +491,9 @@ class _Tour:
         self.seen_changes: dict[str, set[tuple[Any, Any]]] = {name: set() for name in gen.selectors}
         self.seen_pairs: set[tuple[Any, Any]] = set()
         self.sent: dict[tuple[Any, str], int] = {}
+        self.stored: set[str] = set()
+        self.wins = 0
+        self.total = 0
         self.held: dict[tuple[Any, str], int] = {}
 
     def wanted(self) -> set[frozenset[tuple[str, Any]]]:
@@ -519,16 +536,30 @@ class _Tour:
         made: list[Case] = []
         if self.primary is not None:
             made.append(self.step("tour start", start, remaining, full=True))
-        for target in targets:
+        limit = max(self.bound, len(targets)) * 5 // 4 - REPEATS
+        last = {target: i for i, target in enumerate(targets)}
+        alone = iter(self.alone())
+        for i, target in enumerate(targets):
             made.append(self.step(f"tour {len(made)}", target, remaining))
-        limit = max(self.bound, len(targets)) * 5 // 4 - REPEATS - 1
+            if self.primary is None or last[target] != i:
+                continue
+            # The last visit: what is still wanted here is sent without the selector itself, because
+            # a record must take such updates wherever it stands.
+            count = len(made)
+            mine = (self.primary, target)
+            while len(made) + len(targets) - i < limit and (goal := next((g for g in remaining if mine in g), None)):
+                made.append(self.step(f"tour {len(made)}", target, remaining, goal=dict(goal), partial=True))
+            if len(made) == count and (body := next(alone, None)):
+                made.append(self.planner.case(f"tour {len(made)}: {' '.join(body)} alone", body=body))
+                self.state.update((n, v) for n, v in body.items() if n in self.enums)
         while remaining and len(made) < limit:
             goal = dict(next(iter(remaining)))
-            made.append(self.step(f"tour {len(made)}", goal.get(self.primary or "", self.state.get(self.primary or "")), remaining, goal=goal))
-        while len(made) < limit and any(self.planner.left(n) for n in self.gen.free):
+            target = goal.get(self.primary or "", self.state.get(self.primary or ""))
+            made.append(self.step(f"tour {len(made)}", target, remaining, goal=goal))
+        while len(made) < limit - 12 and any(self.planner.left(n) for n in self.gen.free):
             target = self.values[len(made) % len(self.values)] if self.values else None
             made.append(self.step(f"tour {len(made)}", target, remaining))
-        for body in self.alone():
+        for body in alone:
             if len(made) >= limit:
                 break
             made.append(self.planner.case(f"tour {len(made)}: {' '.join(body)} alone", body=body))
@@ -558,6 +589,7 @@ class _Tour:
         *,
         full: bool = False,
         goal: Mapping[str, Any] | None = None,
+        partial: bool = False,
     ) -> Case:
         """
         One update that moves the largest selector to *target* and as much else as is useful.
@@ -567,7 +599,9 @@ class _Tour:
         body: dict[str, Any] = {}
         state = dict(before)
         if self.primary is not None:
-            state[self.primary] = body[self.primary] = target
+            state[self.primary] = target
+            if not partial:
+                body[self.primary] = target
         for name in self.others:
             if goal and name in goal:
                 value = goal[name]
@@ -666,6 +700,8 @@ class _Tour:
         planner, gen = self.planner, self.gen
         gen.complete(body, planner.take)
         taken = gen.request.aliases_of(body)
+        self.stored.update(body)
+        used = {other for name in gen.selectors if name in body for other in gen.choice(name, body[name]).uses}
         for i, name in enumerate(gen.free):
             if name in taken or name in off:
                 continue
@@ -673,6 +709,13 @@ class _Tour:
             if len(siblings) > 1:
                 most = max(siblings & set(gen.free), key=lambda n: (planner.left(n), n))
                 if name != most or not planner.left(name):
+                    continue
+            elif gen.fields[name].resource:
+                # There is one id only: once it is stored, sending it again shows nothing.
+                if name not in self.stored or (self.total + i) % 6:
+                    continue
+            elif name in used:
+                if self.total % 3 == 2:
                     continue
             elif not full:
                 period = max(2, min(3, self.bound // len(planner.firm[name])))
@@ -682,11 +725,12 @@ class _Tour:
             taken |= siblings
         for group in gen.request.aliases:
             free = [n for n in group.fields if n != group.wins and n in gen.fields and n not in off]
-            if self.total % 9 == 4 and group.wins in body and free and group.wins not in off:
-                body[free[0]] = planner.take(free[0])
+            if free and group.wins in body and group.wins not in off:
+                self.wins += 1
+                if self.wins % 3 == 1:
+                    name = free[self.wins // 3 % len(free)]
+                    body[name] = planner.take(name)
         self.total += 1
-
-    total = 0
 
     def alone(self) -> Iterator[dict[str, Any]]:
         """
@@ -695,12 +739,13 @@ class _Tour:
         gen = self.gen
         for name in gen.selectors:
             if name != self.primary:
-                for value in gen.enums[name]:
+                for value in gen.enums[name][:2]:
                     yield gen.complete({name: value}, self.planner.take)
-        for name in gen.fields:
-            if name not in gen.selectors and name not in gen.required:
-                values = gen.enums.get(name)
-                yield {name: values[-1] if values else self.planner.take(name)}
+        plain = [n for n in gen.fields if n not in gen.selectors and n not in gen.required and not gen.fields[n].resource]
+        shown = [n for n in plain if n in self.planner.shown]
+        for name in sorted(shown, key=lambda n: (not gen.fields[n].deprecated, n != gen.marker, n in gen.enums)):
+            values = gen.enums.get(name)
+            yield gen.complete({name: values[-1] if values else self.planner.take(name)}, self.planner.take)
 
 
 def _other(schema: Mapping[str, Any]) -> Any:

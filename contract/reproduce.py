@@ -40,7 +40,7 @@ def investigate(session: Session, generator: Generator) -> None:
     }
     looked = 0
     for rule, failures in mine.items():
-        if not failures:
+        if not failures or any(f.confirmed is not None for f in failures):
             continue
         try:
             if looked < RULES:
@@ -71,7 +71,8 @@ class _Look:
         self.failures = failures
         self.update = session.contract.update.id
         self.limit = session.sender.budget.spent + SHARE
-        noisy = session.sender.noise > 0
+        garbled = any(part in rule for part in (".shape.json", ".shape.body", ".error_body"))
+        noisy = session.sender.noise > 0 or garbled
         shared = ".read_back" in rule or ".frame" in rule or ".no_trace" in rule or ".bystander" in rule
         self.times = 3 if noisy else 2 if shared else 1
         """How often it must be seen again, one time right after the other."""
@@ -80,6 +81,11 @@ class _Look:
         """
         Sets ``confirmed`` and ``body`` of the first failures.
         """
+        if self.lasting():
+            return
+        if self.rule == self.in_list:
+            self.failures[0].confirmed = self.list_again()
+            return
         for failure in self.failures[:2]:
             for cases, read, body in self.candidates(failure):
                 if self.session.sender.budget.spent >= self.limit:
@@ -91,13 +97,66 @@ class _Look:
                     return
             failure.confirmed = False
 
+    @property
+    def in_list(self) -> str:
+        """
+        The rule that the list shows what the retrieve shows.
+        """
+        listing = self.session.contract.listing
+        return f"{listing[0].id}.read_back" if listing else ""
+
+    def lasting(self) -> bool:
+        """
+        Settles a change to what no update can set: it cannot be made twice, but it has stayed.
+        """
+        request = self.session.contract.update.request
+        assert request is not None
+        if not self.rule.startswith((f"{self.update}.frame", f"{self.update}.rejection.no_trace")):
+            return False
+        self.session.settle()
+        now = self.session.known or {}
+        for failure in self.failures:
+            found = failure.finding
+            name = found.pointer.strip("/")
+            item = request.fields.get(name)
+            fixed = name in self.session.judge.fields and (item is None or item.read_only)
+            if fixed and name in now and same(None, now[name], found.actual) and not same(None, now[name], found.expected):
+                failure.confirmed = True
+                self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
+                return True
+        return False
+
+    def list_again(self) -> bool:
+        """
+        True where the list still shows the record in another way than the retrieve does.
+        """
+        session = self.session
+        wanted = {f.finding.pointer.rpartition("/")[2] for f in self.failures}
+        case = self.failures[0].interaction.case
+        for turn in range(self.times):
+            session.trial([], read=True)
+            was, session.quiet = session.quiet, True
+            _, response = session.perform(case)
+            session.quiet = was
+            if session.known is None:
+                return False
+            found = session.judge.in_list(response, session.id, session.known).findings
+            if not wanted & {f.pointer.rpartition("/")[2] for f in found}:
+                return False
+        return True
+
     def again(self, failure: Failure, cases: list[Case], read: bool) -> bool:
         """
         True where *cases* show the failure `times` times in a row.
         """
+        writes = any(case.operation == self.update for case in cases)
+        before = failure.interaction.before
+        if failure.interaction.case.operation != self.update:
+            before = next((b for c, n, b in reversed(self.session.updates) if n < failure.number), before)
+        plain = any(part in self.rule for part in (".shape", ".enum", ".format", ".e164", ".access", ".error_body"))
         for _ in range(self.times):
-            if not self.establish(failure.interaction.before, cases):
-                return False
+            if writes and not plain:
+                self.establish(before)
             found = self.session.trial(cases, read=read)
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
@@ -113,15 +172,15 @@ class _Look:
             rules.add(other.rule)
         return other.rule in rules and (one.pointer == other.pointer or self.rule not in {one.rule} or not one.pointer)
 
-    def establish(self, before: JSONObject | None, cases: list[Case]) -> bool:
+    def establish(self, before: JSONObject | None) -> None:
         """
         Brings the record near to where it stood before the failure.
         """
         session = self.session
         session.settle()
         now = session.known
-        if before is None or now is None or not any(case.operation == self.update for case in cases):
-            return True
+        if before is None or now is None:
+            return
         request = session.contract.update.request
         assert request is not None
         body: dict[str, Any] = {}
@@ -139,7 +198,6 @@ class _Look:
                         body[other] = before[other]
         if body:
             session.attempt(body, "back to where it stood")
-        return True
 
     def candidates(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
         """
@@ -153,6 +211,12 @@ class _Look:
             else:
                 yield [case], False, case.body
             return
+        if case.keep and isinstance(case.body, Mapping):
+            # The value stands there now: that it can be set is shown by setting it back.
+            name = failure.finding.pointer.strip("/")
+            if name in case.body:
+                back = replace(case, body={name: failure.finding.expected})
+                yield [back], False, {name: case.body[name]}
         if not isinstance(case.body, Mapping) or not case.body or case.expect != "accept":
             yield [case], read and ".access" not in self.rule, case.body
             return
@@ -178,7 +242,7 @@ class _Look:
             for case, _ in self.session.refusals[-3:]:
                 yield [case], True, case.body
             return
-        earlier = [c for c, number in self.session.updates if number < failure.number]
+        earlier = [c for c, number, _ in self.session.updates if number < failure.number]
         for case in reversed(earlier[-2:]):
             for body in self.smaller(case.body, name):
                 yield [replace(case, body=body)], True, body

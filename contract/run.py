@@ -603,6 +603,7 @@ class _Walk:
         self.ledger = ledger
         self.retrieve = session.contract.retrieve.id
         self.accepted: set[str] = set()
+        self.cleared: set[str] = set()
         self.later: list[Case] = []
 
     def walk(self) -> None:
@@ -616,6 +617,7 @@ class _Walk:
             if case.operation == self.retrieve and case.expect == "accept" and case.target == "own":
                 self.session.read(case.label)
                 continue
+            self.certain()
             if not self.proves(case):
                 self.later.append(case)
                 continue
@@ -625,6 +627,13 @@ class _Walk:
         if self.block.proof:
             self.session.read(f"read after {self.block.name}")
 
+    def certain(self) -> None:
+        """
+        Reads an updated record before something is refused, so that it is known which left a trace.
+        """
+        if self.block.proof and self.block.name != "silence" and not self.session.verified and self.session.blind < 4:
+            self.session.read("read before a refusal")
+
     def send(self, case: Case) -> None:
         """
         Sends one case and notes whether it was accepted.
@@ -632,8 +641,6 @@ class _Walk:
         _, response = self.session.perform(case)
         if 200 <= response.status < 300:
             self.accepted.add(case.label)
-            if self.session.refused and case.expect == "unspecified":
-                self.session.read(f"read after {case.label}")
 
     def proves(self, case: Case) -> bool:
         """
@@ -644,7 +651,7 @@ class _Walk:
             return not case.absent
         if case.away_from is not None and known.get(case.away_from[0]) == case.away_from[1]:
             return False
-        return all(known.get(name) in (None, "") for name in case.absent)
+        return all(known[n] in (None, "") if n in known else n in self.cleared for n in case.absent)
 
     def prepared(self) -> None:
         """
@@ -658,6 +665,7 @@ class _Walk:
             rest = []
             for case in self.later:
                 self.session.settle()
+                self.certain()
                 if self.proves(case):
                     self.send(case)
                 else:
@@ -704,13 +712,25 @@ class _Walk:
                     active |= request.aliases_of(item.choices[value].requires)
             stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, "")}
             body = {n: empty for n in request.fields if n in stored and n not in active}
+            # What is never shown may be stored all the same. That it was cleared is believed where
+            # null is seen to clear another field in the same request.
+            hidden = {n for case in self.later for n in case.absent if n not in known} - self.cleared
+            marker = self.generator.marker
+            if hidden and empty is None and marker is not None:
+                body |= dict.fromkeys(sorted(hidden), None)
+                if known.get(marker) in (None, ""):
+                    self.session.perform(Case(label=f"{marker} to be cleared", operation=update, body={marker: self.generator.firm(marker)[0]}))
+                body[marker] = None
             if not body:
                 return
             case = Case(
                 label=f"{how} to clear companions", operation=update, expect="unspecified", rule=rule, body=body,
                 open=dict.fromkeys(body, how),
             )  # fmt: skip
-            self.session.perform(case)
+            self.session.clears = None
+            _, response = self.session.perform(case)
+            if empty is None and self.session.clears and 200 <= response.status < 300:
+                self.cleared |= hidden
 
 
 def restore_all(settings: Settings, credentials: Mapping[str, str], *, contract: Contract | None = None) -> dict[str, Restored]:

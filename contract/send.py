@@ -89,6 +89,7 @@ class Budget:
         self.clock = clock
         self.started = clock()
         self.spent = 0
+        self.granted = 0
         self.restoring = False
         self.stopped = ""
         self._lock = threading.Lock()
@@ -126,6 +127,15 @@ class Budget:
                 if self.time_left <= 0:
                     raise Undecided(f"the budget of {self.seconds:g} seconds is spent")
             self.spent += 1
+
+    def grant(self) -> None:
+        """
+        Allows one request more: one was put off, which says nothing about the contract.
+        """
+        with self._lock:
+            if self.granted < self.requests // 4:
+                self.granted += 1
+                self.requests += 1
 
     def stop(self, reason: str) -> None:
         """
@@ -360,6 +370,7 @@ class Sender:
                 continue
             if response.status in {429, 503} and (wait := self._put_off(response)) is not None:
                 self.noise += 1
+                self.budget.grant()
                 if retry.is_exhausted():
                     raise Undecided(f"the API answers {response.status} again and again")
                 retry = self._wait(retry, wait)

@@ -38,11 +38,15 @@ class Session:
         """Refused updates since the last read, with the number of the request."""
         self.history: list[Case] = []
         """Accepted updates, the newest last."""
-        self.updates: list[tuple[Case, int]] = []
-        """The same, each with the number of its request."""
+        self.updates: list[tuple[Case, int, JSONObject | None]] = []
+        """The same, each with the number of its request and the record before it."""
         self.refusals: list[tuple[Case, int]] = []
         """Refused updates, the newest last."""
         self.written: set[str] = set()
+        self.clears: bool | None = None
+        """True where null was seen to clear a field, False where it was seen not to."""
+        self.blind = 0
+        """Reads in a row that did not show the record."""
         self.quiet = False
         """True while a failure is looked into: nothing is noted in the ledger."""
         self._stamp: tuple[str, float] | None = None
@@ -75,10 +79,8 @@ class Session:
         if case.operation == self.contract.retrieve.id:
             interaction = replace(interaction, verified=self.verified)
         result = self.judge.judge(interaction)
-        if response.problem:
-            self.sender.noise += 1
         number = self.sender.budget.spent
-        self._note(case, response, result, number)
+        self._note(case, response, result, number, before)
         if not self.quiet:
             self.ledger.add(interaction, result, number)
             if case.expect == "unspecified":
@@ -126,7 +128,9 @@ class Session:
         except (ValueError, TypeError):
             return local
 
-    def _note(self, case: Case, response: Response, result: Judgement, number: int) -> None:
+    def _note(
+        self, case: Case, response: Response, result: Judgement, number: int, before: JSONObject | None
+    ) -> None:
         """
         What is known of the record after an answer.
         """
@@ -146,7 +150,8 @@ class Session:
                 self.known, self.verified = result.record, False
                 if not self.quiet:
                     self.history.append(case)
-                    self.updates.append((case, number))
+                    self.updates.append((case, number, before))
+                self._learn(case.body, before, result.record)
             else:
                 self.known, self.verified = None, False
         elif response.status >= 500:
@@ -155,6 +160,15 @@ class Session:
             self.refused.append((case, number))
             if not self.quiet:
                 self.refusals.append((case, number))
+
+    def _learn(self, body: Any, before: JSONObject | None, record: JSONObject) -> None:
+        """
+        Notes whether null clears a field here.
+        """
+        if isinstance(body, Mapping) and before is not None:
+            for name, value in body.items():
+                if value is None and before.get(name) not in (None, "") and name in record:
+                    self.clears = record[name] in (None, "")
 
     def _observe(self, case: Case, response: Response, before: JSONObject | None, result: Judgement) -> None:
         """
@@ -188,12 +202,11 @@ class Session:
             case=case, response=response, before=before, verified=verified, id=self.id, age=self._age(response)
         )
         result = self.judge.judge(interaction)
-        if response.problem:
-            self.sender.noise += 1
+        self.blind = 0 if result.record is not None else self.blind + 1
         if before is not None and result.record is not None and refused:
             self._traces(result, before, refused, verified)
         number = self.sender.budget.spent
-        self._note(case, response, result, number)
+        self._note(case, response, result, number, before)
         if not self.quiet:
             self.ledger.add(interaction, result, number)
         return result
@@ -229,7 +242,7 @@ class Session:
         """
         Reads the record where it is not known.
         """
-        if self.known is None:
+        if self.known is None and self.blind < 4:
             self.read("read to see where the record stands")
 
     def trial(self, cases: list[Case], *, read: bool = False) -> list[Finding]:

@@ -111,7 +111,7 @@ def create_app(
             number_id = request.path_params.get("number_id", "")
             raw = await _body(request)
             x = Exchange(server, operation, request.headers, request.query_params, raw, number_id)
-            # On the event loop on purpose: a transaction takes well under a millisecond and SQLite has one writer.
+            # On the event loop on purpose: a transaction is short, and SQLite has one writer anyhow.
             return server.answer(x)
 
         return Route(PREFIX + path, endpoint, methods=list(operations))

@@ -23,10 +23,10 @@ __all__ = [
     "READ_ONLY",
     "REQUEST",
     "REQUIRES",
+    "RESOURCE_HANDLERS",
     "RESPONSE",
     "URLS",
     "USES",
-    "WRITE_ONLY",
     "Record",
     "Rules",
     "humanise",
@@ -35,43 +35,30 @@ __all__ = [
 Record = dict[str, Any]
 """One phone number: the 30 request fields and the 13 that only the platform sets."""
 
+
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of *text*."""
+    return tuple(text.split())
+
+
 CAPABILITIES = ("voice", "fax", "sms", "mms")
 VERBS = ("GET", "POST")
 
-METHODS = (
-    "call_request_method",
-    "call_fallback_method",
-    "call_status_callback_method",
-    "message_request_method",
-    "message_fallback_method",
+METHODS = words(
+    "call_request_method call_fallback_method call_status_callback_method"
+    " message_request_method message_fallback_method"
 )
-URLS = (
-    "call_request_url",
-    "call_fallback_url",
-    "call_status_callback_url",
-    "call_relay_topic_status_callback_url",
-    "call_relay_script_url",
-    "call_relay_context_status_callback_url",
-    "message_request_url",
-    "message_fallback_url",
+URLS = words(
+    "call_request_url call_fallback_url call_status_callback_url call_relay_topic_status_callback_url"
+    " call_relay_script_url call_relay_context_status_callback_url message_request_url message_fallback_url"
 )
-IDS = (
-    "call_laml_application_id",
-    "call_dialogflow_agent_id",
-    "call_relay_connector_id",
-    "call_sip_endpoint_id",
-    "call_video_room_id",
-    "message_laml_application_id",
+IDS = words(
+    "call_laml_application_id call_dialogflow_agent_id call_relay_connector_id call_sip_endpoint_id"
+    " call_video_room_id message_laml_application_id"
 )
-TEXTS = (
-    "name",
-    "call_relay_topic",
-    "call_relay_context",
-    "call_relay_application",
-    "call_verto_resource",
-    "message_relay_topic",
-    "message_relay_context",
-    "message_relay_application",
+TEXTS = words(
+    "name call_relay_topic call_relay_context call_relay_application call_verto_resource"
+    " message_relay_topic message_relay_context message_relay_application"
 )
 
 REQUIRES: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -123,21 +110,16 @@ USES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 PLATFORM_HANDLERS = ("fabric_subscriber", "sip_gateway", "call_queue", "ai_agent", "call_flow")
 """Call handlers that only the platform sets; a write that names one is refused."""
 
-RESOURCE_HANDLERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+RESOURCE_HANDLERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        selector: {value: companion for value, companion in table.items() if value in linked}
-        for selector, table, linked in (
-            (
-                "call_handler",
-                REQUIRES["call_handler"],
-                ("laml_webhooks", "laml_application", "relay_script", "relay_application", "video_room"),
-            ),
-            (
-                "message_handler",
-                REQUIRES["message_handler"],
-                ("laml_webhooks", "laml_application", "relay_application"),
-            ),
-        )
+        "call_handler": (
+            "laml_webhooks",
+            "laml_application",
+            "relay_script",
+            "relay_application",
+            "video_room",
+        ),
+        "message_handler": ("laml_webhooks", "laml_application", "relay_application"),
     }
 )
 """Handlers that the platform backs with a resource, whose id it derives from the companion's value."""
@@ -147,56 +129,24 @@ ENUMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "call_handler": tuple(REQUIRES["call_handler"]),
         "message_handler": tuple(REQUIRES["message_handler"]),
         "call_receive_mode": ("voice", "fax"),
-        **{method: VERBS for method in METHODS},
+        **dict.fromkeys(METHODS, VERBS),
     }
 )
 """Request field -> the values that a write may send."""
 
 REQUEST = (*TEXTS, *ENUMS, *URLS, *IDS)
-WRITE_ONLY = ("message_relay_application",)
 DATES = ("created_at", "updated_at", "next_billed_at")
 
-RESPONSE = (
-    "id",
-    "name",
-    "number",
-    "capabilities",
-    "number_type",
-    "e911_address_id",
-    "e911_status",
-    *DATES,
-    "call_handler",
-    "calling_handler_resource_id",
-    "call_receive_mode",
-    "call_request_url",
-    "call_request_method",
-    "call_fallback_url",
-    "call_fallback_method",
-    "call_status_callback_url",
-    "call_status_callback_method",
-    "call_laml_application_id",
-    "call_dialogflow_agent_id",
-    "call_relay_topic",
-    "call_relay_topic_status_callback_url",
-    "call_relay_script_url",
-    "call_relay_context",
-    "call_relay_context_status_callback_url",
-    "call_relay_application",
-    "call_relay_connector_id",
-    "call_sip_endpoint_id",
-    "call_verto_resource",
-    "call_video_room_id",
-    "message_handler",
-    "messaging_handler_resource_id",
-    "message_request_url",
-    "message_request_method",
-    "message_fallback_url",
-    "message_fallback_method",
-    "message_laml_application_id",
-    "message_relay_topic",
-    "message_relay_context",
-    "country_code",
-    "cnam",
+RESPONSE = words(
+    "id name number capabilities number_type e911_address_id e911_status created_at updated_at next_billed_at"
+    " call_handler calling_handler_resource_id call_receive_mode call_request_url call_request_method"
+    " call_fallback_url call_fallback_method call_status_callback_url call_status_callback_method"
+    " call_laml_application_id call_dialogflow_agent_id call_relay_topic call_relay_topic_status_callback_url"
+    " call_relay_script_url call_relay_context call_relay_context_status_callback_url call_relay_application"
+    " call_relay_connector_id call_sip_endpoint_id call_verto_resource call_video_room_id message_handler"
+    " messaging_handler_resource_id message_request_url message_request_method message_fallback_url"
+    " message_fallback_method message_laml_application_id message_relay_topic message_relay_context"
+    " country_code cnam"
 )
 """The 42 fields of an answer in the order in which they are sent."""
 

@@ -18,8 +18,8 @@ def listing(x: Exchange) -> Any:
     """
     Return one page, newest first: ``{"links": {"self", "first", "next"?, "prev"?}, "data": [...]}``.
 
-    Query: filter_name and filter_number (substrings), page_number (from 0), page_size (1 to 1000, default 50),
-    page_token (needed from page 1 on; it stands in the links and pins the newest number of the first page).
+    Query: filter_name and filter_number (substrings), page_number (from 0), page_size (1 to 1000, default
+    50), page_token (needed from page 1 on; it stands in the links and pins the newest number of page 0).
     """
     number, size = _whole(x, "page_number", 0, 0), _whole(x, "page_size", 50, 1)
     name, digits = x.query.get("filter_name", ""), x.query.get("filter_number", "").strip()

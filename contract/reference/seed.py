@@ -20,7 +20,16 @@ from contract.reference.fields import (
     Record,
 )
 
-__all__ = ["DEMO_PASSWORD", "DEMO_USERNAME", "FOREIGN_IDS", "NUMBER_IDS", "RESOURCES", "Seed", "derive", "seed"]
+__all__ = [
+    "DEMO_PASSWORD",
+    "DEMO_USERNAME",
+    "FOREIGN_IDS",
+    "NUMBER_IDS",
+    "RESOURCES",
+    "Seed",
+    "derive",
+    "seed",
+]
 
 
 def fixed_id(name: str) -> str:
@@ -63,17 +72,17 @@ class Seed:
 
 
 def derive(record: Record) -> None:
-    """Set the two ids that the platform derives from a handler and its companion; null where there is none."""
+    """Set the two ids that the platform derives from a handler and its companion, or null."""
     for selector, shown in (
         ("call_handler", "calling_handler_resource_id"),
         ("message_handler", "messaging_handler_resource_id"),
     ):
-        handler = record[selector]
-        companion = RESOURCE_HANDLERS[selector].get(handler)
-        key = None if companion is None else record[companion]
-        if handler is not None and handler not in REQUIRES[selector]:
+        handler, key = record[selector], None
+        if handler in RESOURCE_HANDLERS[selector]:
+            key = record[REQUIRES[selector][handler]]
+        elif handler is not None and handler not in REQUIRES[selector]:
             key = record["id"]
-        record[shown] = None if not key else str(uuid.uuid5(uuid.NAMESPACE_URL, f"{handler} {key}"))
+        record[shown] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{handler} {key}")) if key else None
 
 
 def _number(index: int, number: str, created: datetime, updated: datetime, **settings: Any) -> Record:
@@ -100,7 +109,7 @@ def _text(moment: datetime) -> str:
 
 
 def seed(first: Mapping[str, Any]) -> Seed:
-    """Return the first contents of a database that is created now; *first* overrides fields of its first number."""
+    """Return the first contents of a database created now; *first* overrides fields of its first number."""
     now = datetime.now(UTC)
 
     def days(count: float) -> datetime:
@@ -108,7 +117,7 @@ def seed(first: Mapping[str, Any]) -> Seed:
 
     return Seed(
         numbers=(
-            _number(0, "+15558675309", days(200), days(3), **CONFIGURED | first),
+            _number(0, "+15558675309", days(200), days(3), **CONFIGURED | dict(first)),
             _number(1, "+15558675310", days(1), days(1)),
             _number(2, "+15558675311", days(150), days(20), name="Reception", call_handler="call_flow"),
             _number(

@@ -1,4 +1,4 @@
-"""Run the service: in the foreground for people and other processes, in a thread for tests and the kill table."""
+"""Run the service: in the foreground for people and other processes, in a thread for tests."""
 
 from __future__ import annotations
 
@@ -144,7 +144,8 @@ def _listening(port: int) -> Iterator[socket.socket]:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            raise OSError(error.errno, f"port {port} is in use; choose another one, or 0 for a free one") from None
+            message = f"port {port} is in use; choose another one, or 0 for a free one"
+            raise OSError(error.errno, message) from None
         listener.listen()
         yield listener
 

@@ -80,7 +80,7 @@ def validate(x: Exchange, body: Record, record: Record) -> list[str]:
 
 
 def merge(x: Exchange, body: Record, record: Record) -> Record:
-    """Return *record* with what *body* sets; a losing alias and everything that was not sent stay as they were."""
+    """Return *record* with what *body* sets; a losing alias and what was not sent stay as they were."""
     rules, after = x.rules, dict(record)
     for name, value in body.items():
         if name in REQUEST and not _loses(body, name):
@@ -89,9 +89,9 @@ def merge(x: Exchange, body: Record, record: Record) -> Record:
         _clear_former(body, record, after)
     if rules.mirror_aliases:
         for winner, losers in ALIASES.items():
-            sent = [body[name] for name in (winner, *losers) if name in body]
-            if sent:
-                after |= dict.fromkeys((winner, *losers), next((value for value in sent if value is not None), None))
+            group = (winner, *losers)
+            if sent := [body[name] for name in group if name in body]:
+                after |= dict.fromkeys(group, next((value for value in sent if value is not None), None))
     if rules.fill_methods:
         after |= {name: "POST" for name in METHODS if after[name] is None}
     derive(after)

@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 
 from contract.reference.fields import Record
@@ -45,13 +45,14 @@ class Store:
                 self._fill(seed)
 
     def _fill(self, seed: Seed) -> None:
-        numbers = [*((record, True) for record in seed.numbers), *((record, False) for record in seed.foreign)]
-        oldest_first = sorted(numbers, key=lambda pair: datetime.fromisoformat(pair[0]["created_at"]))
-        for position, (record, own) in enumerate(oldest_first):
-            self._connection.execute(
-                "INSERT INTO numbers VALUES (?, ?, ?, ?)", (record["id"], position, own, json.dumps(record))
-            )
-        self._connection.executemany("INSERT INTO resources VALUES (?, ?)", [(i, f) for f, i in seed.resources.items()])
+        oldest_first = sorted((*seed.numbers, *seed.foreign), key=itemgetter("created_at"))
+        rows = [
+            (record["id"], position, record in seed.numbers, json.dumps(record))
+            for position, record in enumerate(oldest_first)
+        ]
+        self._connection.executemany("INSERT INTO numbers VALUES (?, ?, ?, ?)", rows)
+        resources = [(resource_id, field) for field, resource_id in seed.resources.items()]
+        self._connection.executemany("INSERT INTO resources VALUES (?, ?)", resources)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -73,11 +74,13 @@ class Store:
 
     def put(self, number_id: str, record: Record) -> None:
         """Replace the stored record; call it inside `transaction`."""
-        self._connection.execute("UPDATE numbers SET record = ? WHERE id = ?", (json.dumps(record), number_id))
+        row = (json.dumps(record), number_id)
+        self._connection.execute("UPDATE numbers SET record = ? WHERE id = ?", row)
 
     def newest_first(self) -> list[tuple[int, Record]]:
         """Return the project's numbers with their positions; a higher position is newer."""
-        rows = self._connection.execute("SELECT position, record FROM numbers WHERE own ORDER BY position DESC")
+        query = "SELECT position, record FROM numbers WHERE own ORDER BY position DESC"
+        rows = self._connection.execute(query)
         return [(position, json.loads(record)) for position, record in rows]
 
     def exists(self, field: str, resource_id: str) -> bool:

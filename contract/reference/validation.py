@@ -56,7 +56,7 @@ def _value(rules: Rules, name: str, value: Any, exists: Callable[[str, str], boo
     if name == "name" and len(value) > rules.name_length:
         return [f"is too long (maximum is {rules.name_length} characters)"]
     if name in IDS:
-        return [] if not rules.ids_must_exist and value or exists(name, value) else ["must exist"]
+        return [] if (value and not rules.ids_must_exist) or exists(name, value) else ["must exist"]
     if value == "":
         return ["can't be blank"] if rules.blank == "refused" else []
     return _url(rules, value) if name in URLS else []
@@ -84,11 +84,10 @@ def _companions(rules: Rules, body: Record, record: Record) -> list[str]:
         if not isinstance(active, str) or active not in table:
             continue
         for name in (table[active], *rules.also_requires.get(selector, {}).get(active, ())):
-            if body.get(name, record[name]) == "" and (name in body or selector in body):
+            sent, switched = name in body, selector in body
+            value = body.get(name, record[name])
+            if (value == "" and (sent or switched)) or (value is None and sent and switched):
                 found.append(f"{humanise(name)} must be set")
-            elif selector in body and name in body and body[name] is None:
-                found.append(f"{humanise(name)} must be set")
-            elif selector in body and name not in body:
-                if record[name] is None or rules.companions_in_body:
-                    found.append(f"{humanise(name)} can't be blank")
+            elif switched and not sent and (value is None or rules.companions_in_body):
+                found.append(f"{humanise(name)} can't be blank")
     return found

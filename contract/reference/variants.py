@@ -46,8 +46,8 @@ def dates(convert: Callable[[datetime], str]) -> Behaviour:
     """Write every date-time in another way."""
 
     def change(view: Record) -> Record:
-        times = {name: convert(datetime.fromisoformat(view[name])) for name in DATES if view[name] is not None}
-        return view | times
+        there = [name for name in DATES if view[name] is not None]
+        return view | {name: convert(datetime.fromisoformat(view[name])) for name in there}
 
     return shown(change)
 
@@ -74,7 +74,9 @@ def details(value: Any) -> Behaviour:
     """Give every entry of a 422 the same detail."""
 
     def body(status: int, right: Any) -> Any:
-        return {"errors": [entry | {"detail": value} for entry in right["errors"]]} if status == 422 else right
+        if status != 422:
+            return right
+        return {"errors": [entry | {"detail": value} for entry in right["errors"]]}
 
     return errors(body)
 
@@ -133,7 +135,8 @@ def resource_ids(derived: Callable[[], str | None]) -> Behaviour:
     """Set the two derived ids in another way whenever something is written."""
 
     def merge(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
-        return inner(x, body, before) | {name: derived() for name in DERIVED}
+        after: Record = inner(x, body, before)
+        return after | {name: derived() for name in DERIVED}
 
     return Behaviour(hooks={"merge": merge})
 
@@ -201,9 +204,10 @@ CALLBACKS = {
         "relay_context": ("call_relay_context_status_callback_url",),
     }
 }
-WITH_AI_AGENT = ENUMS | {"call_handler": (*ENUMS["call_handler"], "ai_agent")}
+WITH_AI_AGENT = {**ENUMS, "call_handler": (*ENUMS["call_handler"], "ai_agent")}
 
-# fmt: off  (a table: a row is a name, a sentence and what is different)
+# A table: a row is a name, a sentence, and what is different.
+# fmt: off
 ROWS: tuple[Row, ...] = (
     ("companions-in-body", "A handler's companion has to be sent with it, stored or not.",
      rules(companions_in_body=True)),

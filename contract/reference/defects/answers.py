@@ -131,7 +131,7 @@ SHAPE: tuple[Row, ...] = (
     ("list-without-links", "A list has no links.",
      "L.shape.*", whole(LIST, lambda x, body: {"data": body["data"]})),
     ("updated-at-missing", "An update does not show updated_at.",
-     "U.shape.updated_at.present U.shape.present", shown(lambda view: view.pop("updated_at"), UPDATE)),
+     "U.shape.updated_at.present", shown(lambda view: view.pop("updated_at"), UPDATE)),
     ("message-method-missing", "A retrieve does not show message_request_method.",
      "R.shape.message_request_method.present",
      shown(lambda view: view.pop("message_request_method"), RETRIEVE)),
@@ -169,10 +169,13 @@ ENUM: tuple[Row, ...] = (
      "*.enum.call_handler", shown_as("call_handler", str.upper)),
     ("message-handler-cut", "message_handler lacks its second word.",
      "*.enum.message_handler", shown_as("message_handler", lambda value: value.partition("_")[0])),
-    ("method-lower-case", "call_request_method is shown in small letters.",
-     "*.enum.call_request_method", shown_as("call_request_method", str.lower)),
+    *(
+        (f"{name.replace('_', '-')}-lower-case", f"{name} is shown in small letters.", f"*.enum.{name}",
+         shown_as(name, str.lower))
+        for name in METHODS
+    ),
     ("blank-for-null-method", "A retrieve shows a blank method where null belongs.",
-     "R.enum.*", shown(lambda view: view.update({name: "" for name in METHODS}), RETRIEVE)),
+     "R.enum.*", shown(lambda view: view.update(dict.fromkeys(METHODS, "")), RETRIEVE)),
     ("capability-upper-case", "A capability is shown as SMS.",
      "*.enum.capabilities",
      shown_as("capabilities", lambda value: [item.replace("sms", "SMS") for item in value])),
@@ -210,11 +213,11 @@ E164: tuple[Row, ...] = (
     ("number-of-no-country", "number has a calling code that is not assigned.",
      "*.e164.number", shown_as("number", lambda value: "+999" + value[4:])),
     ("country-lower-case", "country_code is in small letters.",
-     "*.e164.* *.format.country_code", shown_as("country_code", str.lower)),
+     "*.e164.*", shown_as("country_code", str.lower)),
     ("country-not-assigned", "country_code is UK, which is not assigned.",
-     "*.e164.* *.format.country_code", shown_as("country_code", lambda value: "UK")),
+     "*.e164.*", shown_as("country_code", lambda value: "UK")),
     ("country-elsewhere", "country_code is FR, which has another calling code.",
-     "*.e164.* *.format.country_code", shown_as("country_code", lambda value: "FR", UPDATE)),
+     "*.e164.*", shown_as("country_code", lambda value: "FR", UPDATE)),
 )
 # fmt: on
 
@@ -222,9 +225,11 @@ E164: tuple[Row, ...] = (
 FORMAT: tuple[Row, ...] = (
     ("id-without-hyphens", "id has no hyphens.",
      "*.format.id *.shape.identity", shown_as("id", lambda value: value.replace("-", ""))),
-    ("resource-id-braced", "calling_handler_resource_id stands in braces.",
-     "*.format.calling_handler_resource_id",
-     shown_as("calling_handler_resource_id", lambda value: f"{{{value}}}")),
+    *(
+        (f"{name.replace('_', '-')}-braced", f"{name} stands in braces.", f"*.format.{name}",
+         shown_as(name, "{{{}}}".format))
+        for name in ("calling_handler_resource_id", "messaging_handler_resource_id", "call_sip_endpoint_id")
+    ),
     ("address-id-numbered", "e911_address_id is a serial number.",
      "*.format.e911_address_id", shown_as("e911_address_id", lambda value: "AD-1")),
     ("null-in-words", "e911_address_id is the word null.",

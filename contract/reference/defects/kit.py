@@ -11,7 +11,19 @@ from contract.reference.behaviour import Behaviour, Defect, Hook
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
 from contract.reference.fields import Record
 
-__all__ = ["Row", "failing", "hook", "refusing", "rules", "shown", "shown_as", "stored", "table", "text", "wire"]
+__all__ = [
+    "Row",
+    "failing",
+    "hook",
+    "refusing",
+    "rules",
+    "shown",
+    "shown_as",
+    "stored",
+    "table",
+    "text",
+    "wire",
+]
 
 Row = tuple[str, str, str, Behaviour]
 """Name, summary, the rules it breaks (patterns between blanks; U, R and L are the operations), behaviour."""
@@ -41,7 +53,7 @@ def rules(**switches: Any) -> Behaviour:
 
 
 def shown(change: Callable[[Record], object], *operations: str) -> Behaviour:
-    """Change what answers of *operations* (default: all three) show of a record; what is stored stays right."""
+    """Change what answers of *operations* (default: all three) show; what is stored stays right."""
 
     def render(inner: Hook, x: Exchange, record: Record) -> Any:
         view = inner(x, record)
@@ -84,7 +96,7 @@ def text(convert: Callable[[str], str | None], *names: str) -> Behaviour:
     return stored(change)
 
 
-def refusing(when: Callable[[Record, Record], bool], detail: str, status: int = 422) -> Behaviour:
+def refusing(when: Callable[[Record, Record], object], detail: str, status: int = 422) -> Behaviour:
     """Refuse a body that is right: ``when(body, before)``."""
 
     def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
@@ -96,12 +108,14 @@ def refusing(when: Callable[[Record, Record], bool], detail: str, status: int = 
     return hook(validate=validate)
 
 
-def failing(when: Callable[[Record, Record], bool]) -> Behaviour:
+def failing(when: Callable[[Record, Record], object]) -> Behaviour:
     """Answer 500 to a body: ``when(body, before)``."""
     return refusing(when, "", 500)
 
 
-def wire(change: Callable[[Response], object], *operations: str, statuses: tuple[int, ...] = (200,)) -> Behaviour:
+def wire(
+    change: Callable[[Response], object], *operations: str, statuses: tuple[int, ...] = (200,)
+) -> Behaviour:
     """Change the encoded answer; the content-length follows the body."""
 
     def respond(inner: Hook, x: Exchange, status: int, body: Any) -> Response:

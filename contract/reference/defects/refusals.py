@@ -13,7 +13,7 @@ from starlette.responses import Response
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.defects.kit import Row, failing, hook, rules, stored, table, wire
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
-from contract.reference.fields import ENUMS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, Record
+from contract.reference.fields import ENUMS, METHODS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, Record
 
 __all__ = ["DEFECTS"]
 
@@ -73,10 +73,13 @@ def first_item(x: Exchange) -> Any:
 
 
 def with_text(test: Callable[[str], Any], *names: str) -> Callable[[Record, Record], bool]:
-    """Return a test: one of the fields *names* (default: any) is sent as a string for which ``test(text)``."""
-    return lambda body, before: any(
-        isinstance(value, str) and bool(test(value)) for name, value in body.items() if not names or name in names
-    )
+    """Return a test: one of the fields *names* (default: any) is sent as a text for which ``test(text)``."""
+
+    def found(body: Record, before: Record) -> bool:
+        texts = [value for name, value in body.items() if not names or name in names]
+        return any(isinstance(text, str) and bool(test(text)) for text in texts)
+
+    return found
 
 
 def odd(body: Record, names: tuple[str, ...]) -> list[str]:
@@ -99,7 +102,7 @@ def where(test: Callable[[Record], Any], **fields: Any) -> Behaviour:
     return stored(lambda body, before, after: after.update(fields if test(body) else {}))
 
 
-def other_than_sent(name: str, switches: Mapping[str, Any], convert: Callable[[str], str | None]) -> Behaviour:
+def other_than_sent(name: str, switches: Mapping[str, Any], convert: Callable[[str], str]) -> Behaviour:
     """Take what *switches* let in for *name*, and store it converted."""
 
     def merge(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
@@ -161,8 +164,8 @@ FORM: tuple[Row, ...] = (
     ("read-only-fails", "A read-only key is answered 500.",
      "U.rejection.no_server_error U.rejection.read_only", failing(lambda body, before: odd(body, READ_ONLY))),
     *(
-        (f"{name.replace('_', '-')}-writable", f"{name} can be written.", f"U.rejection.read_only U.frame.{name}",
-         writable(name))
+        (f"{name.replace('_', '-')}-writable", f"{name} can be written.",
+         f"U.rejection.read_only U.frame.{name}", writable(name))
         for name in ("number", "created_at", "capabilities", "country_code", "e911_address_id")
     ),
 )
@@ -221,7 +224,8 @@ SILENT: tuple[Row, ...] = (
      other_than_sent("name", {}, lambda text: re.sub(r"[\x00-\x1f]", "", text))),
     ("unknown-id-cut", "The first eight characters of an id that does not exist are stored.",
      "U.rejection.consistent U.echo.call_sip_endpoint_id U.format.call_sip_endpoint_id",
-     hook(validate=lambda inner, x, body, before: [t for t in inner(x, body, before) if "must exist" not in t],
+     hook(validate=lambda inner, x, body, before: [
+              text for text in inner(x, body, before) if "must exist" not in text],
           merge=lambda inner, x, body, before: inner(x, body, before) | unknown_ids(x, body))),
 )
 # fmt: on
@@ -254,7 +258,7 @@ def soft(inner: Hook, x: Exchange, status: int, body: Any) -> Response:
     return response
 
 
-def traced(change: Callable[[Exchange, Record], Mapping[str, Any]], *statuses: int) -> Behaviour:
+def traced(change: Callable[[Exchange, Record], Record], *statuses: int) -> Behaviour:
     """Leave a trace of a refused write: ``change(exchange, stored record)``."""
 
     def refuse(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
@@ -272,6 +276,11 @@ def sent_names(x: Exchange, record: Record) -> dict[str, Any]:
     """Return the name that was sent, if it could be read."""
     found = re.search(rb'"name"\s*:\s*"([\w ]+)"', x.raw)
     return {"name": found[1].decode()} if found else {}
+
+
+def sent_methods(x: Exchange, record: Record) -> Record:
+    """Return the methods that were sent and are right."""
+    return {name: value for name, value in x.sent.items() if name in METHODS and value in ENUMS[name]}
 
 
 def told(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
@@ -316,10 +325,10 @@ REFUSAL: tuple[Row, ...] = (
     ("refusal-clears-handler", "A refused write clears message_handler.", "U.rejection.no_trace",
      traced(lambda x, record: {"message_handler": None}, 422)),
     ("refused-method-stored", "A refused body leaves its methods behind.", "U.rejection.no_trace",
-     traced(lambda x, record: {n: v for n, v in x.sent.items() if n.endswith("_method") and v in ENUMS[n]}, 422)),
+     traced(sent_methods, 422)),
     ("trace-in-500", "An unknown key is answered 500 with a stack trace.", "*.rejection.no_leak",
-     Behaviour(hooks=failing(lambda body, before: unknown(body)).hooks
-               | error_body(lambda body: body | {"exception": TRACE}, 500).hooks)),
+     Behaviour(hooks={**failing(lambda body, before: unknown(body)).hooks,
+                      **error_body(lambda body: body | {"exception": TRACE}, 500).hooks})),
     ("trace-in-422", "A 422 holds a stack trace.", "*.rejection.no_leak",
      entries(lambda entry: entry | {"detail": f"{entry['detail']}\n{TRACE}"})),
     ("token-in-422", "A 422 names the token.", "*.rejection.no_leak", hook(refuse=told)),
@@ -344,9 +353,11 @@ def credentials(x: Exchange) -> tuple[str, str]:
 
 def lets_in(test: Callable[[Exchange, str, str], Any], *operations: str) -> Behaviour:
     """Let a request in without the right credentials where ``test(exchange, username, password)``."""
-    return hook(authenticate=lambda inner, x: bool(
-        inner(x) or (x.operation in (operations or (UPDATE, RETRIEVE, LIST)) and test(x, *credentials(x)))
-    ))
+    return hook(
+        authenticate=lambda inner, x: bool(
+            inner(x) or (x.operation in (operations or (UPDATE, RETRIEVE, LIST)) and test(x, *credentials(x)))
+        )
+    )
 
 
 def write_first(inner: Hook, x: Exchange) -> bool:
@@ -406,8 +417,10 @@ ACCESS: tuple[Row, ...] = (
      "*.access.unknown_id *.rejection.no_server_error", for_unknown(fail)),
     ("unknown-id-400", "An id that no number has is answered 400.", "*.access.unknown_id",
      hook(respond=lambda inner, x, status, body: inner(x, 400 if status == 404 else status, body))),
-    ("foreign-readable", "A retrieve shows another project's number.", "R.access.foreign_id", foreign(RETRIEVE)),
-    ("foreign-writable", "An update changes another project's number.", "U.access.foreign_id", foreign(UPDATE)),
+    ("foreign-readable", "A retrieve shows another project's number.", "R.access.foreign_id",
+     foreign(RETRIEVE)),
+    ("foreign-writable", "An update changes another project's number.", "U.access.foreign_id",
+     foreign(UPDATE)),
 )
 # fmt: on
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from contract.reference.behaviour import Behaviour, Hook
-from contract.reference.defects.kit import Row, hook, shown, shown_as, stored, table, text
+from contract.reference.defects.kit import Row, hook, shown_as, stored, table, text
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
 from contract.reference.fields import REQUEST, RESPONSE, URLS, Record
 
@@ -187,8 +187,9 @@ def stale_echo(*names: str) -> Behaviour:
 
 def stale(operation: str, age: str) -> Behaviour:
     """
-    Show in *operation* what the number was like before: "first" as it was before any write, "last" as it was
-    before the last one, "read" as it was when it was first read.
+    Show in *operation* what the number was like before.
+
+    *age*: "first" as it was before any write, "last" before the last one, "read" when it was first read.
     """
 
     def render(inner: Hook, x: Exchange, record: Record) -> Any:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contract.reference.behaviour import Behaviour, Hook
-from contract.reference.defects.kit import Row, failing, hook, refusing, rules, shown, stored, table
-from contract.reference.exchange import UPDATE, Exchange
-from contract.reference.fields import ALIASES, IDS, METHODS, REQUEST, REQUIRES, Record, humanise
+from contract.reference.defects.kit import Row, failing, hook, refusing, rules, stored, table
+from contract.reference.exchange import Exchange
+from contract.reference.fields import ALIASES, IDS, REQUEST, REQUIRES, Record, humanise
 
 __all__ = ["DEFECTS"]
 
@@ -90,22 +90,21 @@ def one_topic(body: Record, before: Record, after: Record) -> None:
 # fmt: off
 HANDLER: tuple[Row, ...] = (
     *(
-        (f"{'call' if selector == 'call_handler' else 'message'}-{value.replace('_', '-')}-alone",
-         f"{selector} {value} is accepted without {companion}.",
-         f"U.handler.{selector}.{value}.requires.{companion}", optional(selector, value))
+        row
         for selector, companions in REQUIRES.items() for value, companion in companions.items()
+        for stem in (f"{selector.partition('_')[0]}-{value.replace('_', '-')}",)
+        for rule in (f"U.handler.{selector}.{value}",)
+        for row in (
+            (f"{stem}-alone", f"{selector} {value} is accepted without {companion}.",
+             f"{rule}.requires.{companion}", optional(selector, value)),
+            (f"{stem}-refused", f"{selector} {value} is refused.",
+             f"{rule}.accepted{f' U.deprecated.{selector}.{value}' * (value == 'relay_context')}", refuses(selector, value)),
+            (f"{stem}-not-stored", f"{selector} {value} is accepted and {selector} stays as it was.",
+             f"{rule}.shown U.echo.{selector}", kept_when(sends(**{selector: value}), selector)),
+        )
     ),
     ("blank-companion-accepted", "A blank call_relay_script_url is accepted with relay_script.",
      "U.handler.call_handler.relay_script.* U.handler.call_handler", blank_accepted("call_relay_script_url")),
-    ("verto-refused", "call_handler relay_verto_endpoint is refused.",
-     "U.handler.call_handler.relay_verto_endpoint.accepted", refuses("call_handler", "relay_verto_endpoint")),
-    ("message-application-refused", "message_handler laml_application is refused.",
-     "U.handler.message_handler.laml_application.accepted", refuses("message_handler", "laml_application")),
-    ("topic-shown-as-application", "call_handler relay_topic is shown as relay_application.",
-     "U.handler.call_handler.relay_topic.shown",
-     when(has(call_handler="relay_topic"), call_handler="relay_application")),
-    ("dialogflow-not-stored", "call_handler dialogflow is accepted and not stored.",
-     "U.handler.call_handler.dialogflow.shown", kept_when(sends(call_handler="dialogflow"), "call_handler")),
     ("video-room-lost", "call_handler video_room loses call_video_room_id.",
      "U.handler.call_handler.video_room.shown",
      when(sends(call_handler="video_room"), call_video_room_id=None)),
@@ -200,8 +199,6 @@ ACCEPT: tuple[Row, ...] = (
     ("context-refused", "call_relay_context is refused because it is deprecated.",
      "U.deprecated.call_relay_context",
      refusing(lambda body, before: "call_relay_context" in body, "Call relay context is deprecated")),
-    ("context-handler-refused", "call_handler relay_context is refused because it is deprecated.",
-     "U.deprecated.call_handler.relay_context", refuses("call_handler", "relay_context")),
     ("context-callback-ignored", "call_relay_context_status_callback_url is ignored.",
      "U.deprecated.call_relay_context_status_callback_url",
      stored(lambda body, before, after: keep(body, before, after, "call_relay_context_status_callback_url"))),
@@ -237,7 +234,7 @@ def copies(source: str, target: str) -> Behaviour:
     )
 
 
-OTHER_COMPANIONS = {name: None for name in IDS}
+OTHER_COMPANIONS = dict.fromkeys(IDS)
 
 # fmt: off
 FRAME: tuple[Row, ...] = (
