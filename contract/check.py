@@ -67,7 +67,7 @@ def same(item: Field | None, a: Any, b: Any) -> bool:
     True where two values of a field say the same: lists of enumerated values in any order, times
     in any notation, everything else to the letter.
     """
-    if a == b and type(a) is type(b):
+    if (a == b and type(a) is type(b)) or (a != a and b != b):
         return True
     if item is not None and item.item_enum and isinstance(a, list) and isinstance(b, list):
         return sorted(map(repr, a)) == sorted(map(repr, b))
@@ -312,7 +312,7 @@ class Judge:
             result.findings.append(finding)
         else:
             result.evidence.append(f"{prefix}.no_server_error")
-        text = response.content.decode("utf-8", "replace") if response.content else ""
+        text = response.content.decode("utf-8", "replace").replace('\\"', '"') if response.content else ""
         leaks = "".join(response.headers.values())
         leaked = next((s for s in self.secrets if s in text or s in leaks), None)
         problem = ""
@@ -350,8 +350,14 @@ class Judge:
         text = f"{message}, although {rule.text}" if rule else message
         actual = _brief(response) if status >= 300 else f"{status}, accepted"
         result.findings.append(Finding(rule=case.rule, message=text, expected=expected, actual=actual))
-        if 200 <= status < 300 and case.target == "own" and operation is self.update and isinstance(response.body, dict):
+        record = self.record(operation)
+        if not (200 <= status < 300 and case.target == "own" and operation is self.update and record is not None):
+            return
+        if isinstance(response.body, dict) and not any(f.rule.endswith(".body") for f in record.findings(response.body, "")):
             result.record = response.body
+            body = case.body if isinstance(case.body, dict) else {}
+            if interaction.before is not None:
+                result.findings += self._frame(interaction, body, response.body, interaction.before, result)
 
     def _error_body(self, operation: Operation, response: Response, result: Judgement) -> None:
         """
@@ -747,7 +753,9 @@ class Judge:
                 result.evidence.append(rule)
             if operation is not self.update or interaction.age < MOVES_AFTER:
                 continue
-            changed = [n for n in self.plain if n in before and n in record and not same(self.fields[n], before[n], record[n])]
+            sent = interaction.case.body if isinstance(interaction.case.body, dict) else {}
+            plain = [n for n in self.plain if n in sent and n in before and n in record]
+            changed = [n for n in plain if record[n] == sent[n] and not same(self.fields[n], before[n], record[n])]
             rule = f"{prefix}.{name}.moves"
             if changed and mine <= earlier:
                 message = f"{name} did not move, although {changed[0]} changed and more than two seconds went by"

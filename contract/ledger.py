@@ -140,6 +140,7 @@ class Ledger:
         self._echoed()
         self._same_place()
         self._unread_state()
+        self._malformed()
         self._other_views()
         self._many()
 
@@ -159,6 +160,8 @@ class Ledger:
             if known is None or rank(failure.finding.rule) < rank(known.rule):
                 best[place] = failure.finding
         for failure in self._open():
+            if failure.finding.rule.endswith(".no_leak"):
+                continue
             first = best.get((failure.number, failure.finding.pointer), failure.finding)
             if first is not failure.finding and first.rule != failure.finding.rule:
                 failure.cause = first.rule
@@ -184,6 +187,24 @@ class Ledger:
         for failure in self._open():
             if failure.finding.follows and read_back:
                 failure.cause = read_back.get(failure.finding.pointer) or next(iter(read_back.values()))
+
+    def _malformed(self) -> None:
+        """
+        A value that has the wrong shape is also another value than before, and than elsewhere.
+        """
+        wrong: dict[tuple[str, str], str] = {}
+        for failure in self._open():
+            if self._shape(failure.finding.rule):
+                place = failure.finding.pointer.rpartition("/")[2]
+                wrong.setdefault((place, repr(failure.finding.actual)), failure.finding.rule)
+        for failure in self._open():
+            found = failure.finding
+            if self._shape(found.rule) or not found.pointer or ".rejection." in found.rule:
+                continue
+            place = found.pointer.rpartition("/")[2]
+            cause = wrong.get((place, repr(found.actual))) or wrong.get((place, repr(found.expected)))
+            if cause:
+                failure.cause = cause
 
     def _other_views(self) -> None:
         """

@@ -59,6 +59,41 @@ def investigate(session: Session, generator: Generator) -> None:
             failure.confirmed = failures[0].confirmed if failure.confirmed is None else failure.confirmed
 
 
+def establish(session: Session, generator: Generator, before: JSONObject | None, sent: Any = None) -> None:
+    """
+    Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null.
+    """
+    session.settle()
+    now = session.known
+    if before is None or now is None:
+        return
+    request = session.contract.update.request
+    assert request is not None
+    body: dict[str, Any] = {}
+    for name in writable(session.contract):
+        value = before.get(name)
+        if name in generator.fields and value is not None and not same(None, value, now.get(name)):
+            if not generator.clash((name,)) & set(body):
+                item = request.fields[name]
+                if not item.choices or value in item.choices:
+                    body[name] = value
+    for name in list(generator.selectors):
+        if name in body:
+            for other in request.fields[name].choices[body[name]].requires:
+                if other not in body and before.get(other) is not None:
+                    body[other] = before[other]
+    if body:
+        session.attempt(body, "back to where it stood")
+    now = session.known or now
+    nulls = [
+        name
+        for name in (sent if isinstance(sent, Mapping) else ())
+        if before.get(name, "") is None and now.get(name) is not None and not request.fields[name].write_only
+    ]
+    if nulls and session.clears is not False:
+        session.attempt(dict.fromkeys(nulls, None), "back to null")
+
+
 class _Look:
     """
     Looks into the failures of one rule.
@@ -156,7 +191,9 @@ class _Look:
         plain = any(part in self.rule for part in (".shape", ".enum", ".format", ".e164", ".access", ".error_body"))
         for _ in range(self.times):
             if writes and not plain:
-                self.establish(before)
+                establish(self.session, self.generator, before, failure.interaction.case.body)
+            if ".no_trace" in self.rule or (".access" in self.rule and failure.finding.pointer):
+                self.session.trial([], read=True)
             found = self.session.trial(cases, read=read)
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
@@ -172,33 +209,6 @@ class _Look:
             rules.add(other.rule)
         return other.rule in rules and (one.pointer == other.pointer or self.rule not in {one.rule} or not one.pointer)
 
-    def establish(self, before: JSONObject | None) -> None:
-        """
-        Brings the record near to where it stood before the failure.
-        """
-        session = self.session
-        session.settle()
-        now = session.known
-        if before is None or now is None:
-            return
-        request = session.contract.update.request
-        assert request is not None
-        body: dict[str, Any] = {}
-        for name in writable(session.contract):
-            value = before.get(name)
-            if name in self.generator.fields and value is not None and not same(None, value, now.get(name)):
-                if not self.generator.clash((name,)) & set(body):
-                    item = request.fields[name]
-                    if not item.choices or value in item.choices:
-                        body[name] = value
-        for name in list(self.generator.selectors):
-            if name in body:
-                for other in request.fields[name].choices[body[name]].requires:
-                    if other not in body and before.get(other) is not None:
-                        body[other] = before[other]
-        if body:
-            session.attempt(body, "back to where it stood")
-
     def candidates(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
         """
         (cases, whether to read after them, the body that matters), the smallest first.
@@ -206,7 +216,7 @@ class _Look:
         case = failure.interaction.case
         read = case.operation != self.update or ".no_trace" in self.rule or ".read_back" in self.rule
         if case.operation != self.update:
-            if ".read_back" in self.rule or ".no_trace" in self.rule:
+            if any(part in self.rule for part in (".read_back", ".no_trace", ".access")) and failure.finding.pointer:
                 yield from self.writes(failure)
             else:
                 yield [case], False, case.body
@@ -235,7 +245,7 @@ class _Look:
         For a failure seen in a read: the updates before it.
         """
         name = failure.finding.pointer.strip("/").partition("/")[0]
-        if ".no_trace" in self.rule:
+        if ".no_trace" in self.rule or ".access" in self.rule:
             for case, _ in self.session.refusals:
                 if isinstance(case.body, Mapping) and name in case.body and case.body[name] == failure.finding.actual:
                     yield [case], True, case.body
@@ -294,6 +304,8 @@ class _Refusals:
         self.generator = generator
         self.update = session.contract.update.id
         self.rule = f"{self.update}.accept"
+        self.before: JSONObject | None = None
+        self.moved = True
 
     def explain(self) -> None:
         """
@@ -317,6 +329,7 @@ class _Refusals:
         failure = min(left, key=lambda f: len(f.body))
         case = failure.interaction.case
         body = dict(failure.body)
+        self.before, self.moved = failure.interaction.before, True
         if not self._refused(case, body):
             if len(left) < 3:
                 failure.confirmed = False
@@ -340,9 +353,13 @@ class _Refusals:
     def _refused(self, case: Case, body: dict[str, Any]) -> bool:
         times = 2 if self.session.sender.noise else 1
         for _ in range(times):
+            if self.moved:
+                establish(self.session, self.generator, self.before)
+                self.moved = False
             self.session.settle()
             found = self.session.trial([replace(case, body=body)])
             if not any(f.rule == self.rule or f.rule.endswith("no_server_error") for f in found):
+                self.moved = True
                 return False
         return True
 

@@ -231,7 +231,8 @@ class Session:
             pointers.add(f"/{name}")
             who = guilty[0].label if guilty else ", ".join(c.label for c, _ in refused[:3])
             message = f"{name} changed, although the update was refused: {who}"
-            kept.append(Finding(rule=rule, message=message, pointer=f"/{name}", expected=old, actual=now))
+            told = guilty[0].rule if guilty and ".access." in guilty[0].rule else rule
+            kept.append(Finding(rule=told, message=message, pointer=f"/{name}", expected=old, actual=now))
         if not found:
             result.evidence.append(rule)
         result.findings = kept + [

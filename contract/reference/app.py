@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -94,6 +93,7 @@ def create_app(
     demo ones. `app.state.server` is the `Server`; close its store when the app is no longer used.
 
     Raises:
+        OSError: *database* can't be used.
         ValueError: a defect or variant is not known.
     """
     behaviours = [*pick("variant", variants, VARIANTS), *pick("defect", defects, DEFECTS)]
@@ -144,5 +144,4 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    logging.getLogger(__name__).error("500 for %s %s", request.method, request.url.path)
     return Response('{"error":"Internal Server Error"}', 500, media_type="application/json")

@@ -51,7 +51,7 @@ def serve(
     without *database* the data lives in a temporary file.
 
     Raises:
-        OSError: the port can't be used.
+        OSError: the port or the database can't be used.
         ValueError: the defect or variant is not known.
     """
     with _listening(port) as listener, _file(database) as path:
@@ -173,7 +173,14 @@ def _running(app: Starlette, listener: socket.socket) -> Running:
 
 async def _start(app: Starlette, listener: socket.socket, ready: Callable[[], None]) -> uvicorn.Server:
     config = uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=60
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=3,
     )
     config.load()
     server = uvicorn.Server(config)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from operator import itemgetter
 from pathlib import Path
 
@@ -32,17 +32,31 @@ class Store:
 
     *durable* makes each commit reach the disk before the answer goes out; without it a commit survives
     the end of the process, but not a power cut. *wait* is how many seconds a writer waits for another.
+
+    Raises:
+        OSError: *path* can't be opened, or holds something else.
     """
 
     def __init__(self, path: Path, seed: Seed, *, durable: bool = True, wait: float = 10.0) -> None:
-        self._connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
-        with self.transaction():
-            for table in TABLES:
-                self._connection.execute(table)
-            if self._connection.execute("SELECT count(*) FROM numbers").fetchone() == (0,):
-                self._fill(seed)
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=wait, isolation_level=None, check_same_thread=False
+            )
+            self._open(seed, durable)
+        except sqlite3.DatabaseError as error:
+            raise OSError(f"{path} can't be used as the database: {error}") from error
+
+    def _open(self, seed: Seed, durable: bool) -> None:
+        with ExitStack() as unless_opened:
+            unless_opened.callback(self._connection.close)
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            with self.transaction():
+                for table in TABLES:
+                    self._connection.execute(table)
+                if self._connection.execute("SELECT count(*) FROM numbers").fetchone() == (0,):
+                    self._fill(seed)
+            unless_opened.pop_all()
 
     def _fill(self, seed: Seed) -> None:
         oldest_first = sorted((*seed.numbers, *seed.foreign), key=itemgetter("created_at"))

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.defects.kit import Row, hook, shown_as, stored, table, text
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
-from contract.reference.fields import REQUEST, RESPONSE, URLS, Record
+from contract.reference.fields import REQUEST, URLS, Record
 
 __all__ = ["DEFECTS"]
 
@@ -37,11 +37,6 @@ def without_leading_zeros(value: str) -> str:
     return str(int(value)) if value.isdecimal() else value
 
 
-def number_written_out(value: str) -> str:
-    """Read what looks like a number as one."""
-    return str(float(value)) if re.fullmatch(r"\d+e\d+", value) else value
-
-
 def query(value: str, convert: Any) -> str:
     """Convert the list of name and value pairs of a URL's query, if it has any."""
     head, mark, tail = value.partition("?")
@@ -51,13 +46,8 @@ def query(value: str, convert: Any) -> str:
 
 def one_per_key(value: str) -> str:
     """Keep the last of several query parameters of one name."""
-    return query(value, dict) if len({key for key, _ in parse_qsl(value)}) < len(parse_qsl(value)) else value
-
-
-def query_lower_case(value: str) -> str:
-    """Convert what follows the question mark."""
-    head, mark, tail = value.partition("?")
-    return head + mark + tail.lower()
+    keys = [key for key, _ in parse_qsl(value.partition("?")[2])]
+    return query(value, dict) if len(set(keys)) < len(keys) else value
 
 
 def path(value: str, convert: Any) -> str:
@@ -242,8 +232,6 @@ def after_rejection() -> Behaviour:
 
     return hook(refuse=refuse, persist=persist)
 
-
-CLEARED = {name: None for name in RESPONSE if name in REQUEST and name.startswith("message_relay")}
 
 # fmt: off
 STORE: tuple[Row, ...] = (

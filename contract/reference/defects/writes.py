@@ -9,7 +9,7 @@ from typing import Any
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.defects.kit import Row, failing, hook, refusing, rules, stored, table
 from contract.reference.exchange import Exchange
-from contract.reference.fields import ALIASES, IDS, REQUEST, REQUIRES, Record, humanise
+from contract.reference.fields import ALIASES, REQUEST, REQUIRES, Record, humanise
 
 __all__ = ["DEFECTS"]
 
@@ -23,6 +23,12 @@ def optional(selector: str, value: str) -> Behaviour:
 def refuses(selector: str, value: str) -> Behaviour:
     """Refuse *value* of *selector*."""
     return refusing(lambda body, before: body.get(selector) == value, f"{selector.capitalize()} is not valid")
+
+
+def works(selector: str, value: str) -> str:
+    """Return the rules that break where *value* of *selector* is refused."""
+    rule = f"U.handler.{selector}.{value}.accepted"
+    return f"{rule} U.deprecated.{selector}.{value}" if value == "relay_context" else rule
 
 
 def keep(body: Record, before: Record, after: Record, *names: str) -> None:
@@ -98,7 +104,7 @@ HANDLER: tuple[Row, ...] = (
             (f"{stem}-alone", f"{selector} {value} is accepted without {companion}.",
              f"{rule}.requires.{companion}", optional(selector, value)),
             (f"{stem}-refused", f"{selector} {value} is refused.",
-             f"{rule}.accepted{f' U.deprecated.{selector}.{value}' * (value == 'relay_context')}", refuses(selector, value)),
+             works(selector, value), refuses(selector, value)),
             (f"{stem}-not-stored", f"{selector} {value} is accepted and {selector} stays as it was.",
              f"{rule}.shown U.echo.{selector}", kept_when(sends(**{selector: value}), selector)),
         )
@@ -173,6 +179,8 @@ ACCEPT: tuple[Row, ...] = (
      "U.echo.alias.call_relay_application", precedence("call_relay_topic", "call_relay_application")),
     ("alias-context-wins", "call_relay_context wins over call_relay_application.",
      "U.echo.alias.call_relay_application", precedence("call_relay_context", "call_relay_application")),
+    ("alias-last-wins", "The alias that stands last in the body wins.",
+     "U.echo.alias.call_relay_application", stored(last_in_body)),
     ("aliases-refused", "A body with two aliases is refused.",
      "U.accept U.accept.* U.echo.alias.call_relay_application",
      refusing(lambda body, before: {"call_relay_topic", "call_relay_application"} <= body.keys(),
@@ -233,8 +241,6 @@ def copies(source: str, target: str) -> Behaviour:
         lambda body, before, after: after.update(unsent(body, source, **{target: body.get(source)}))
     )
 
-
-OTHER_COMPANIONS = dict.fromkeys(IDS)
 
 # fmt: off
 FRAME: tuple[Row, ...] = (
@@ -309,6 +315,8 @@ TIME: tuple[Row, ...] = (
      "U.time.updated_at.moves", stamped(lambda x, before, written: written["updated_at"][:11] + "00:00:00Z")),
     ("clock-runs-back", "Every write moves updated_at one hour back.",
      "U.time.updated_at.forward", stamped(lambda x, before, written: moved(before["updated_at"], hours=-1))),
+    ("clock-jumps-back", "Every third write moves updated_at one day back.", "U.time.updated_at.forward",
+     stamped(every_third_back)),
     ("updated-before-created", "updated_at is one day before created_at after a write.",
      "U.time.updated_at.not_before",
      stamped(lambda x, before, written: moved(written["created_at"], days=-1))),

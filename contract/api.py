@@ -1,0 +1,234 @@
+"""
+The small public API: a fragment, the strategies of its operations, and a judge for responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contract import spec as specs
+from contract.check import Judge
+from contract.errors import SpecError
+from contract.generate import Generator
+from contract.model import MISSING, Case, Finding, Interaction, Response, Rule
+from contract.send import decode
+
+if TYPE_CHECKING:
+    import httpx
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["Operation", "Spec", "load"]
+
+
+def load(source: str | Path | None = None) -> Spec:
+    """
+    The contract in the fragment *source*, or in the bundled one.
+
+    Raises:
+        SpecError: the fragment cannot be used; ``pointer`` and ``line`` say where.
+
+    Source:
+        OpenAPI 3.1.1; the extensions are described in the README.
+    """
+    return Spec(specs.load(source))
+
+
+class Operation:
+    """
+    One operation of a contract.
+    """
+
+    def __init__(self, operation: specs.Operation) -> None:
+        self._operation = operation
+
+    def __repr__(self) -> str:
+        return f"<Operation {self.id}: {self.label}>"
+
+    @property
+    def id(self) -> str:
+        """
+        Its ``operationId``.
+        """
+        return self._operation.id
+
+    @property
+    def label(self) -> str:
+        """
+        Method and path template, as in ``PUT /things/{id}``.
+        """
+        return self._operation.label
+
+    def bodies(self, *, resources: Mapping[str, str] | None = None) -> SearchStrategy[dict[str, Any]]:
+        """
+        Bodies that the documents promise to accept.
+
+        Shape:
+            A JSON object whose members are request fields; every companion that a selector's value
+            requires is there. *resources* maps request fields to ids that exist; a field that needs
+            an id which is not given is never there.
+
+        Units:
+            Lengths count characters.
+
+        Raises:
+            SpecError: the operation takes no body.
+
+        Source:
+            The fragment's request body: ``properties``, ``required`` and ``x-selector``.
+        """
+        return Generator(self._operation, resources).bodies()
+
+    def negative_bodies(
+        self, *, resources: Mapping[str, str] | None = None
+    ) -> SearchStrategy[tuple[dict[str, Any], str]]:
+        """
+        (body, rule id): bodies in which exactly that one rule is broken.
+
+        Shape:
+            A body as `bodies` makes it, with one value outside an enum, or without one companion.
+
+        Raises:
+            SpecError: the operation takes no body, or no body can break a rule of it.
+
+        Source:
+            As for `bodies`.
+        """
+        return Generator(self._operation, resources).negative_bodies()
+
+
+class Spec:
+    """
+    A contract: what a fragment says about an API.
+    """
+
+    def __init__(self, contract: specs.Contract) -> None:
+        self.contract = contract
+        self._judge = Judge(contract)
+
+    def __repr__(self) -> str:
+        return f"<Spec {self.contract.title!r}: {', '.join(self.contract.operations)}>"
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """
+        Every operation, in the order of the fragment.
+        """
+        return tuple(Operation(operation) for operation in self.contract.operations.values())
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """
+        Every rule by id.
+        """
+        return self._judge.rules
+
+    def operation(self, name: str) -> Operation:
+        """
+        The operation with the ``operationId`` *name*.
+
+        Raises:
+            SpecError: there is none; names the nearest.
+        """
+        return Operation(self.contract.operation(name))
+
+    def check(
+        self,
+        response: httpx.Response | Any,
+        request: Mapping[str, Any] | None = None,
+        before: Mapping[str, Any] | None = None,
+        *,
+        operation: str = "",
+    ) -> list[Finding]:
+        """
+        What *response* breaks; empty when the contract is kept.
+
+        Shape:
+            *response* is an ``httpx.Response``, or the decoded body of a success. *request* is the
+            body that was sent, *before* the record as it was: with them, echo, handlers and frame
+            are judged too. *operation* is needed only where the response does not tell.
+
+        Raises:
+            SpecError: no operation of the contract answers at the response's address.
+
+        Source:
+            The rules of the fragment; see ``contract rules``.
+        """
+        found, answer = self._understand(response, operation)
+        writes = found is self.contract.update
+        if request is None and writes and not isinstance(response, Mapping):
+            request = _sent(response)
+        body = dict(request) if request is not None else MISSING
+        case = Case(label="check", operation=found.id, body=body if writes else MISSING)
+        return self._judge.judge(Interaction(case=case, response=answer, before=before, verified=writes)).findings
+
+    def _understand(self, response: Any, name: str) -> tuple[specs.Operation, Response]:
+        """
+        The operation that answered, and the answer as this tool sees it.
+        """
+        if hasattr(response, "status_code") and hasattr(response, "headers"):
+            content = bytes(response.content)
+            value, problem = decode(content)
+            answer = Response(
+                status=response.status_code,
+                headers={k.lower(): v for k, v in response.headers.items()},
+                content=content,
+                body=value,
+                problem=problem,
+            )
+            operation = self.contract.operation(name) if name else self._at(response)
+            return operation, answer
+        operation = self.contract.operation(name) if name else self._like(response)
+        headers = {"content-type": operation.media_type}
+        return operation, Response(status=operation.success, headers=headers, body=response)
+
+    def _at(self, response: Any) -> specs.Operation:
+        """
+        The operation at the address of an ``httpx.Response``.
+        """
+        method, path = response.request.method, response.request.url.path
+        found = self.match(method, path)
+        if found is None:
+            raise SpecError(f"no operation of the contract answers {method} {path}", file=self.contract.document.file)
+        return found
+
+    def match(self, method: str, path: str) -> specs.Operation | None:
+        """
+        The operation for *method* whose template *path* ends with.
+        """
+        tokens = path.rstrip("/").split("/")
+        best: specs.Operation | None = None
+        for operation in self.contract.operations.values():
+            wanted = operation.path.strip("/").split("/")
+            if operation.method != method.upper() or len(wanted) > len(tokens):
+                continue
+            pairs = zip(wanted, tokens[-len(wanted) :], strict=True)
+            if all(w == t or (w.startswith("{") and t) for w, t in pairs):
+                if best is None or len(wanted) > len(best.path.strip("/").split("/")):
+                    best = operation
+        return best
+
+    def _like(self, body: Any) -> specs.Operation:
+        """
+        The operation whose answer *body* resembles: a list of records, or one record.
+        """
+        listing = self.contract.listing
+        if listing is not None and isinstance(body, Mapping):
+            first = listing[1].strip("/").partition("/")[0]
+            record = self.contract.update.response
+            if first in body and (record is None or first not in record.fields):
+                return listing[0]
+        return self.contract.update
+
+
+def _sent(response: Any) -> Mapping[str, Any] | None:
+    """
+    The JSON object that the request of an ``httpx.Response`` carried, if it can still be seen.
+    """
+    try:
+        value, _ = decode(response.request.content)
+    except Exception as error:  # noqa: BLE001 - httpx raises different errors for what was streamed or never set
+        del error
+        return None
+    return value if isinstance(value, Mapping) else None

@@ -1,0 +1,348 @@
+"""
+The command ``contract``.
+
+Exit status, everywhere: 0 kept, 1 broken, 2 could not tell. Nothing heavy is imported before the
+command that needs it is known.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from contract.config import Settings
+    from contract.report import Mask
+    from contract.run import Result
+
+__all__ = ["cli", "main"]
+
+_STYLES = {
+    "broken": {"fg": "red", "bold": True},
+    "kept": {"fg": "green", "bold": True},
+    "warned": {"fg": "yellow"},
+    "undecided": {"fg": "yellow", "bold": True},
+}
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """
+    Runs the command and exits with 0 (kept), 1 (broken) or 2 (could not tell).
+    """
+    from contract.errors import ContractError
+
+    try:
+        status = cli.main(args=args, prog_name="contract", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except ContractError as error:
+        from contract.report import plain
+
+        click.echo(f"contract: {plain(str(error))}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("contract: ended", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain once more while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="pytest-contract", prog_name="contract")
+def cli() -> None:
+    """
+    Contract tests for one REST operation: is what the documents promise kept?
+
+    \b
+    Try it without an account:   contract demo
+    Against your own staging:    contract run --base-url https://staging.example.com/api --id ID
+
+    Credentials come from CONTRACT_USERNAME and CONTRACT_PASSWORD, or CONTRACT_TOKEN. Exit status:
+    0 kept, 1 broken, 2 could not tell.
+    """
+
+
+def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml."),
+        click.option("--base-url", metavar="URL", help="Address of the API, with its path."),
+        click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one."),
+        click.option("--id", "ids", metavar="ID", multiple=True, help="Record that the run may update; may be repeated."),
+        click.option("--profile", metavar="NAME", help="smoke, standard or deep."),
+        click.option("--strict", metavar="BASIS", help="Weakest basis that fails a run: documented, observed, inferred."),
+        click.option("--seed", metavar="N", help="Seed of everything that is drawn."),
+        click.option("--report-dir", metavar="DIR", help="Where reports are written."),
+        click.option("--state-dir", metavar="DIR", help="Where journals are kept."),
+        click.option("--max-requests", metavar="N", help="Most requests to send."),
+        click.option("--max-seconds", metavar="N", help="Most seconds to take."),
+        click.option(
+            "--allow-unrestorable", is_flag=True, default=None, help="Go on although something will be left changed."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    from contract.config import resolve
+
+    config = options.pop("config", None)
+    return resolve(options, config=config, names={"ids": "--id"})
+
+
+def _mask(settings: Settings) -> Mask:
+    from contract.config import credentials
+    from contract.report import Mask
+    from contract.send import Credentials
+
+    given = Credentials(**credentials())
+    return Mask(secrets=given.secrets, names=tuple(pointer.rpartition("/")[2] for pointer in settings.mask))
+
+
+def _style(text: str, name: str) -> str:
+    return click.style(text, **_STYLES.get(name, {}))
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """
+    A progress bar on a terminal, and nothing elsewhere.
+    """
+    if quiet or not sys.stderr.isatty() or "CI" in os.environ:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("requests", total=None)
+        yield lambda done, planned: bar.update(task, completed=done, total=planned)
+
+
+@cli.command()
+@_run_options
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only what is broken, and the verdict.")
+def run(dry_run: bool, quiet: bool, **options: Any) -> int:
+    """
+    Test one environment against the contract.
+
+    \b
+    Example:
+      export CONTRACT_USERNAME=project CONTRACT_PASSWORD=token
+      contract run --base-url https://staging.example.com/api/relay/rest --id 3fa85f64-…
+    """
+    settings = _settings(options)
+    if dry_run:
+        return _dry_run(settings)
+    result = _carry_out(settings, quiet)
+    _show(result, settings, quiet)
+    return _end(result)
+
+
+def _carry_out(settings: Settings, quiet: bool) -> Result:
+    from contract.config import credentials
+    from contract.run import run as carry_out
+
+    with _progress(quiet) as progress:
+        return carry_out(settings, credentials(), progress=progress)
+
+
+def _show(result: Result, settings: Settings, quiet: bool) -> None:
+    from contract import report
+
+    mask = _mask(settings)
+    path = report.write(result, Path(settings.report_dir), mask)
+    for line in report.lines(result, mask, _style):
+        click.echo(line)
+    if not quiet:
+        click.echo(f"report: {path}")
+
+
+def _end(result: Result) -> int:
+    """
+    The exit status; a run that a signal ended could not tell, unless it had found something.
+    """
+    return result.status
+
+
+def _dry_run(settings: Settings) -> int:
+    from contract.report import shown
+    from contract.run import prepare
+
+    contract, plan = prepare(settings)
+    for block in plan.blocks:
+        click.echo(click.style(f"{block.name}: {len(block.cases)} requests", bold=True))
+        for case in block.cases:
+            operation = contract.operations[case.operation]
+            body = f"  {shown(case.body, 120)}" if case.body is not None and case.body is not _missing() else ""
+            click.echo(f"  {case.expect:<11} {case.label}  [{operation.method}]{body}")
+    click.echo()
+    for name, (reached, wanted) in plan.coverage.items():
+        click.echo(f"{name}: {reached} of {wanted}")
+    for name in plan.unreachable:
+        click.echo(f"not exercised: {name} (needs an id in [resources])")
+    requests = sum(not case.unless for case in plan.cases)
+    click.echo(f"{requests} requests, and a few before and after; nothing was sent")
+    if plan.bound:
+        click.echo(f"tour: {plan.updates} updates, {plan.updates / plan.bound:.2f} x the least possible ({plan.bound})")
+    return 0
+
+
+def _missing() -> Any:
+    from contract.model import MISSING
+
+    return MISSING
+
+
+@cli.command()
+@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
+@click.option("--base-url", metavar="URL", help="Address of the API, with its path.")
+@click.option("--state-dir", metavar="DIR", help="Where journals are kept.")
+def restore(**options: Any) -> int:
+    """
+    Put back what an interrupted run left changed.
+
+    \b
+    Example:
+      contract restore --base-url https://staging.example.com/api/relay/rest
+    """
+    from contract.config import credentials
+    from contract.report import _restored_lines
+    from contract.run import restore_all
+
+    settings = _settings(options)
+    done = restore_all(settings, credentials())
+    if not done:
+        click.echo("nothing to put back: no run was cut off here")
+    for id, restored in done.items():
+        for line in _restored_lines(id, restored, _mask(settings), _style):
+            click.echo(line)
+    return 2 if any(restored.verdict == "not_restored" for restored in done.values()) else 0
+
+
+@cli.command()
+@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def rules(spec: str | None, as_json: bool) -> int:
+    """
+    List every rule, its basis and its source.
+
+    \b
+    Example:
+      contract rules | grep echo
+    """
+    from contract import rules as made
+    from contract import spec as specs
+
+    contract = specs.load(spec)
+    found = made.rules(contract)
+    if as_json:
+        rows = [
+            {"id": r.id, "promise": r.promise, "basis": r.basis, "source": contract.source(r.fact), "text": r.text, "line": r.line}
+            for r in found.values()
+        ]  # fmt: skip
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return 0
+    for rule in found.values():
+        click.echo(f"{rule.id:<70} {rule.basis:<10} {contract.source(rule.fact)}")
+    click.echo(f"{len(found)} rules")
+    return 0
+
+
+@cli.command()
+@click.argument("rule")
+@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+def explain(rule: str, spec: str | None) -> int:
+    """
+    Explain one rule, with an example that keeps it and one that breaks it.
+
+    \b
+    Example:
+      contract explain update_phone_number.echo.name
+    """
+    from contract import explain as words
+    from contract import rules as made
+    from contract import spec as specs
+    from contract.errors import SpecError, nearest
+
+    contract = specs.load(spec)
+    found = made.rules(contract)
+    if rule not in found:
+        raise SpecError(f"no rule is called {rule!r}.{nearest(rule, found)} See: contract rules")
+    for line in words.lines(contract, found[rule]):
+        click.echo(line)
+    return 0
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8700, show_default=True, help="0 takes a free one.")
+@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="Database to keep; a temporary one without.")
+@click.option("--defect", metavar="NAME", help="One named way to be wrong; see: contract defects --list.")
+@click.option("--variant", metavar="NAME", help="One named way to be right that the documents leave open.")
+def serve(port: int, db: Path | None, defect: str | None, variant: str | None) -> int:
+    """
+    Serve the reference server on loopback, until it is interrupted.
+
+    \b
+    Example:
+      contract serve --port 0 --defect update-not-stored
+    """
+    from contract import reference
+    from contract.errors import ConfigError
+
+    try:
+        reference.serve(port=port, database=db, defect=defect, variant=variant)
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from error
+    return 0
+
+
+@cli.command()
+@click.option("--report-dir", metavar="DIR", default="reports", show_default=True, help="Where reports are written.")
+def demo(report_dir: str) -> int:
+    """
+    Start the reference server and run against it, whole and with one defect.
+
+    \b
+    Example:
+      contract demo
+    """
+    from contract.demo import demo as show
+
+    return show(Path(report_dir), _style, click.echo)
+
+
+@cli.command()
+@click.option("--list", "only_list", is_flag=True, help="List the defects and variants, and run nothing.")
+@click.option("--only", metavar="PATTERN", default="*", help="Only names that match, as in 'echo-*'.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Runs side by side.")
+@click.option("--mutants", is_flag=True, help="Also change every field of the answers in every way, one at a time.")
+def defects(only_list: bool, only: str, jobs: int, mutants: bool) -> int:
+    """
+    Print the kill table: every defect of the reference server, and the rules that caught it.
+
+    \b
+    Example:
+      contract defects --only '*number*'
+    """
+    from contract import kill
+
+    if only_list:
+        for line in kill.names():
+            click.echo(line)
+        return 0
+    return kill.table(only, jobs, mutants, _style, click.echo)

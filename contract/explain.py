@@ -1,0 +1,118 @@
+"""
+Tells one rule in words, with an example that keeps it and one that breaks it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from contract.generate import Generator
+from contract.model import PROMISES, Rule
+from contract.spec import Contract, Field
+
+__all__ = ["lines"]
+
+
+def lines(contract: Contract, rule: Rule) -> Iterator[str]:
+    """
+    The rule for a reader.
+    """
+    keeps, breaks = _examples(contract, rule)
+    yield rule.id
+    yield f"  {rule.text}"
+    yield f"  promise   {PROMISES[rule.promise]}"
+    yield f"  basis     {rule.basis}"
+    yield f"  source    {contract.source(rule.fact)}"
+    if rule.line is not None:
+        yield f"  fragment  line {rule.line} of {contract.document.file.rpartition('/')[2] or 'the fragment'}"
+    if rule.needs:
+        yield f"  needs     {rule.needs}"
+    yield f"  kept by   {keeps}"
+    yield f"  broken by {breaks}"
+
+
+def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
+    update = contract.update
+    request, response = update.request, update.response
+    assert request is not None
+    # Every id is invented here: nothing is sent.
+    ids = {name: "5a6f0c1e-0000-4000-8000-000000000001" for name, item in request.fields.items() if item.resource}
+    generator = Generator(update, ids)
+    name, detail = rule.field, rule.id.partition(".")[2]
+    item = (response.fields.get(name) if response else None) or request.fields.get(name)
+    if rule.promise in {"shape", "enum", "e164", "format"} and item is not None:
+        return _shape(item, detail)
+    value = _sample(generator, name) if name in generator.fields else "x"
+    other = _sample(generator, name, 1) if name in generator.fields else "y"
+    sent = f"sent {_json({name: value})}"
+    if rule.promise in {"echo", "deprecated", "accept"} and name:
+        kept = f"{sent}, answered 200 with {_json({name: value})}"
+        return kept, f"{sent}, answered " + ("422" if rule.promise == "accept" else f"200 with {_json({name: other})}")
+    if rule.promise == "handler" and isinstance(rule.value, str):
+        return _handler(generator, rule)
+    if rule.promise == "frame" and name:
+        return f"{name} not sent, and {_json(value)} before and after", f"{name} not sent, {_json(value)} before and null after"
+    if rule.promise == "read_back":
+        field = name or next(iter(generator.fields))
+        was = _json({field: value})
+        return f"the update answers {was}, and so does the retrieve", f"the update answers {was}, the retrieve something else"
+    if detail.endswith(".enum") and item is not None:
+        return f"sent {_json({name: 'no_such_value'})}, answered 422", f"sent {_json({name: 'no_such_value'})}, answered 200"
+    return _GENERAL.get(detail.partition(".")[0], ("as the rule says", "anything else"))
+
+
+_GENERAL = {
+    "access": ("the request is answered 401 (404 for an unknown id), and nothing changed", "it is answered 200"),
+    "rejection": ("a refusal with a 4xx and the documented body, and nothing changed", "a 5xx, a 200, or a change"),
+    "idempotence": ("the second answer equals the first", "the second answer differs from the first"),
+    "bystander": ("another record reads the same before and after", "another record changed"),
+    "time": ("2030-01-31T12:00:00Z, then 2030-01-31T12:00:05Z", "2030-01-31T12:00:00Z, then 2030-01-31T11:59:00Z"),
+    "shape": ("a 200 with Content-Type: application/json and the documented object", "the object inside of another"),
+    "echo": ("every field that was sent is answered as it was sent", "a field is answered as something else"),
+    "frame": ("fields that were not sent read the same before and after", "a field that was not sent is null afterwards"),
+    "accept": ("a body of documented fields and values, answered 200", "the same body, answered 422"),
+    "handler": ("each value with its companions", "a value whose companion is missing from the answer"),
+}
+
+
+def _sample(generator: Generator, name: str, turn: int = 0) -> Any:
+    values = generator.enums.get(name) or generator.firm(name)
+    return values[turn % len(values)]
+
+
+def _shape(item: Field, detail: str) -> tuple[str, str]:
+    name = item.name
+    good: Any = next(iter(item.enum), None)
+    if good is None:
+        made = {"uuid": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "date-time": "2030-01-31T12:00:00Z", "e164": "+15550100"}
+        made |= {"iso-3166-1-alpha-2": "US"}
+        good = list(item.item_enum) or made.get(item.format, "text")
+    if detail.endswith(".present"):
+        return _json({name: good}), f"an answer without {name}"
+    if detail.endswith(".null"):
+        return _json({name: good}), _json({name: None})
+    if detail.endswith(".type"):
+        return _json({name: good}), _json({name: 7 if "string" in item.types else "7"})
+    bad = {"uuid": "3fa85f64", "date-time": "2030-02-31 12:00", "e164": "555-0100", "iso-3166-1-alpha-2": "usa"}
+    wrong: Any = bad.get(item.format, str(good).swapcase() if not isinstance(good, list) else ["no_such_value"])
+    return _json({name: good}), _json({name: wrong})
+
+
+def _handler(generator: Generator, rule: Rule) -> tuple[str, str]:
+    selector, value = rule.id.partition(".handler.")[2].split(".")[:2]
+    body = generator.complete({selector: value}, lambda name: _sample(generator, name))
+    companions = list(generator.choice(selector, value).requires)
+    if ".requires." in rule.id:
+        missing = rule.id.rpartition(".")[2]
+        less = {k: v for k, v in body.items() if k != missing}
+        return f"sent {_json(less)}, answered 422", f"sent {_json(less)}, answered 200"
+    if rule.id.endswith(".accepted"):
+        return f"sent {_json(body)}, answered 200", f"sent {_json(body)}, answered 422"
+    lost = {**body, **dict.fromkeys(companions[:1], None)} if companions else {**body, selector: None}
+    return f"sent and answered {_json(body)}", f"sent {_json(body)}, answered {_json(lost)}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
