@@ -370,9 +370,13 @@ class Judge:
         rule = f"{operation.id}.rejection.error_body"
         if (operation.id, status) not in self._errors:
             self._errors[operation.id, status] = jsonschema_rs.Draft202012Validator(dict(schema))
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.body is MISSING:
             message = f"the body of the {status} is not JSON: {response.problem or 'it is empty'}"
             result.findings.append(Finding(rule=rule, message=message, expected="JSON", actual=_brief(response)))
+        elif kind != operation.media_type:
+            message = f"the media type of the {status} is not JSON"
+            result.findings.append(Finding(rule=rule, message=message, expected=operation.media_type, actual=kind or "(none)"))
         elif not self._errors[operation.id, status].is_valid(response.body):
             from jsonschema import Draft202012Validator
             from jsonschema.exceptions import best_match
@@ -459,7 +463,7 @@ class Judge:
         kind, _, rest = value.partition(";")
         kind = kind.strip().lower()
         charset = re.search(r'charset\s*=\s*"?([^";\s]+)', rest, re.IGNORECASE)
-        right = kind == operation.media_type or (kind.startswith("application/") and kind.endswith("+json"))
+        right = kind == operation.media_type
         if right and (charset is None or charset[1].lower() in {"utf-8", "utf8"}):
             result.evidence.append(rule)
             return
@@ -723,7 +727,9 @@ class Judge:
                 mine, theirs = instant(record.get(name)), instant(record.get(other))
                 if mine is not None and theirs is not None:
                     rule = f"{prefix}.{name}.not_before"
-                    if mine < theirs - SLACK:
+                    # Only where one shows fractions and the other does not, rounding may turn them round.
+                    slack = SLACK if ("." in record[name]) != ("." in record[other]) else timedelta()
+                    if mine < theirs - slack:
                         message = f"{name} is before {other}"
                         result.findings.append(
                             Finding(

@@ -27,7 +27,8 @@ from contract.spec import Contract
 
 __all__ = ["Custody", "Journal", "Restored", "restore", "state_directory", "unrestorable"]
 
-ROUNDS: Final = 4
+TRIES: Final = 24
+"""Updates that may be tried to put one record back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,50 +283,152 @@ def differences(contract: Contract, record: JSONObject, now: JSONObject) -> dict
     return found
 
 
-def restore(session: Session, record: JSONObject, generator: Generator) -> Restored:
+def restore(
+    session: Session, record: JSONObject, generator: Generator, hopeless: Iterable[str] = ()
+) -> Restored:
     """
     Puts the record back as it was in *record*, and reads it back to prove it.
+
+    *hopeless* are fields of which it is known that null cannot be sent.
     """
     contract = session.contract
     request = contract.update.request
     assert request is not None
     unseen = tuple(sorted(n for n in session.written if n in request.fields and request.fields[n].write_only))
-    changed = bool(session.history)
     session.quiet = True
     try:
-        return _restore(session, record, generator, unseen, changed)
+        return _Way(session, record, generator, frozenset(hopeless), unseen).back()
     except (SendError, Undecided) as error:
         return Restored(verdict="not_restored", unseen=unseen, note=str(error))
     finally:
         session.quiet = False
 
 
-def _restore(
-    session: Session, record: JSONObject, generator: Generator, unseen: tuple[str, ...], changed: bool
-) -> Restored:
-    contract = session.contract
-    left: dict[str, tuple[Any, Any]] = {}
-    try:
-        now = _read(session)
-    except Undecided:
-        # It may be what this run wrote that makes it unreadable: put everything back unseen, and look again.
-        session.attempt({n: record[n] for n in writable(contract) if record.get(n) is not None}, "restore unseen")
-        now = _read(session)
-    for turn in range(ROUNDS):
-        left = differences(contract, record, now)
+class _Way:
+    """
+    The way back: everything at once, then in an order that a strict API takes, then in parts.
+    """
+
+    def __init__(
+        self, session: Session, record: JSONObject, generator: Generator, hopeless: frozenset[str], unseen: tuple[str, ...]
+    ) -> None:
+        self.session = session
+        self.contract = session.contract
+        request = self.contract.update.request
+        assert request is not None
+        self.request = request
+        self.record = record
+        self.generator = generator
+        self.hopeless = hopeless
+        self.unseen = unseen
+        self.tries = TRIES
+
+    def back(self) -> Restored:
+        """
+        Sends what brings the record back until nothing differs or nothing helps.
+        """
+        changed = bool(self.session.history)
+        try:
+            now = _read(self.session)
+        except Undecided:
+            # It may be what this run wrote that makes it unreadable: put it back unseen, and look again.
+            values = {n: self.record[n] for n in writable(self.contract) if self.record.get(n) is not None}
+            self.session.attempt(values, "restore unseen")
+            now = _read(self.session)
+        for turn in (self.at_once, self.values_first, self.in_parts, self.blanks):
+            left = differences(self.contract, self.record, now)
+            if not left:
+                break
+            changed = True
+            turn(left)
+            now = _read(self.session)
+        left = differences(self.contract, self.record, now)
         if not left:
-            verdict = "restored" if changed or turn else "nothing_changed"
-            return Restored(verdict=verdict, unseen=unseen)
-        before = now
-        for body in _steps(session, record, left, generator, turn):
-            session.attempt(body, "restore")
-        now = _read(session)
-        if turn >= 3 and not differences(contract, before, now):
-            break
-    left = differences(contract, record, now)
-    if not left:
-        return Restored(verdict="restored", unseen=unseen)
-    return Restored(verdict="not_restored", left=left, unseen=unseen)
+            return Restored(verdict="restored" if changed else "nothing_changed", unseen=self.unseen)
+        return Restored(verdict="not_restored", left=left, unseen=self.unseen)
+
+    def put(self, body: JSONObject) -> bool:
+        """
+        Sends one update; True where it was accepted.
+        """
+        if not body or self.tries <= 0:
+            return False
+        self.tries -= 1
+        response, _ = self.session.attempt(body, "restore")
+        return response is not None and 200 <= response.status < 300
+
+    def groups(self, left: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """
+        What *left* was, in two bodies: of the aliases of one thing only one stands in the first.
+        """
+        body = {name: self.record[name] for name in left}
+        later: dict[str, Any] = {}
+        for group in self.request.aliases:
+            names = [name for name in group.fields if name in body]
+            first = group.wins if group.wins in names else names[0] if names else ""
+            later |= {name: body.pop(name) for name in names if name != first}
+        return body, later
+
+    def at_once(self, left: Iterable[str]) -> None:
+        """
+        Everything in one update, and other names for the same thing in a second.
+        """
+        for body in self.groups(left):
+            self.put(body)
+
+    def values_first(self, left: Iterable[str]) -> None:
+        """
+        Selectors go back with something in their companions, and these are cleared afterwards.
+        """
+        body, later = self.groups(left)
+        values = {name: value for name, value in body.items() if value is not None}
+        now = self.session.known or {}
+        for name, selector in self.request.selectors.items():
+            value = self.record.get(name)
+            if name in values and value in selector.choices:
+                for other in selector.choices[value].requires:
+                    if self.record.get(other) is None and other in self.generator.fields:
+                        values[other] = now.get(other) or self.generator.firm(other)[0]
+        self.put(values)
+        self.put({name: value for name, value in later.items() if value is not None})
+        self.put({name: None for name in [*body, *later] if self.record[name] is None})
+
+    def in_parts(self, left: Iterable[str]) -> None:
+        """
+        Halves of what is refused whole, down to single fields, so that no value keeps another back.
+        """
+        body, later = self.groups(left)
+        now = self.session.known or {}
+        units: list[dict[str, Any]] = []
+        for name, selector in self.request.selectors.items():
+            if name in body and body[name] in selector.choices:
+                requires = selector.choices[body[name]].requires
+                given = {n: body.pop(n, self.record.get(n) or now.get(n)) for n in requires if n in self.generator.fields}
+                units.append({name: body.pop(name), **{n: v for n, v in given.items() if v is not None}})
+        rest = {**body, **later}
+        units += [{n: v} for n, v in rest.items() if v is not None]
+        self.halve(units)
+        self.halve([{n: v} for n, v in rest.items() if v is None and n not in self.hopeless])
+
+    def halve(self, units: list[dict[str, Any]]) -> None:
+        if not units or self.tries <= 0:
+            return
+        merged: dict[str, Any] = {}
+        for unit in units:
+            merged.update(unit)
+        if self.put(merged) or len(units) == 1:
+            return
+        middle = len(units) // 2
+        self.halve(units[:middle])
+        self.halve(units[middle:])
+
+    def blanks(self, left: Iterable[str]) -> None:
+        """
+        Where null is ignored a blank may clear, and a blank is better than a value of this run.
+        """
+        texts = [n for n in left if n in self.request.fields and "string" in self.request.fields[n].types]
+        empty = {n: "" for n in texts if self.record[n] is None and n not in self.generator.enums}
+        self.put(self.groups(empty)[0] and {n: "" for n in self.groups(empty)[0]})
 
 
 def _read(session: Session) -> JSONObject:
@@ -341,54 +444,3 @@ def _read(session: Session) -> JSONObject:
         if session.known is not None:
             return session.known
     raise Undecided("the record cannot be read, so nobody can tell how it was left; its journal is kept")
-
-
-def _steps(
-    session: Session, record: JSONObject, left: Mapping[str, tuple[Any, Any]], generator: Generator, turn: int
-) -> Iterator[dict[str, Any]]:
-    """
-    Updates that bring *left* back: all at once, then values before nulls, then one by one.
-    """
-    request = session.contract.update.request
-    assert request is not None
-    body = {name: record[name] for name in left}
-    later: dict[str, Any] = {}
-    for group in request.aliases:
-        names = [name for name in group.fields if name in body]
-        if len(names) > 1:
-            first = group.wins if group.wins in names else names[0]
-            for name in names:
-                if name != first:
-                    later[name] = body.pop(name)
-    if turn == 0:
-        yield body
-        if later:
-            yield later
-        return
-    values = {name: value for name, value in body.items() if value is not None}
-    nulls = {name: value for name, value in {**body, **later}.items() if value is None}
-    if turn == 1:
-        # A selector goes back with something in its companions, and these are cleared afterwards.
-        now = session.known or {}
-        for name in request.selectors:
-            value = record.get(name)
-            if name in values and value in request.selectors[name].choices:
-                for other in request.selectors[name].choices[value].requires:
-                    if record.get(other) is None and other in generator.fields:
-                        values[other] = now.get(other) or generator.firm(other)[0]
-        if values:
-            yield values
-        if nulls:
-            yield nulls
-        if later:
-            yield {name: value for name, value in later.items() if value is not None}
-        return
-    if turn == 2:
-        # Where null is ignored a blank may clear, and a blank is better than a value of this run.
-        texts = [n for n in nulls if n in request.fields and "string" in request.fields[n].types]
-        blanks = {n: "" for n in texts if n not in generator.enums}
-        if blanks:
-            yield blanks
-        return
-    for name, value in list({**body, **later}.items())[:4]:
-        yield {name: value}

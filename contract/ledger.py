@@ -199,9 +199,12 @@ class Ledger:
                 wrong.setdefault((place, repr(failure.finding.actual)), failure.finding.rule)
         for failure in self._open():
             found = failure.finding
-            if self._shape(found.rule) or not found.pointer or ".rejection." in found.rule:
+            if self._shape(found.rule) or not found.pointer:
                 continue
             place = found.pointer.rpartition("/")[2]
+            body = failure.interaction.case.body
+            if ".rejection." in found.rule and isinstance(body, Mapping) and body.get(place) == found.actual:
+                continue  # It was sent, so it is the cause.
             cause = wrong.get((place, repr(found.actual))) or wrong.get((place, repr(found.expected)))
             if cause:
                 failure.cause = cause

@@ -126,7 +126,7 @@ class Case:
     """The bytes to send where they are not the encoded *body*."""
     media_type: str = "application/json"
     credentials: Literal["right", "none", "wrong_password", "wrong_user"] = "right"
-    target: Literal["own", "unknown", "foreign"] = "own"
+    target: Literal["own", "unknown", "foreign", "malformed"] = "own"
     query: str = ""
     """What follows the path in the URL, with its ``?``."""
     absent: tuple[str, ...] = ()

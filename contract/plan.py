@@ -413,6 +413,9 @@ class _Planner:
         for kind, values in self.open_values().items():
             how = dict.fromkeys(values, "blank" if kind in {"blank", "space"} else "exact")
             yield self.case(f"{kind} values", expect="unspecified", rule=rule, body=values, open=how)
+        for name in gen.selectors:
+            if name in self.shown and not gen.fields[name].required:
+                yield self.case(f"null in {name}", expect="unspecified", rule=rule, body={name: None}, open={name: "null"})
         for kind, names in self.kinds().items():
             free = [n for n in names if n in gen.fields]
             if free:
@@ -434,6 +437,16 @@ class _Planner:
             label = f"{name} of nothing"
             yield self.case(label, expect="unspecified", rule=rule, body={name: ghost}, open={name: "exact"})
             break
+        if self.update.key is not None and self.update.key.schema.get("format") == "uuid":
+            for operation in (self.contract.retrieve, self.update):
+                yield Case(
+                    label=f"{operation.label} malformed id",
+                    operation=operation.id,
+                    expect="unspecified",
+                    rule=rule,
+                    body=self.mark({}, "malformed id") if operation is self.update else MISSING,
+                    target="malformed",
+                )
         body = self.mark({}, "media type")
         yield self.case("a wrong media type", expect="unspecified", rule=rule, body=body, media_type="text/plain", open=dict.fromkeys(body, "exact"))
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 from contract.ledger import Entry, Failure
 from contract.model import MISSING, Case
 from contract.run import Result
-from contract.send import encode
+from contract.send import MALFORMED, UNKNOWN, encode
 from contract.spec import Contract
 
 __all__ = ["Mask", "curl", "data", "lines", "shown", "write"]
@@ -116,9 +116,7 @@ def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask
     One line that sends the case again; credentials are named, not shown.
     """
     operation = contract.operations[case.operation]
-    from contract.send import UNKNOWN
-
-    target = {"own": id, "unknown": str(UNKNOWN)}.get(case.target, "SOMEONE_ELSES_ID")
+    target = {"own": id, "unknown": str(UNKNOWN), "malformed": MALFORMED}.get(case.target, "SOMEONE_ELSES_ID")
     parts = ["curl", "-sS", "-X", operation.method]
     security = contract.schemes.get(operation.security[0], {}) if operation.security else {}
     if security.get("scheme") == "bearer":

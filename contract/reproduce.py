@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from contract.check import same
+from contract.check import MOVES_AFTER, same
 from contract.custody import writable
 from contract.errors import SendError, Undecided
+from contract.formats import instant
 from contract.generate import Generator
 from contract.ledger import Failure
-from contract.model import Case, Finding, JSONObject
+from contract.model import MISSING, Case, Finding, JSONObject
 from contract.session import Session
 
 __all__ = ["investigate"]
@@ -88,7 +89,8 @@ def establish(session: Session, generator: Generator, before: JSONObject | None,
     nulls = [
         name
         for name in (sent if isinstance(sent, Mapping) else ())
-        if before.get(name, "") is None and now.get(name) is not None and not request.fields[name].write_only
+        if name in request.fields and before.get(name, "") is None and now.get(name) is not None
+        and not request.fields[name].write_only
     ]
     if nulls and session.clears is not False:
         session.attempt(dict.fromkeys(nulls, None), "back to null")
@@ -109,7 +111,9 @@ class _Look:
         garbled = any(part in rule for part in (".shape.json", ".shape.body", ".error_body"))
         noisy = session.sender.noise > 0 or garbled
         shared = ".read_back" in rule or ".frame" in rule or ".no_trace" in rule or ".bystander" in rule
-        self.times = 3 if noisy else 2 if shared else 1
+        self.times = 1 if rule.endswith(".moves") else 3 if noisy else 2 if shared else 1
+        if rule.endswith(".no_server_error"):
+            self.times = 2
         """How often it must be seen again, one time right after the other."""
 
     def settle(self) -> None:
@@ -142,8 +146,11 @@ class _Look:
 
     def lasting(self) -> bool:
         """
-        Settles a change to what no update can set: it cannot be made twice, but it has stayed.
+        Settles a change that cannot be made twice, but has stayed: to what no update can set, and
+        of a time stamp.
         """
+        if self.rule.endswith(".forward"):
+            return self.older()
         request = self.session.contract.update.request
         assert request is not None
         if not self.rule.startswith((f"{self.update}.frame", f"{self.update}.rejection.no_trace")):
@@ -161,6 +168,21 @@ class _Look:
                 return True
         return False
 
+    def older(self) -> bool:
+        """
+        True where the time stamp still is before what it was in the beginning of the failure.
+        """
+        self.session.settle()
+        for failure in self.failures:
+            name = failure.finding.pointer.strip("/")
+            earlier = instant((failure.interaction.before or {}).get(name))
+            now = instant((self.session.known or {}).get(name))
+            if earlier is not None and now is not None and now < earlier:
+                failure.confirmed = True
+                self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
+                return True
+        return False
+
     def list_again(self) -> bool:
         """
         True where the list still shows the record in another way than the retrieve does.
@@ -168,7 +190,7 @@ class _Look:
         session = self.session
         wanted = {f.finding.pointer.rpartition("/")[2] for f in self.failures}
         case = self.failures[0].interaction.case
-        for turn in range(self.times):
+        for _ in range(self.times):
             session.trial([], read=True)
             was, session.quiet = session.quiet, True
             _, response = session.perform(case)
@@ -192,12 +214,35 @@ class _Look:
         for _ in range(self.times):
             if writes and not plain:
                 establish(self.session, self.generator, before, failure.interaction.case.body)
+            for case in cases:
+                if case.absent:
+                    self.empty(case)
+            if self.rule.endswith(".moves"):
+                self.session.sender.sleep(MOVES_AFTER + 0.2)
+            elif failure.finding.pointer.strip("/") in self.session.judge.stamps:
+                self.session.sender.sleep(1.2)  # Clocks of one second are usual.
             if ".no_trace" in self.rule or (".access" in self.rule and failure.finding.pointer):
                 self.session.trial([], read=True)
             found = self.session.trial(cases, read=read)
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
         return True
+
+    def empty(self, case: Case) -> None:
+        """
+        Clears what must not be stored for *case* to be refused.
+        """
+        session = self.session
+        if case.away_from is not None and session.known is not None:
+            name, value = case.away_from
+            if session.known.get(name) == value:
+                other = next((v for v in self.generator.enums[name] if v != value), None)
+                if other is not None:
+                    body = self.generator.complete({name: other}, lambda field: self.generator.firm(field)[0])
+                    session.attempt(body, "away from the value")
+        stored = [n for n in case.absent if (session.known or {}).get(n) not in (None, "")]
+        if stored:
+            session.attempt(dict.fromkeys(stored, None), "companions cleared")
 
     def alike(self, one: Finding, other: Finding) -> bool:
         """
@@ -246,14 +291,15 @@ class _Look:
         """
         name = failure.finding.pointer.strip("/").partition("/")[0]
         if ".no_trace" in self.rule or ".access" in self.rule:
-            for case, _ in self.session.refusals:
-                if isinstance(case.body, Mapping) and name in case.body and case.body[name] == failure.finding.actual:
-                    yield [case], True, case.body
-            for case, _ in self.session.refusals[-3:]:
+            earlier = [case for case, number in self.session.refusals if number < failure.number]
+            guilty = [c for c in earlier if isinstance(c.body, Mapping) and c.body.get(name, MISSING) == failure.finding.actual]
+            # Where the value tells nothing, the odd ones are tried first: what could not even be read.
+            odd = [c for c in earlier if not isinstance(c.body, Mapping)][-2:]
+            for case in [*guilty[-2:], *odd, *earlier[-1:], *earlier[:1]]:
                 yield [case], True, case.body
             return
-        earlier = [c for c, number, _ in self.session.updates if number < failure.number]
-        for case in reversed(earlier[-2:]):
+        updates = [c for c, number, _ in self.session.updates if number < failure.number]
+        for case in reversed(updates[-2:]):
             for body in self.smaller(case.body, name):
                 yield [replace(case, body=body)], True, body
 
@@ -304,18 +350,21 @@ class _Refusals:
         self.generator = generator
         self.update = session.contract.update.id
         self.rule = f"{self.update}.accept"
+        self.fails = f"{self.update}.rejection.no_server_error"
+        self.rules = {self.rule, self.fails}
         self.before: JSONObject | None = None
         self.moved = True
 
     def explain(self) -> None:
         """
-        Moves each refusal of a documented body to the rule of what was refused in it.
+        Reduces the documented bodies that are refused or fail, and moves each refusal of a documented body to the rule of what was refused in it.
         """
         for _ in range(3):
             left = [
                 f
                 for f in self.session.failures()
-                if f.finding.rule == self.rule and not f.cause and isinstance(f.body, Mapping) and f.confirmed is None
+                if f.finding.rule in self.rules and not f.cause and f.confirmed is None
+                and isinstance(f.body, Mapping) and f.interaction.case.expect == "accept"
             ]
             if not left:
                 return
@@ -358,7 +407,7 @@ class _Refusals:
                 self.moved = False
             self.session.settle()
             found = self.session.trial([replace(case, body=body)])
-            if not any(f.rule == self.rule or f.rule.endswith("no_server_error") for f in found):
+            if not any(f.rule in self.rules for f in found):
                 self.moved = True
                 return False
         return True
@@ -409,6 +458,8 @@ class _Refusals:
         """
         The rule that *small* stands for.
         """
+        if failure.finding.rule == self.fails:
+            return self.fails, failure.finding
         request = self.session.contract.update.request
         assert request is not None
         selectors = [n for n in self.generator.selectors if n in small]

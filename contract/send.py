@@ -33,6 +33,7 @@ MAX_CONTENT: Final = 8_000_000
 MAX_DEPTH: Final = 200
 LONGEST_WAIT: Final = 30.0
 """Seconds that one Retry-After may hold the run up."""
+MALFORMED: Final = "not-an-id"
 UNKNOWN: Final = uuid.UUID("0b0d5e6c-94e5-4b0e-9f3a-6f0000000000")
 
 
@@ -331,7 +332,7 @@ class Sender:
         Where *case* goes.
         """
         operation = self.contract.operations[case.operation]
-        target = {"own": id, "foreign": self.foreign_id}.get(case.target) or self._unknown(case)
+        target = {"own": id, "foreign": self.foreign_id, "malformed": MALFORMED}.get(case.target) or self._unknown(case)
         return f"{self.base_url}{operation.url(target)}{case.query}"
 
     def _unknown(self, case: Case) -> str:
@@ -375,7 +376,7 @@ class Sender:
                     raise Undecided(f"the API answers {response.status} again and again")
                 retry = self._wait(retry, wait)
                 continue
-            if response.status in {429, 502, 503, 504} and retry.attempts_made < 2:
+            if response.status in {429, 502, 503, 504} and retry.attempts_made < (2 if response.status == 429 else 1):
                 self.noise += 1
                 retry = self._wait(retry, None)
                 continue

@@ -9,7 +9,7 @@ from typing import Any
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.defects.kit import Row, failing, hook, refusing, rules, stored, table
 from contract.reference.exchange import Exchange
-from contract.reference.fields import ALIASES, REQUEST, REQUIRES, Record, humanise
+from contract.reference.fields import ALIASES, REQUEST, REQUIRES, Record
 
 __all__ = ["DEFECTS"]
 
@@ -77,16 +77,6 @@ def every(count: int, test: Callable[[Record], Any], *names: str) -> Behaviour:
     return hook(merge=merge)
 
 
-def blank_accepted(name: str) -> Behaviour:
-    """Take a blank companion."""
-
-    def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
-        found: list[str] = inner(x, body, before)
-        return [text for text in found if text != f"{humanise(name)} must be set"]
-
-    return hook(validate=validate)
-
-
 def one_topic(body: Record, before: Record, after: Record) -> None:
     """Store the topic of calls for messages too where both channels are relayed to a topic."""
     if after["call_handler"] == after["message_handler"] == "relay_topic":
@@ -109,8 +99,6 @@ HANDLER: tuple[Row, ...] = (
              f"{rule}.shown U.echo.{selector}", kept_when(sends(**{selector: value}), selector)),
         )
     ),
-    ("blank-companion-accepted", "A blank call_relay_script_url is accepted with relay_script.",
-     "U.handler.call_handler.relay_script.* U.handler.call_handler", blank_accepted("call_relay_script_url")),
     ("video-room-lost", "call_handler video_room loses call_video_room_id.",
      "U.handler.call_handler.video_room.shown",
      when(sends(call_handler="video_room"), call_video_room_id=None)),
@@ -307,12 +295,6 @@ def every_third_back(x: Exchange, before: Record, written: Record) -> str:
 TIME: tuple[Row, ...] = (
     ("clock-stands", "updated_at never moves.",
      "U.time.updated_at.moves", stamped(lambda x, before, written: before["updated_at"])),
-    ("clock-stands-for-messages", "updated_at moves for calls and names only.",
-     "U.time.updated_at.moves",
-     stamped(lambda x, before, written:
-             (before if all(name.startswith("message") for name in x.sent) else written)["updated_at"])),
-    ("clock-by-the-day", "updated_at shows the day and midnight.",
-     "U.time.updated_at.moves", stamped(lambda x, before, written: written["updated_at"][:11] + "00:00:00Z")),
     ("clock-runs-back", "Every write moves updated_at one hour back.",
      "U.time.updated_at.forward", stamped(lambda x, before, written: moved(before["updated_at"], hours=-1))),
     ("clock-jumps-back", "Every third write moves updated_at one day back.", "U.time.updated_at.forward",
