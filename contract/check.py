@@ -564,7 +564,7 @@ class Judge:
             sent = [name for name in group.fields if name in body]
             if len(sent) > 1:
                 silent.update(sent)
-                if group.wins in sent and group.wins in record:
+                if group.wins in sent and group.wins in record and not any(name in loose for name in sent):
                     rule = f"{prefix}.echo.alias.{group.wins}"
                     if same(None, body[group.wins], record[group.wins]):
                         result.evidence.append(rule)

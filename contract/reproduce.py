@@ -293,6 +293,8 @@ class _Look:
         if ".no_trace" in self.rule or ".access" in self.rule:
             earlier = [case for case, number in self.session.refusals if number < failure.number]
             guilty = [c for c in earlier if isinstance(c.body, Mapping) and c.body.get(name, MISSING) == failure.finding.actual]
+            if ".access" in self.rule:
+                guilty = [c for c in guilty if c.rule == self.rule]
             # Where the value tells nothing, the odd ones are tried first: what could not even be read.
             odd = [c for c in earlier if not isinstance(c.body, Mapping)][-2:]
             for case in [*guilty[-2:], *odd, *earlier[-1:], *earlier[:1]]:
@@ -420,22 +422,31 @@ class _Refusals:
         limit = budget.spent + 12
         units = self._units(body)
         size = len(units)
-        while size >= 1 and len(units) > 1 and budget.spent < limit:
-            size = max(1, min(size, len(units)) // 2)
-            for start in range(0, len(units), size):
-                rest = units[:start] + units[start + size :]
-                half = units[start : start + size]
-                for part in (half, rest) if size > 1 or len(units) == 2 else (rest,):
-                    if part and budget.spent < limit and self._refused(case, _merge(part)):
-                        units, size = part, len(part)
-                        break
-                else:
-                    continue
-                break
-            else:
-                if size == 1:
+        try:
+            while size >= 1 and len(units) > 1 and budget.spent < limit:
+                size = max(1, min(size, len(units)) // 2)
+                smaller = self._smaller(case, units, size, limit)
+                if smaller is not None:
+                    units, size = smaller, len(smaller)
+                elif size == 1:
                     break
+        except (SendError, Undecided):
+            pass  # What was reduced so far is good enough to be told.
         return _merge(units)
+
+    def _smaller(
+        self, case: Case, units: list[dict[str, Any]], size: int, limit: int
+    ) -> list[dict[str, Any]] | None:
+        """
+        A part of *units* that is still refused: some of them, or all but some.
+        """
+        for start in range(0, len(units), size):
+            rest = units[:start] + units[start + size :]
+            half = units[start : start + size]
+            for part in (half, rest) if size > 1 or len(units) == 2 else (rest,):
+                if part and self.session.sender.budget.spent < limit and self._refused(case, _merge(part)):
+                    return part
+        return None
 
     def _units(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """
