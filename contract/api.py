@@ -228,7 +228,7 @@ def _sent(response: Any) -> Mapping[str, Any] | None:
     """
     try:
         value, _ = decode(response.request.content)
-    except Exception as error:  # noqa: BLE001 - httpx raises different errors for what was streamed or never set
+    except Exception as error:
         del error
         return None
     return value if isinstance(value, Mapping) else None

@@ -88,9 +88,7 @@ class _Record:
         self.operation = operation
         self.body = body
         self.fields = body.fields
-        self.validator = jsonschema_rs.Draft202012Validator(
-            dict(body.schema), validate_formats=True, formats=CUSTOM
-        )
+        self.validator = jsonschema_rs.Draft202012Validator(dict(body.schema), validate_formats=True, formats=CUSTOM)
         self.regions = [(f, str(f.schema["x-region-of"])) for f in body.fields.values() if "x-region-of" in f.schema]
         prefix = f"{operation}"
         self.always: list[str] = [f"{prefix}.shape", f"{prefix}.shape.body"]
@@ -161,7 +159,9 @@ class _Record:
         for name in missing:
             rule = f"{self.operation}.shape.{name}.present"
             message = f"{name} is missing from the answer"
-            yield Finding(rule=rule, message=message, pointer=f"{base}/{escape(name)}", expected="present", actual="absent")
+            yield Finding(
+                rule=rule, message=message, pointer=f"{base}/{escape(name)}", expected="present", actual="absent"
+            )
         for name, item in self.fields.items():
             if name in record:
                 yield from self._field(item, record[name], f"{base}/{escape(name)}")
@@ -195,7 +195,9 @@ class _Record:
             strange = [v for v in value if v not in item.item_enum]
             if strange:
                 wrong = "type" if not all(isinstance(v, str) for v in strange) else "enum"
-                yield finding(wrong, f"{name} holds an item that is not documented: {strange[0]!r}", list(item.item_enum))
+                yield finding(
+                    wrong, f"{name} holds an item that is not documented: {strange[0]!r}", list(item.item_enum)
+                )
                 return
         if item.format and not matches(item.format, value):
             facet = "e164" if item.format in CUSTOM else "format"
@@ -298,7 +300,9 @@ class Judge:
         else:
             message = f"the answer is a {response.status}, which is not documented"
             rule = f"{operation.id}.shape.status"
-            result.findings.append(Finding(rule=rule, message=message, expected=operation.success, actual=response.status))
+            result.findings.append(
+                Finding(rule=rule, message=message, expected=operation.success, actual=response.status)
+            )
         return result
 
     def _always(self, operation: Operation, response: Response, result: Judgement) -> None:
@@ -308,7 +312,9 @@ class Judge:
         prefix = f"{operation.id}.rejection"
         if response.status >= 500:
             message = f"the answer is a server error ({response.status})"
-            finding = Finding(rule=f"{prefix}.no_server_error", message=message, expected="no 5xx", actual=_brief(response))
+            finding = Finding(
+                rule=f"{prefix}.no_server_error", message=message, expected="no 5xx", actual=_brief(response)
+            )
             result.findings.append(finding)
         else:
             result.evidence.append(f"{prefix}.no_server_error")
@@ -321,10 +327,14 @@ class Judge:
         elif (":" in text or "goroutine" in text or "Traceback" in text) and _TRACE.search(text):
             problem = "the answer holds a stack trace"
         elif isinstance(response.body, dict):
-            secret = next((k for k, v in response.body.items() if v and _SECRET_KEY.search(k) and k not in self.fields), None)
+            secret = next(
+                (k for k, v in response.body.items() if v and _SECRET_KEY.search(k) and k not in self.fields), None
+            )
             problem = f"the answer holds a field {secret!r}" if secret else ""
         if problem:
-            result.findings.append(Finding(rule=f"{prefix}.no_leak", message=problem, expected="no secrets", actual="(masked)"))
+            result.findings.append(
+                Finding(rule=f"{prefix}.no_leak", message=problem, expected="no secrets", actual="(masked)")
+            )
         else:
             result.evidence.append(f"{prefix}.no_leak")
 
@@ -353,7 +363,9 @@ class Judge:
         record = self.record(operation)
         if not (200 <= status < 300 and case.target == "own" and operation is self.update and record is not None):
             return
-        if isinstance(response.body, dict) and not any(f.rule.endswith(".body") for f in record.findings(response.body, "")):
+        if isinstance(response.body, dict) and not any(
+            f.rule.endswith(".body") for f in record.findings(response.body, "")
+        ):
             result.record = response.body
             body = case.body if isinstance(case.body, dict) else {}
             if interaction.before is not None:
@@ -376,7 +388,9 @@ class Judge:
             result.findings.append(Finding(rule=rule, message=message, expected="JSON", actual=_brief(response)))
         elif kind != operation.media_type:
             message = f"the media type of the {status} is not JSON"
-            result.findings.append(Finding(rule=rule, message=message, expected=operation.media_type, actual=kind or "(none)"))
+            result.findings.append(
+                Finding(rule=rule, message=message, expected=operation.media_type, actual=kind or "(none)")
+            )
         elif not self._errors[operation.id, status].is_valid(response.body):
             from jsonschema import Draft202012Validator
             from jsonschema.exceptions import best_match
@@ -399,18 +413,27 @@ class Judge:
         prefix = f"{operation.id}.shape"
         if response.status != operation.success:
             message = f"the success is a {response.status}"
-            finding = Finding(rule=f"{prefix}.status", message=message, expected=operation.success, actual=response.status)
+            finding = Finding(
+                rule=f"{prefix}.status", message=message, expected=operation.success, actual=response.status
+            )
             result.findings.append(finding)
         else:
             result.evidence.append(f"{prefix}.status")
         self._media(operation, response, result)
         if response.body is MISSING:
             message = f"the body is not JSON: {response.problem or 'it is empty'}"
-            result.findings.append(Finding(rule=f"{prefix}.json", message=message, expected="JSON", actual=_brief(response)))
+            result.findings.append(
+                Finding(rule=f"{prefix}.json", message=message, expected="JSON", actual=_brief(response))
+            )
             return
         if response.problem:
             result.findings.append(
-                Finding(rule=f"{prefix}.json", message=response.problem, expected="RFC 8259 in UTF-8", actual=_brief(response))
+                Finding(
+                    rule=f"{prefix}.json",
+                    message=response.problem,
+                    expected="RFC 8259 in UTF-8",
+                    actual=_brief(response),
+                )
             )
         else:
             result.evidence.append(f"{prefix}.json")
@@ -422,7 +445,9 @@ class Judge:
             return
         if not isinstance(response.body, dict):
             result.findings.append(
-                Finding(rule=f"{prefix}.body", message="the answer is no object", expected="an object", actual=response.body)
+                Finding(
+                    rule=f"{prefix}.body", message="the answer is no object", expected="an object", actual=response.body
+                )
             )
             return
         found = record.findings(response.body, "")
@@ -446,8 +471,7 @@ class Judge:
                 # Nothing that another record shows says anything about this one.
                 result.record = None
                 return
-            else:
-                result.evidence.append(f"{prefix}.identity")
+            result.evidence.append(f"{prefix}.identity")
         if operation is self.update:
             self._written(interaction, result)
         else:
@@ -468,7 +492,9 @@ class Judge:
             result.evidence.append(rule)
             return
         message = "the answer's media type is not JSON" if not right else "the answer names a charset that is not UTF-8"
-        result.findings.append(Finding(rule=rule, message=message, expected=operation.media_type, actual=value or "(none)"))
+        result.findings.append(
+            Finding(rule=rule, message=message, expected=operation.media_type, actual=value or "(none)")
+        )
 
     def _list(self, operation: Operation, record: _Record, response: Response, result: Judgement) -> None:
         """
@@ -482,7 +508,9 @@ class Judge:
         rule = f"{operation.id}.shape.body"
         if not isinstance(items, list):
             message = f"there is no list of records at {pointer}"
-            result.findings.append(Finding(rule=rule, message=message, pointer=pointer, expected="a list", actual=_plainly(items)))
+            result.findings.append(
+                Finding(rule=rule, message=message, pointer=pointer, expected="a list", actual=_plainly(items))
+            )
             return
         envelope = operation.response
         if envelope is not None:
@@ -493,15 +521,26 @@ class Judge:
                 value = response.body.get(name, MISSING)
                 if value is MISSING and item.required:
                     message = f"{name} is missing from the list"
-                    result.findings.append(Finding(rule=rule, message=message, pointer=f"/{name}", expected="present", actual="absent"))
+                    result.findings.append(
+                        Finding(rule=rule, message=message, pointer=f"/{name}", expected="present", actual="absent")
+                    )
                 elif value is not MISSING:
                     found = list(record._field(item, value, f"/{name}"))
-                    result.findings += [Finding(rule=rule, message=f.message, pointer=f.pointer, expected=f.expected, actual=f.actual) for f in found]
+                    result.findings += [
+                        Finding(rule=rule, message=f.message, pointer=f.pointer, expected=f.expected, actual=f.actual)
+                        for f in found
+                    ]
         for i, entry in enumerate(items[:100]):
             where = f"{pointer}/{i}"
             if not isinstance(entry, dict):
                 result.findings.append(
-                    Finding(rule=rule, message="an entry of the list is no object", pointer=where, expected="an object", actual=entry)
+                    Finding(
+                        rule=rule,
+                        message="an entry of the list is no object",
+                        pointer=where,
+                        expected="an object",
+                        actual=entry,
+                    )
                 )
                 continue
             found = record.findings(entry, where)
@@ -552,10 +591,17 @@ class Judge:
         result.findings += [f for f in self._echo(case.open, body, record, before, result) if f.pointer not in known]
         result.findings += [f for f in self._handlers(case.open, body, record, result) if f.pointer not in known]
         if before is not None:
-            result.findings += [f for f in self._frame(interaction, body, record, before, result) if f.pointer not in known]
+            result.findings += [
+                f for f in self._frame(interaction, body, record, before, result) if f.pointer not in known
+            ]
 
     def _echo(
-        self, loose: Mapping[str, str], body: JSONObject, record: JSONObject, before: JSONObject | None, result: Judgement
+        self,
+        loose: Mapping[str, str],
+        body: JSONObject,
+        record: JSONObject,
+        before: JSONObject | None,
+        result: Judgement,
     ) -> Iterator[Finding]:
         assert self.request is not None
         prefix = self.update.id
@@ -593,7 +639,9 @@ class Judge:
                     result.evidence.append(f"{prefix}.deprecated.{name}")
                 continue
             message = f"{name} is not what was sent"
-            if item.deprecated and (shown in (None, "") or shown is MISSING or (before is not None and shown == before.get(name))):
+            if item.deprecated and (
+                shown in (None, "") or shown is MISSING or (before is not None and shown == before.get(name))
+            ):
                 rule = f"{prefix}.deprecated.{name}"
                 yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
             yield Finding(
@@ -640,7 +688,9 @@ class Judge:
         for name, selector in self.request.selectors.items():
             old, new = before.get(name), record.get(name)
             if old != new and isinstance(old, str) and old in selector.choices and name in body:
-                now = set(selector.choices[new].companions) if isinstance(new, str) and new in selector.choices else set()
+                now = (
+                    set(selector.choices[new].companions) if isinstance(new, str) and new in selector.choices else set()
+                )
                 cleared |= set(selector.choices[old].companions) - now
         return free, self.request.aliases_of(cleared)
 
@@ -684,7 +734,9 @@ class Judge:
             if name in record and name in before and not same(self.fields[name], before[name], record[name]):
                 message = f"{name} changed when the same update was sent a second time"
                 rule = f"{self.update.id}.idempotence"
-                yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=record[name])
+                yield Finding(
+                    rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=record[name]
+                )
 
     def _kept(self, interaction: Interaction, result: Judgement) -> None:
         """
@@ -766,7 +818,13 @@ class Judge:
             if changed and mine <= earlier:
                 message = f"{name} did not move, although {changed[0]} changed and more than two seconds went by"
                 result.findings.append(
-                    Finding(rule=rule, message=message, pointer=f"/{name}", expected=f"after {before[name]}", actual=record[name])
+                    Finding(
+                        rule=rule,
+                        message=message,
+                        pointer=f"/{name}",
+                        expected=f"after {before[name]}",
+                        actual=record[name],
+                    )
                 )
             elif changed:
                 result.evidence.append(rule)

@@ -78,9 +78,13 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml."),
         click.option("--base-url", metavar="URL", help="Address of the API, with its path."),
         click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one."),
-        click.option("--id", "ids", metavar="ID", multiple=True, help="Record that the run may update; may be repeated."),
+        click.option(
+            "--id", "ids", metavar="ID", multiple=True, help="Record that the run may update; may be repeated."
+        ),
         click.option("--profile", metavar="NAME", help="smoke, standard or deep."),
-        click.option("--strict", metavar="BASIS", help="Weakest basis that fails a run: documented, observed, inferred."),
+        click.option(
+            "--strict", metavar="BASIS", help="Weakest basis that fails a run: documented, observed, inferred."
+        ),
         click.option("--seed", metavar="N", help="Seed of everything that is drawn."),
         click.option("--report-dir", metavar="DIR", help="Where reports are written."),
         click.option("--state-dir", metavar="DIR", help="Where journals are kept."),
@@ -290,7 +294,9 @@ def explain(rule: str, spec: str | None) -> int:
 
 @cli.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8700, show_default=True, help="0 takes a free one.")
-@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), help="Database to keep; a temporary one without.")
+@click.option(
+    "--db", type=click.Path(dir_okay=False, path_type=Path), help="Database to keep; a temporary one without."
+)
 @click.option("--defect", metavar="NAME", help="One named way to be wrong; see: contract defects --list.")
 @click.option("--variant", metavar="NAME", help="One named way to be right that the documents leave open.")
 def serve(port: int, db: Path | None, defect: str | None, variant: str | None) -> int:

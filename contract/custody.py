@@ -161,9 +161,13 @@ class Custody:
             self.journal.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.lock.acquire()
         except Timeout:
-            raise CustodyError(f"another run is at work on {self.id}; wait for it to end, or give this one another id") from None
+            raise CustodyError(
+                f"another run is at work on {self.id}; wait for it to end, or give this one another id"
+            ) from None
         except OSError as error:
-            raise CustodyError(f"the state directory {self.journal.path.parent} cannot be used: {error.strerror}") from error
+            raise CustodyError(
+                f"the state directory {self.journal.path.parent} cannot be used: {error.strerror}"
+            ) from error
         try:
             found = self.journal.read()
         except CustodyError:
@@ -283,9 +287,7 @@ def differences(contract: Contract, record: JSONObject, now: JSONObject) -> dict
     return found
 
 
-def restore(
-    session: Session, record: JSONObject, generator: Generator, hopeless: Iterable[str] = ()
-) -> Restored:
+def restore(session: Session, record: JSONObject, generator: Generator, hopeless: Iterable[str] = ()) -> Restored:
     """
     Puts the record back as it was in *record*, and reads it back to prove it.
 
@@ -310,7 +312,12 @@ class _Way:
     """
 
     def __init__(
-        self, session: Session, record: JSONObject, generator: Generator, hopeless: frozenset[str], unseen: tuple[str, ...]
+        self,
+        session: Session,
+        record: JSONObject,
+        generator: Generator,
+        hopeless: frozenset[str],
+        unseen: tuple[str, ...],
     ) -> None:
         self.session = session
         self.contract = session.contract
@@ -335,7 +342,7 @@ class _Way:
             values = {n: self.record[n] for n in writable(self.contract) if self.record.get(n) is not None}
             self.session.attempt(values, "restore unseen")
             now = _read(self.session)
-        for turn in (self.at_once, self.values_first, self.in_parts, self.blanks):
+        for turn in (self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks):
             left = differences(self.contract, self.record, now)
             if not left:
                 break
@@ -376,6 +383,18 @@ class _Way:
         for body in self.groups(left):
             self.put(body)
 
+    def crossed(self, left: Mapping[str, tuple[Any, Any]]) -> None:
+        """
+        An API that mixes two fields up on writing is given them the other way round.
+        """
+        pairs = {
+            a: before_b
+            for a, (before_a, now_a) in left.items()
+            for b, (before_b, now_b) in left.items()
+            if a != b and now_a == before_b and now_b == before_a
+        }
+        self.put(pairs)
+
     def values_first(self, left: Iterable[str]) -> None:
         """
         Selectors go back with something in their companions, and these are cleared afterwards.
@@ -403,7 +422,9 @@ class _Way:
         for name, selector in self.request.selectors.items():
             if name in body and body[name] in selector.choices:
                 requires = selector.choices[body[name]].requires
-                given = {n: body.pop(n, self.record.get(n) or now.get(n)) for n in requires if n in self.generator.fields}
+                given = {
+                    n: body.pop(n, self.record.get(n) or now.get(n)) for n in requires if n in self.generator.fields
+                }
                 units.append({name: body.pop(name), **{n: v for n, v in given.items() if v is not None}})
         rest = {**body, **later}
         units += [{n: v} for n, v in rest.items() if v is not None]
@@ -428,7 +449,7 @@ class _Way:
         """
         texts = [n for n in left if n in self.request.fields and "string" in self.request.fields[n].types]
         empty = {n: "" for n in texts if self.record[n] is None and n not in self.generator.enums}
-        self.put(self.groups(empty)[0] and {n: "" for n in self.groups(empty)[0]})
+        self.put(self.groups(empty)[0] and dict.fromkeys(self.groups(empty)[0], ""))
 
 
 def _read(session: Session) -> JSONObject:

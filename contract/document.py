@@ -24,7 +24,9 @@ __all__ = ["FORMATS", "Document", "escape", "read", "refuse_unknown_keys"]
 MAX_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 60
 
-FORMATS: Final = frozenset({"uuid", "date-time", "date", "e164", "iso-3166-1-alpha-2", "uri", "email", "int32", "int64"})
+FORMATS: Final = frozenset(
+    {"uuid", "date-time", "date", "e164", "iso-3166-1-alpha-2", "uri", "email", "int32", "int64"}
+)
 """The formats that are judged and generated."""
 
 _FACT: Final = frozenset({"x-basis", "x-source"})

@@ -53,13 +53,22 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
     if rule.promise == "handler" and isinstance(rule.value, str):
         return _handler(generator, rule)
     if rule.promise == "frame" and name:
-        return f"{name} not sent, and {_json(value)} before and after", f"{name} not sent, {_json(value)} before and null after"
+        return (
+            f"{name} not sent, and {_json(value)} before and after",
+            f"{name} not sent, {_json(value)} before and null after",
+        )
     if rule.promise == "read_back":
         field = name or next(iter(generator.fields))
         was = _json({field: value})
-        return f"the update answers {was}, and so does the retrieve", f"the update answers {was}, the retrieve something else"
+        return (
+            f"the update answers {was}, and so does the retrieve",
+            f"the update answers {was}, the retrieve something else",
+        )
     if detail.endswith(".enum") and item is not None:
-        return f"sent {_json({name: 'no_such_value'})}, answered 422", f"sent {_json({name: 'no_such_value'})}, answered 200"
+        return (
+            f"sent {_json({name: 'no_such_value'})}, answered 422",
+            f"sent {_json({name: 'no_such_value'})}, answered 200",
+        )
     return _GENERAL.get(detail.partition(".")[0], ("as the rule says", "anything else"))
 
 
@@ -71,7 +80,10 @@ _GENERAL = {
     "time": ("2030-01-31T12:00:00Z, then 2030-01-31T12:00:05Z", "2030-01-31T12:00:00Z, then 2030-01-31T11:59:00Z"),
     "shape": ("a 200 with Content-Type: application/json and the documented object", "the object inside of another"),
     "echo": ("every field that was sent is answered as it was sent", "a field is answered as something else"),
-    "frame": ("fields that were not sent read the same before and after", "a field that was not sent is null afterwards"),
+    "frame": (
+        "fields that were not sent read the same before and after",
+        "a field that was not sent is null afterwards",
+    ),
     "accept": ("a body of documented fields and values, answered 200", "the same body, answered 422"),
     "handler": ("each value with its companions", "a value whose companion is missing from the answer"),
 }
@@ -86,7 +98,11 @@ def _shape(item: Field, detail: str) -> tuple[str, str]:
     name = item.name
     good: Any = next(iter(item.enum), None)
     if good is None:
-        made = {"uuid": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "date-time": "2030-01-31T12:00:00Z", "e164": "+15550100"}
+        made = {
+            "uuid": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+            "date-time": "2030-01-31T12:00:00Z",
+            "e164": "+15550100",
+        }
         made |= {"iso-3166-1-alpha-2": "US"}
         good = list(item.item_enum) or made.get(item.format, "text")
     if detail.endswith(".present"):

@@ -67,7 +67,10 @@ OPEN_TEXTS: Final = (
     ("space", " "),
     ("control", "two\nlines\tand a tab"),
     ("nul", "a\x00b"),
-    ("long", "a longer text of more than one hundred characters, as people write who explain what the thing is really for"),
+    (
+        "long",
+        "a longer text of more than one hundred characters, as people write who explain what the thing is really for",
+    ),
     ("long", "0123456789abcdef" * 15 + "0123456789abcde"),
     ("long", "L" + "0123456789abcdef" * 16),
     ("long", "XL" + "0123456789abcdef" * 66 + "end"),

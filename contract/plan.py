@@ -26,7 +26,7 @@ from contract.spec import Contract
 
 REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
-OVERHEAD: Final = 14
+OVERHEAD: Final = 24
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 INVESTIGATION: Final = 44
 """Requests that a run keeps for looking into failures."""
@@ -393,7 +393,9 @@ class _Planner:
         prefix = f"{self.update.id}.rejection"
         gen = self.generator
         response = self.update.response
-        secret = [n for n, f in response.fields.items() if f.read_only or n not in gen.request.fields] if response else []
+        secret = (
+            [n for n, f in response.fields.items() if f.read_only or n not in gen.request.fields] if response else []
+        )
         key = self.update.key.name if self.update.key else ""
         foreign = {n: _other(response.fields[n].schema) for n in secret if n != key} if response else {}
         if foreign:
@@ -415,16 +417,22 @@ class _Planner:
             yield self.case(f"{kind} values", expect="unspecified", rule=rule, body=values, open=how)
         for name in gen.selectors:
             if name in self.shown and not gen.fields[name].required:
-                yield self.case(f"null in {name}", expect="unspecified", rule=rule, body={name: None}, open={name: "null"})
+                yield self.case(
+                    f"null in {name}", expect="unspecified", rule=rule, body={name: None}, open={name: "null"}
+                )
         for kind, names in self.kinds().items():
             free = [n for n in names if n in gen.fields]
             if free:
                 body = dict.fromkeys(free[:2], None)
-                yield self.case(f"null in {kind}", expect="unspecified", rule=rule, body=body, open=dict.fromkeys(body, "null"))
+                yield self.case(
+                    f"null in {kind}", expect="unspecified", rule=rule, body=body, open=dict.fromkeys(body, "null")
+                )
         if gen.marker:
             name = gen.marker
             yield self.case(f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"})
-            yield self.case(f"a list in {name}", expect="unspecified", rule=rule, body={name: ["a"]}, open={name: "any"})
+            yield self.case(
+                f"a list in {name}", expect="unspecified", rule=rule, body={name: ["a"]}, open={name: "any"}
+            )
         seen: set[tuple[Any, ...]] = set()
         for name, values in gen.enums.items():
             if values and isinstance(values[0], str) and name not in gen.selectors and values not in seen:
@@ -448,7 +456,14 @@ class _Planner:
                     target="malformed",
                 )
         body = self.mark({}, "media type")
-        yield self.case("a wrong media type", expect="unspecified", rule=rule, body=body, media_type="text/plain", open=dict.fromkeys(body, "exact"))
+        yield self.case(
+            "a wrong media type",
+            expect="unspecified",
+            rule=rule,
+            body=body,
+            media_type="text/plain",
+            open=dict.fromkeys(body, "exact"),
+        )
 
     def open_values(self) -> dict[str, dict[str, Any]]:
         """
@@ -555,7 +570,7 @@ class _Tour:
             self.planner.random.shuffle(order)
             targets = [self.values[order[i]] for i in circuit(len(order))] if len(order) > 1 else list(self.values)
         wanted = len(self.triples)
-        remaining = {t: True for t in sorted(self.triples, key=repr)}
+        remaining = dict.fromkeys(sorted(self.triples, key=repr), True)
         start = targets[-1] if targets else None
         made: list[Case] = []
         if self.primary is not None:
@@ -765,7 +780,9 @@ class _Tour:
             if name != self.primary:
                 for value in gen.enums[name][:2]:
                     yield gen.complete({name: value}, self.planner.take)
-        plain = [n for n in gen.fields if n not in gen.selectors and n not in gen.required and not gen.fields[n].resource]
+        plain = [
+            n for n in gen.fields if n not in gen.selectors and n not in gen.required and not gen.fields[n].resource
+        ]
         shown = [n for n in plain if n in self.planner.shown]
         for name in sorted(shown, key=lambda n: (not gen.fields[n].deprecated, n != gen.marker, n in gen.enums)):
             values = gen.enums.get(name)

@@ -244,7 +244,9 @@ def write(result: Result, folder: Path, mask: Mask) -> Path:
     content = data(result, mask)
     path = folder / "run.json"
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="backslashreplace")
+    temporary.write_text(
+        json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="backslashreplace"
+    )
     temporary.replace(path)
     return path
 
@@ -327,7 +329,9 @@ def _restored_lines(id: str, done: Any, mask: Mask, style: Style) -> Iterator[st
     elif done.verdict == "nothing_changed":
         yield f"{name} is as it was"
     else:
-        yield style(f"{name} could not be put back whole", "broken") + (f": {plain(mask.text(done.note))}" if done.note else "")
+        yield style(f"{name} could not be put back whole", "broken") + (
+            f": {plain(mask.text(done.note))}" if done.note else ""
+        )
         for field, (before, now) in done.left.items():
             was, stands = mask.value(before, field), mask.value(now, field)
             yield f"        {field}: was {shown(was, 80)}, is {shown(stands, 80)}"
@@ -335,5 +339,3 @@ def _restored_lines(id: str, done: Any, mask: Mask, style: Style) -> Iterator[st
             yield "        its journal is kept; when the API answers again: contract restore"
     if done.unseen:
         yield f"        never shown, so not put back: {', '.join(done.unseen)}"
-
-

@@ -7,7 +7,7 @@ write to staging too. What repeats is told with the smallest body that still sho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from contract.formats import instant
 from contract.generate import Generator
 from contract.ledger import Failure
 from contract.model import MISSING, Case, Finding, JSONObject
+from contract.send import Budget
 from contract.session import Session
 
 __all__ = ["investigate"]
@@ -35,10 +36,7 @@ def investigate(session: Session, generator: Generator) -> None:
     ledger = session.ledger
     _Refusals(session, generator).explain()
     ledger.fold()
-    mine = {
-        rule: [f for f in failures if f.interaction.id == session.id]
-        for rule, failures in ledger.causes().items()
-    }
+    mine = {rule: [f for f in failures if f.interaction.id == session.id] for rule, failures in ledger.causes().items()}
     looked = 0
     for rule, failures in mine.items():
         if not failures or any(f.confirmed is not None for f in failures):
@@ -89,7 +87,9 @@ def establish(session: Session, generator: Generator, before: JSONObject | None,
     nulls = [
         name
         for name in (sent if isinstance(sent, Mapping) else ())
-        if name in request.fields and before.get(name, "") is None and now.get(name) is not None
+        if name in request.fields
+        and before.get(name, "") is None
+        and now.get(name) is not None
         and not request.fields[name].write_only
     ]
     if nulls and session.clears is not False:
@@ -131,7 +131,7 @@ class _Look:
                     return
                 if self.again(failure, cases, read):
                     failure.confirmed = True
-                    failure.body = body
+                    failure.body = self.reduced(failure, cases, read, body)
                     self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
                     return
             failure.confirmed = False
@@ -162,7 +162,12 @@ class _Look:
             name = found.pointer.strip("/")
             item = request.fields.get(name)
             fixed = name in self.session.judge.fields and (item is None or item.read_only)
-            if fixed and name in now and same(None, now[name], found.actual) and not same(None, now[name], found.expected):
+            if (
+                fixed
+                and name in now
+                and same(None, now[name], found.actual)
+                and not same(None, now[name], found.expected)
+            ):
                 failure.confirmed = True
                 self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
                 return True
@@ -228,6 +233,24 @@ class _Look:
                 return False
         return True
 
+    def reduced(self, failure: Failure, cases: list[Case], read: bool, body: Any) -> Any:
+        """
+        A smaller *body* with which it is seen as well, where there is budget to look for one.
+        """
+        case = cases[-1]
+        if not isinstance(body, Mapping) or len(body) < 3 or len(cases) > 1 or case.expect != "accept":
+            return body
+
+        def fails(part: dict[str, Any]) -> bool:
+            return self.again(failure, [replace(case, body=part)], read)
+
+        budget = self.session.sender.budget
+        times, self.times = self.times, 1
+        try:
+            return _reduce(_units(self.generator, body), fails, budget, min(self.limit, budget.spent + budget.left))
+        finally:
+            self.times = times
+
     def empty(self, case: Case) -> None:
         """
         Clears what must not be stored for *case* to be refused.
@@ -292,7 +315,11 @@ class _Look:
         name = failure.finding.pointer.strip("/").partition("/")[0]
         if ".no_trace" in self.rule or ".access" in self.rule:
             earlier = [case for case, number in self.session.refusals if number < failure.number]
-            guilty = [c for c in earlier if isinstance(c.body, Mapping) and c.body.get(name, MISSING) == failure.finding.actual]
+            guilty = [
+                c
+                for c in earlier
+                if isinstance(c.body, Mapping) and c.body.get(name, MISSING) == failure.finding.actual
+            ]
             if ".access" in self.rule:
                 guilty = [c for c in guilty if c.rule == self.rule]
             # Where the value tells nothing, the odd ones are tried first: what could not even be read.
@@ -365,8 +392,11 @@ class _Refusals:
             left = [
                 f
                 for f in self.session.failures()
-                if f.finding.rule in self.rules and not f.cause and f.confirmed is None
-                and isinstance(f.body, Mapping) and f.interaction.case.expect == "accept"
+                if f.finding.rule in self.rules
+                and not f.cause
+                and f.confirmed is None
+                and isinstance(f.body, Mapping)
+                and f.interaction.case.expect == "accept"
             ]
             if not left:
                 return
@@ -386,7 +416,9 @@ class _Refusals:
                 failure.confirmed = False
                 return len(left) > 1
             return False
-        small = self._reduce(case, body)
+        budget = self.session.sender.budget
+        units = _units(self.generator, body)
+        small = _reduce(units, lambda part: self._refused(case, part), budget, budget.spent + 12)
         rule, finding = self._name(small, failure)
         for other in left:
             if all(self._like(name, value, other.body) for name, value in small.items()):
@@ -414,57 +446,6 @@ class _Refusals:
                 return False
         return True
 
-    def _reduce(self, case: Case, body: dict[str, Any]) -> dict[str, Any]:
-        """
-        A smallest part of *body* that is still refused, with at most a dozen requests.
-        """
-        budget = self.session.sender.budget
-        limit = budget.spent + 12
-        units = self._units(body)
-        size = len(units)
-        try:
-            while size >= 1 and len(units) > 1 and budget.spent < limit:
-                size = max(1, min(size, len(units)) // 2)
-                smaller = self._smaller(case, units, size, limit)
-                if smaller is not None:
-                    units, size = smaller, len(smaller)
-                elif size == 1:
-                    break
-        except (SendError, Undecided):
-            pass  # What was reduced so far is good enough to be told.
-        return _merge(units)
-
-    def _smaller(
-        self, case: Case, units: list[dict[str, Any]], size: int, limit: int
-    ) -> list[dict[str, Any]] | None:
-        """
-        A part of *units* that is still refused: some of them, or all but some.
-        """
-        for start in range(0, len(units), size):
-            rest = units[:start] + units[start + size :]
-            half = units[start : start + size]
-            for part in (half, rest) if size > 1 or len(units) == 2 else (rest,):
-                if part and self.session.sender.budget.spent < limit and self._refused(case, _merge(part)):
-                    return part
-        return None
-
-    def _units(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        """
-        What can be left out of a body and leave it a documented one: single fields, and selectors
-        together with their companions.
-        """
-        units: list[dict[str, Any]] = []
-        taken: set[str] = set(self.generator.required)
-        for name in self.generator.selectors:
-            if name in body:
-                requires = self.generator.choice(name, body[name]).requires
-                unit = {n: body[n] for n in (name, *requires) if n in body}
-                taken |= set(unit)
-                units.append(unit)
-        units += [{name: value} for name, value in body.items() if name not in taken]
-        needed = {n: body[n] for n in self.generator.required if n in body}
-        return [{**needed, **unit} for unit in units] or [dict(body)]
-
     def _name(self, small: dict[str, Any], failure: Failure) -> tuple[str, Finding]:
         """
         The rule that *small* stands for.
@@ -480,13 +461,19 @@ class _Refusals:
             choice = self.generator.choice(name, small[name])
             if set(others) <= set(choice.requires):
                 stem = f"{name}.{choice.value}"
-                rule = f"{self.update}.deprecated.{stem}" if choice.deprecated else f"{self.update}.handler.{stem}.accepted"
+                rule = (
+                    f"{self.update}.deprecated.{stem}"
+                    if choice.deprecated
+                    else f"{self.update}.handler.{stem}.accepted"
+                )
                 return rule, self._finding(rule, f"{name} {choice.value!r} is refused", f"/{name}", failure)
         if not selectors and len(others) == 1:
             name = others[0]
             kind = "deprecated" if request.fields[name].deprecated else "accept"
             rule = f"{self.update}.{kind}.{name}"
-            return rule, self._finding(rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{name}", failure)
+            return rule, self._finding(
+                rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{name}", failure
+            )
         what = " with ".join([*selectors, *others][:4])
         return self.rule, self._finding(self.rule, f"a documented body is refused: {what}", "", failure)
 
@@ -495,9 +482,59 @@ class _Refusals:
         return Finding(rule=rule, message=message, pointer=pointer, expected=found.expected, actual=found.actual)
 
 
+def _units(generator: Generator, body: JSONObject) -> list[dict[str, Any]]:
+    """
+    What can be left out of a body and leave it a documented one: single fields, and selectors
+    together with their companions.
+    """
+    units: list[dict[str, Any]] = []
+    taken: set[str] = set(generator.required)
+    for name in generator.selectors:
+        if name in body:
+            choice = generator.request.fields[name].choices.get(body[name])
+            unit = {n: body[n] for n in (name, *(choice.requires if choice else ())) if n in body}
+            taken |= set(unit)
+            units.append(unit)
+    units += [{name: value} for name, value in body.items() if name not in taken]
+    needed = {n: body[n] for n in generator.required if n in body}
+    return [{**needed, **unit} for unit in units] or [dict(body)]
+
+
+def _reduce(
+    units: list[dict[str, Any]], fails: Callable[[dict[str, Any]], bool], budget: Budget, limit: int
+) -> dict[str, Any]:
+    """
+    A smallest body out of *units* for which *fails* is true, before *limit* requests were sent.
+
+    Source:
+        Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input, 2002.
+    """
+
+    def smaller(size: int) -> list[dict[str, Any]] | None:
+        for start in range(0, len(units), size):
+            rest = units[:start] + units[start + size :]
+            half = units[start : start + size]
+            for part in (half, rest) if size > 1 or len(units) == 2 else (rest,):
+                if part and budget.spent < limit and fails(_merge(part)):
+                    return part
+        return None
+
+    size = len(units)
+    try:
+        while size >= 1 and len(units) > 1 and budget.spent < limit:
+            size = max(1, min(size, len(units)) // 2)
+            part = smaller(size)
+            if part is not None:
+                units, size = part, len(part)
+            elif size == 1:
+                break
+    except (SendError, Undecided):
+        pass  # What was reduced so far is good enough to be told.
+    return _merge(units)
+
+
 def _merge(units: list[dict[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for unit in units:
         merged.update(unit)
     return merged
-

@@ -221,7 +221,9 @@ class _Maker:
         request = self.operation.request
         assert request is not None
         yield self.rule("echo", "", "the answer shows what was sent, to the letter")
-        yield self.rule("read_back", "", "a later read shows what the answer showed", self.contract.update.links[0].fact)
+        yield self.rule(
+            "read_back", "", "a later read shows what the answer showed", self.contract.update.links[0].fact
+        )
         for item in request.fields.values():
             if item.name in record and not item.write_only:
                 text = f"{item.name} is answered as it was sent, to the letter"
@@ -275,7 +277,9 @@ class _Maker:
         yield self.rule("rejection", "not_an_object", "a body that is a JSON array is refused", fact)
         text = "read-only fields in the body change nothing, accepted or not"
         yield self.rule("rejection", "read_only", text, op.fact)
-        yield self.rule("rejection", "unknown_key", "an unknown key in the body changes nothing, accepted or not", op.fact)
+        yield self.rule(
+            "rejection", "unknown_key", "an unknown key in the body changes nothing, accepted or not", op.fact
+        )
         yield self.rule("rejection", "empty", "an empty body {} changes nothing, accepted or not", op.fact)
         text = "where the documents are silent, what is accepted is applied or ignored"
         yield self.rule("rejection", "consistent", text, op.fact)

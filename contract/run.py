@@ -127,7 +127,9 @@ def prepare(settings: Settings, contract: Contract | None = None) -> tuple[Contr
     known = [name for name, item in request.fields.items() if item.resource]
     for name in settings.resources:
         if name not in known:
-            problem = f"[resources] names {name!r}, which is no field that needs the id of something.{nearest(name, known)}"
+            problem = (
+                f"[resources] names {name!r}, which is no field that needs the id of something.{nearest(name, known)}"
+            )
             raise ConfigError(problem, layer=settings.layers.get("resources", ""))
     made = plan(
         contract,
@@ -358,7 +360,9 @@ class _Run:
         """
         url = f"{self.settings.base_url}{self.contract.retrieve.url(session.id)}"
         if response.status in {401, 403}:
-            raise Undecided(f"the credentials are refused ({response.status} for GET {url}); check the environment variables")
+            raise Undecided(
+                f"the credentials are refused ({response.status} for GET {url}); check the environment variables"
+            )
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         html = kind == "text/html" or response.content.lstrip()[:1] == b"<"
         if response.status == 404 or html or 300 <= response.status < 400:
@@ -496,10 +500,10 @@ class _Run:
             try:
                 for block in blocks:
                     _Walk(session, self.generator, block, self.ledger).walk()
-                if self.plan.profile.explore:
+                if self.plan.profile.tour:
                     from contract.explore import explore
 
-                    explore(session, self.generator, self.settings)
+                    explore(session, self.generator, self.settings, small=not self.plan.profile.explore)
             except (SendError, Undecided) as error:
                 problems.append(str(error))
                 if not isinstance(error, Undecided):
@@ -673,10 +677,14 @@ class _Walk:
             if current not in about and not held & stored:
                 continue
             options = [v for v in self.generator.enums[name] if v != current]
-            ranked = sorted(options, key=lambda v: (v in about, bool(set(choices[v].requires) & stored), len(choices[v].requires)))
+            ranked = sorted(
+                options, key=lambda v: (v in about, bool(set(choices[v].requires) & stored), len(choices[v].requires))
+            )
             if ranked:
                 body = self.generator.complete({name: ranked[0]}, lambda field: self.generator.firm(field)[0])
-                case = Case(label=f"{name} {ranked[0]} to clear the way", operation=self.session.contract.update.id, body=body)
+                case = Case(
+                    label=f"{name} {ranked[0]} to clear the way", operation=self.session.contract.update.id, body=body
+                )
                 self.session.settle()
                 self.session.perform(case)
 
@@ -704,7 +712,13 @@ class _Walk:
             if hidden and empty is None and marker is not None:
                 body |= dict.fromkeys(sorted(hidden), None)
                 if known.get(marker) in (None, ""):
-                    self.session.perform(Case(label=f"{marker} to be cleared", operation=update, body={marker: self.generator.firm(marker)[0]}))
+                    self.session.perform(
+                        Case(
+                            label=f"{marker} to be cleared",
+                            operation=update,
+                            body={marker: self.generator.firm(marker)[0]},
+                        )
+                    )
                 body[marker] = None
             if not body:
                 return
@@ -718,7 +732,9 @@ class _Walk:
                 self.cleared |= hidden
 
 
-def restore_all(settings: Settings, credentials: Mapping[str, str], *, contract: Contract | None = None) -> dict[str, Restored]:
+def restore_all(
+    settings: Settings, credentials: Mapping[str, str], *, contract: Contract | None = None
+) -> dict[str, Restored]:
     """
     Puts back what interrupted runs left changed in one environment.
 
@@ -753,4 +769,3 @@ def restore_all(settings: Settings, credentials: Mapping[str, str], *, contract:
             session.sender.close()
             custody.release()
     return done
-

@@ -440,7 +440,13 @@ class Sender:
         value, problem = decode(body)
         found = {name.lower(): text for name, text in response.headers.items()}
         return Response(
-            status=response.status_code, headers=found, content=body, body=value, problem=problem, elapsed=elapsed, at=at
+            status=response.status_code,
+            headers=found,
+            content=body,
+            body=value,
+            problem=problem,
+            elapsed=elapsed,
+            at=at,
         )
 
     def _read(self, response: httpx.Response) -> bytes:

@@ -52,6 +52,8 @@ class Session:
         self._stamp: tuple[str, float] | None = None
         self._moved = False
         self.reads = 0
+        self.last: Response | None = None
+        """The newest answer to a read."""
 
     # ------------------------------------------------------------------ sending
 
@@ -128,9 +130,7 @@ class Session:
         except (ValueError, TypeError):
             return local
 
-    def _note(
-        self, case: Case, response: Response, result: Judgement, number: int, before: JSONObject | None
-    ) -> None:
+    def _note(self, case: Case, response: Response, result: Judgement, number: int, before: JSONObject | None) -> None:
         """
         What is known of the record after an answer.
         """
@@ -202,6 +202,7 @@ class Session:
             case=case, response=response, before=before, verified=verified, id=self.id, age=self._age(response)
         )
         result = self.judge.judge(interaction)
+        self.last = response
         self.blind = 0 if result.record is not None else self.blind + 1
         if before is not None and result.record is not None and refused:
             self._traces(result, before, refused, verified)
@@ -211,9 +212,7 @@ class Session:
             self.ledger.add(interaction, result, number)
         return result
 
-    def _traces(
-        self, result: Judgement, before: JSONObject, refused: list[tuple[Case, int]], verified: bool
-    ) -> None:
+    def _traces(self, result: Judgement, before: JSONObject, refused: list[tuple[Case, int]], verified: bool) -> None:
         """
         What refused updates left behind, told by the case whose value appeared.
         """
@@ -224,7 +223,11 @@ class Session:
         found = False
         for name, old, now in self.judge.differences(result.record, before, pointers):
             item = self.judge.fields[name]
-            guilty = [c for c, _ in refused if isinstance(c.body, Mapping) and name in c.body and same(item, c.body[name], now)]
+            guilty = [
+                c
+                for c, _ in refused
+                if isinstance(c.body, Mapping) and name in c.body and same(item, c.body[name], now)
+            ]
             if not guilty and not verified:
                 continue
             found = True
@@ -235,9 +238,7 @@ class Session:
             kept.append(Finding(rule=told, message=message, pointer=f"/{name}", expected=old, actual=now))
         if not found:
             result.evidence.append(rule)
-        result.findings = kept + [
-            f for f in result.findings if not (".read_back" in f.rule and f.pointer in pointers)
-        ]
+        result.findings = kept + [f for f in result.findings if not (".read_back" in f.rule and f.pointer in pointers)]
 
     def settle(self) -> None:
         """

@@ -333,7 +333,9 @@ class Contract:
         for link in self.update.links:
             if link.records == "":
                 return self.operations[link.operation]
-        problem = "the update's success has no link with x-reads-back: '', so nothing that is written can be read or put back"
+        problem = (
+            "the update's success has no link with x-reads-back: '', so nothing that is written can be read or put back"
+        )
         raise self.document.error(problem, f"{self.update.pointer}/responses")
 
     @cached_property
@@ -447,7 +449,9 @@ class _Reader:
                 pointer = f"#/paths/{escape(path)}/{method}"
                 operation = self.operation(path, item, method, pointer)
                 if operation.id in seen:
-                    raise self.document.error(f"the operationId {operation.id!r} stands twice", f"{pointer}/operationId")
+                    raise self.document.error(
+                        f"the operationId {operation.id!r} stands twice", f"{pointer}/operationId"
+                    )
                 seen[operation.id] = pointer
                 yield operation
 
@@ -593,7 +597,10 @@ class _Reader:
         for name, value in properties.items():
             where = f"{place}/properties/{escape(name)}"
             fields[name] = self.field(name, value, where, fact, name in required, set(properties))
-        aliases = tuple(self.alias(value, f"{place}/x-aliases/{i}", fields, fact) for i, value in enumerate(schema.get("x-aliases", ())))
+        aliases = tuple(
+            self.alias(value, f"{place}/x-aliases/{i}", fields, fact)
+            for i, value in enumerate(schema.get("x-aliases", ()))
+        )
         for item in fields.values():
             for key in ("x-not-before", "x-region-of"):
                 if key in item.schema and item.schema[key] not in fields:
@@ -611,7 +618,9 @@ class _Reader:
         if not isinstance(schema.get("enum", []), list) or schema.get("enum") == []:
             raise self.document.error("an enum lists at least one value", f"{pointer}/enum")
         if (changes := schema.get("x-changes")) is not None and changes not in CHANGES:
-            raise self.document.error(f"x-changes is one of {', '.join(CHANGES)}, not {changes!r}", f"{pointer}/x-changes")
+            raise self.document.error(
+                f"x-changes is one of {', '.join(CHANGES)}, not {changes!r}", f"{pointer}/x-changes"
+            )
         facets = {
             facet: self.fact(value, own, f"{pointer}/x-facets/{facet}")
             for facet, value in (schema.get("x-facets") or {}).items()

@@ -53,9 +53,7 @@ class Variant:
     behaviour: Behaviour
 
 
-def pick(
-    kind: str, names: Iterable[str], known: Mapping[str, Defect] | Mapping[str, Variant]
-) -> list[Behaviour]:
+def pick(kind: str, names: Iterable[str], known: Mapping[str, Defect] | Mapping[str, Variant]) -> list[Behaviour]:
     """
     Return the behaviours of *names*, in their order.
 

@@ -39,9 +39,7 @@ class Store:
 
     def __init__(self, path: Path, seed: Seed, *, durable: bool = True, wait: float = 10.0) -> None:
         try:
-            self._connection = sqlite3.connect(
-                path, timeout=wait, isolation_level=None, check_same_thread=False
-            )
+            self._connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
             self._open(seed, durable)
         except sqlite3.DatabaseError as error:
             raise OSError(f"{path} can't be used as the database: {error}") from error

@@ -113,9 +113,7 @@ def failing(when: Callable[[Record, Record], object]) -> Behaviour:
     return refusing(when, "", 500)
 
 
-def wire(
-    change: Callable[[Response], object], *operations: str, statuses: tuple[int, ...] = (200,)
-) -> Behaviour:
+def wire(change: Callable[[Response], object], *operations: str, statuses: tuple[int, ...] = (200,)) -> Behaviour:
     """Change the encoded answer; the content-length follows the body."""
 
     def respond(inner: Hook, x: Exchange, status: int, body: Any) -> Response:

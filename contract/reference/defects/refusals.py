@@ -385,9 +385,7 @@ def blank(x: Exchange) -> Record:
 
 def foreign(*operations: str) -> Behaviour:
     """Find numbers of other projects."""
-    return for_unknown(
-        lambda x: x.server.store.get(x.number_id, foreign=True) if x.operation in operations else None
-    )
+    return for_unknown(lambda x: x.server.store.get(x.number_id, foreign=True) if x.operation in operations else None)
 
 
 # fmt: off

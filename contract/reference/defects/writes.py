@@ -43,9 +43,7 @@ def when(test: Callable[[Record, Record, Record], Any], **fields: Any) -> Behavi
 
 def kept_when(test: Callable[[Record, Record, Record], Any], *names: str) -> Behaviour:
     """Leave the fields *names* as they were where ``test(body, before, after)``."""
-    return stored(
-        lambda body, before, after: keep(body, before, after, *names) if test(body, before, after) else None
-    )
+    return stored(lambda body, before, after: keep(body, before, after, *names) if test(body, before, after) else None)
 
 
 def change(selector: str, old: str, new: str) -> Callable[[Record, Record, Record], bool]:
@@ -225,9 +223,7 @@ def spills(trigger: str, **fields: Any) -> Behaviour:
 
 def copies(source: str, target: str) -> Behaviour:
     """Store what is sent for *source* in *target* too, unless that is sent."""
-    return stored(
-        lambda body, before, after: after.update(unsent(body, source, **{target: body.get(source)}))
-    )
+    return stored(lambda body, before, after: after.update(unsent(body, source, **{target: body.get(source)})))
 
 
 # fmt: off
@@ -313,9 +309,7 @@ def unchanged(body: Record, before: Record) -> bool:
 
 def on_repeat(change: Callable[[Record, Record], dict[str, Any]]) -> Behaviour:
     """Change the record where a body sends what stands there already: ``change(body, before)``."""
-    return stored(
-        lambda body, before, after: after.update(change(body, before)) if unchanged(body, before) else None
-    )
+    return stored(lambda body, before, after: after.update(change(body, before)) if unchanged(body, before) else None)
 
 
 def toggled(name: str) -> Callable[[Record, Record], dict[str, Any]]:
