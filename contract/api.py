@@ -204,9 +204,9 @@ class Spec:
             if operation.method != method.upper() or len(wanted) > len(tokens):
                 continue
             pairs = zip(wanted, tokens[-len(wanted) :], strict=True)
-            if all(w == t or (w.startswith("{") and t) for w, t in pairs):
-                if best is None or len(wanted) > len(best.path.strip("/").split("/")):
-                    best = operation
+            longer = best is None or len(wanted) > len(best.path.strip("/").split("/"))
+            if longer and all(w == t or (w.startswith("{") and t) for w, t in pairs):
+                best = operation
         return best
 
     def _like(self, body: Any) -> specs.Operation:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
-_STYLES = {
+_STYLES: dict[str, dict[str, Any]] = {
+    "title": {"bold": True},
     "broken": {"fg": "red", "bold": True},
     "kept": {"fg": "green", "bold": True},
     "warned": {"fg": "yellow"},

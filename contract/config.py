@@ -179,7 +179,7 @@ _CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {
     "mask": _pointers,
     "resources": _table,
 }
-KEYS: Final = tuple(f.name for f in fields(Settings) if f.name != "layers")
+KEYS: Final[tuple[str, ...]] = tuple(f.name for f in fields(Settings) if f.name != "layers")
 _PATHS: Final = ("spec", "report_dir", "state_dir", "ca_file", "client_cert", "client_key", "known_failures")
 
 
@@ -257,7 +257,8 @@ def resolve(
     values: dict[str, Any] = {}
     for key, (value, layer) in found.items():
         try:
-            values[key] = _CONVERT.get(key, _text)(value)
+            convert: Callable[[Any], Any] = _CONVERT.get(key, _text)
+            values[key] = convert(value)
         except ValueError as error:
             raise ConfigError(f"{key} = {value!r}: {error}", layer=layer) from None
     overlap = set(values.get("ids", ())) & {*values.get("bystander_ids", ()), *values.get("foreign_ids", ())}

@@ -404,7 +404,7 @@ class _Way:
         now = self.session.known or {}
         for name, selector in self.request.selectors.items():
             value = self.record.get(name)
-            if name in values and value in selector.choices:
+            if name in values and isinstance(value, str) and value in selector.choices:
                 for other in selector.choices[value].requires:
                     if self.record.get(other) is None and other in self.generator.fields:
                         values[other] = now.get(other) or self.generator.firm(other)[0]

@@ -221,7 +221,8 @@ class Generator:
             return tuple(v for v in schema["enum"] if v is not None), ()
         kinds = schema.get("type", "string")
         kind = next((k for k in ([kinds] if isinstance(kinds, str) else kinds) if k != "null"), "null")
-        return _VALUES[kind](self, name, schema)
+        made: tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]] = _VALUES[kind](self, name, schema)
+        return made
 
     def _strings(self, name: str, schema: Mapping[str, Any]) -> Any:
         low, high = int(schema.get("minLength", 0)), schema.get("maxLength")

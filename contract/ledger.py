@@ -276,7 +276,7 @@ class Ledger:
         standing = [f for f in mine if not f.cause and f.confirmed is not False]
         count = self.evidence[rule.id]
         if standing:
-            weak = BASES.index(rule.basis) > BASES.index(self.strict)  # type: ignore[arg-type]
+            weak = BASES.index(rule.basis) > BASES.index(self.strict)
             verdict: Verdict = "warned" if weak else "broken"
             shown = sorted(standing, key=lambda f: (f.confirmed is not True, f.number))
             return Entry(rule=rule, verdict=verdict, evidence=count + len(standing), failures=tuple(shown[:MANY]))
@@ -286,9 +286,8 @@ class Ledger:
         if mine:
             reason = f"seen once, and not again when it was repeated: {mine[0].finding.message}"
             return Entry(rule=rule, verdict="undecided", evidence=count, failures=tuple(mine[:MANY]), reason=reason)
-        if reason := self.reasons.get(rule.id, ""):
-            if not count:
-                return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)
+        if not count and (reason := self.reasons.get(rule.id, "")):
+            return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)
         if count:
             return Entry(rule=rule, verdict="kept", evidence=count)
         reason = f"needs {rule.needs}" if rule.needs else self.reasons.get("", "no answer of this run bears on it")

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from contract.generate import Generator, draw
 from contract.model import MISSING, Case
@@ -298,12 +298,11 @@ class _Planner:
                 if scheme.get("scheme") == "basic" and not light:
                     kinds.append("wrong_user")
                 for kind in kinds:
-                    sent = kind.removeprefix("no_") if kind != "no_credentials" else "none"
                     yield replace(
                         base,
                         label=f"{operation.label} {kind.replace('_', ' ')}",
                         rule=f"{operation.id}.access.{kind}",
-                        credentials=sent,
+                        credentials=_WRONG[kind],
                     )
             if operation.key is not None:
                 label = f"{operation.label} unknown id"
@@ -362,12 +361,11 @@ class _Planner:
                 body = self.mark({name: value}, f"{name} {value}")
                 rule = f"{prefix}.{name}.enum"
                 yield self.case(f"{name} is {value!r}", expect="reject", rule=rule, body=body)
-        name = gen.marker
-        text = f'{{"{name or "a"}": "must not appear malformed", '
+        text = f'{{"{gen.marker or "a"}": "must not appear malformed", '
         yield self.case("malformed JSON", expect="reject", rule=f"{prefix}.malformed_json", content=text.encode())
         if self.profile.tour:
-            body = [self.mark({}, "array")]
-            yield self.case("a JSON array", expect="reject", rule=f"{prefix}.not_an_object", body=body)
+            items = [self.mark({}, "array")]
+            yield self.case("a JSON array", expect="reject", rule=f"{prefix}.not_an_object", body=items)
 
     def smoke(self) -> Iterator[Case]:
         """
@@ -423,9 +421,9 @@ class _Planner:
         for kind, names in self.kinds().items():
             free = [n for n in names if n in gen.fields]
             if free:
-                body = dict.fromkeys(free[:2], None)
+                nulls = dict.fromkeys(free[:2], None)
                 yield self.case(
-                    f"null in {kind}", expect="unspecified", rule=rule, body=body, open=dict.fromkeys(body, "null")
+                    f"null in {kind}", expect="unspecified", rule=rule, body=nulls, open=dict.fromkeys(nulls, "null")
                 )
         if gen.marker:
             name = gen.marker
@@ -434,10 +432,10 @@ class _Planner:
                 f"a list in {name}", expect="unspecified", rule=rule, body={name: ["a"]}, open={name: "any"}
             )
         seen: set[tuple[Any, ...]] = set()
-        for name, values in gen.enums.items():
-            if values and isinstance(values[0], str) and name not in gen.selectors and values not in seen:
-                seen.add(values)
-                lower = values[0].lower() if values[0] != values[0].lower() else values[0].upper()
+        for name, options in gen.enums.items():
+            if options and isinstance(options[0], str) and name not in gen.selectors and options not in seen:
+                seen.add(options)
+                lower = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
                 label = f"another case in {name}"
                 yield self.case(label, expect="unspecified", rule=rule, body={name: lower}, open={name: "any"})
         for name in (n for n, f in gen.fields.items() if f.resource):
@@ -500,6 +498,13 @@ class _Planner:
             for i, body in enumerate(draw(self.generator.bodies(), self.profile.random, self.seed)):
                 if body:
                     yield self.case(f"random {i + 1}", body=body)
+
+
+_WRONG: Final[Mapping[str, Literal["none", "wrong_password", "wrong_user"]]] = {
+    "no_credentials": "none",
+    "wrong_password": "wrong_password",
+    "wrong_user": "wrong_user",
+}
 
 
 class _Tour:
@@ -592,9 +597,9 @@ class _Tour:
                 made.append(self.planner.case(f"tour {len(made)}: {' '.join(body)} alone", body=body))
                 self.state.update((n, v) for n, v in body.items() if n in self.enums)
         while remaining and len(made) < limit:
-            goal = dict(next(iter(remaining)))
-            target = goal.get(self.primary or "", self.state.get(self.primary or ""))
-            made.append(self.step(f"tour {len(made)}", target, remaining, goal=goal))
+            wish = dict(next(iter(remaining)))
+            target = wish.get(self.primary or "", self.state.get(self.primary or ""))
+            made.append(self.step(f"tour {len(made)}", target, remaining, goal=wish))
         while len(made) < limit - 12 and any(self.planner.left(n) for n in self.gen.free):
             target = self.values[len(made) % len(self.values)] if self.values else None
             made.append(self.step(f"tour {len(made)}", target, remaining))

@@ -268,7 +268,7 @@ def lines(result: Result, mask: Mask, style: Style = lambda text, name: text) ->
     What a person reads at the end of a run; *style* decorates (text, what it is).
     """
     verdict = result.verdict
-    counts = Counter(entry.verdict for entry in result.entries)
+    counts: Counter[str] = Counter(entry.verdict for entry in result.entries)
     shape = ", ".join(f"{counts[word]} {_WORDS[word]}" for word in _WORDS if counts[word])
     for entry in result.entries:
         if entry.verdict == "broken":

@@ -71,11 +71,11 @@ def establish(session: Session, generator: Generator, before: JSONObject | None,
     body: dict[str, Any] = {}
     for name in writable(session.contract):
         value = before.get(name)
-        if name in generator.fields and value is not None and not same(None, value, now.get(name)):
-            if not generator.clash((name,)) & set(body):
-                item = request.fields[name]
-                if not item.choices or value in item.choices:
-                    body[name] = value
+        if name not in generator.fields or value is None or same(None, value, now.get(name)):
+            continue
+        item = request.fields[name]
+        if not generator.clash((name,)) & set(body) and (not item.choices or value in item.choices):
+            body[name] = value
     for name in list(generator.selectors):
         if name in body:
             for other in request.fields[name].choices[body[name]].requires:

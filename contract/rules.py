@@ -97,10 +97,7 @@ class _Maker:
         """
         The fields of the record in this operation's answer.
         """
-        if self.records:
-            body = self.contract.retrieve.response
-        else:
-            body = self.operation.response
+        body = self.contract.retrieve.response if self.records else self.operation.response
         return body.fields if body else {}
 
     def link_fact(self) -> Fact:

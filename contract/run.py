@@ -337,7 +337,7 @@ class _Run:
         ready = True
         for session in self.sessions:
             case = Case(label="the record as it was found", operation=self.contract.retrieve.id)
-            result, response = session.perform(case)
+            _, response = session.perform(case)
             self._understand(session, response)
             if session.known is None:
                 ready = False
@@ -368,7 +368,7 @@ class _Run:
         if response.status == 404 or html or 300 <= response.status < 400:
             what = "a web page" if html else f"a {response.status}"
             hint = f"check that the id {session.id!r} exists there, and that base_url ends with the API's path"
-            example = next(iter(self.contract.document.data.get("servers") or []), {}).get("url", "")
+            example = _example(self.contract)
             hint += f", as in {example}" if example else ""
             raise Undecided(f"GET {url} answers {what}; {hint}")
         if response.status == 422 or response.status == 400:
@@ -547,6 +547,14 @@ class _Run:
             elif not done.note:
                 # It was tried in every way there is: the journal stays only where trying again may help.
                 custody.journal.remove()
+
+
+def _example(contract: Contract) -> str:
+    """
+    The address that the fragment gives as an example.
+    """
+    servers: list[Mapping[str, Any]] = contract.document.data.get("servers") or [{}]
+    return str(servers[0].get("url", ""))
 
 
 def result_order(left: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -535,7 +535,9 @@ class _Reader:
         """
         Status and body of the success, its links, and the bodies of the refusals.
         """
-        success, body, links = 0, None, ()
+        success = 0
+        body: Body | None = None
+        links: tuple[Link, ...] = ()
         errors: dict[int, Mapping[str, Any]] = {}
         facts: dict[int, Fact] = {}
         for status, value in (raw.get("responses") or {}).items():
