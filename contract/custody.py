@@ -27,6 +27,8 @@ from contract.spec import Contract
 
 __all__ = ["Custody", "Journal", "Restored", "restore", "state_directory", "unrestorable"]
 
+PROBES: Final = 14
+"""Updates that may be tried to see which fields refuse null."""
 TRIES: Final = 24
 """Updates that may be tried to put one record back."""
 
@@ -204,7 +206,7 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     """
     Fields that could not be put back, and why: found out before anything changes.
 
-    Sends at most four updates, each of which writes null where null stands already.
+    Sends at most sixteen updates, each of which writes null where null stands already.
     """
     contract, record = session.contract, session.known
     request = contract.update.request
@@ -249,7 +251,6 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
 
     if not refuses(nulls):
         return found
-    reason = "it is null, and the API refuses null"
     marker = generator.marker
     if marker is not None and record.get(marker) is not None:
         # Is it null that is refused, or any update that changes nothing?
@@ -258,15 +259,21 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         _, response = session.perform(Case(label=label, operation=contract.update.id, body=body))
         if not 200 <= response.status < 300:
             raise Undecided("an update that sets a field to the value it has is refused, so nothing more was written")
-    rest = [name for name in nulls if name not in active]
-    if len(rest) < len(nulls) and not refuses(rest):
-        return found | {name: reason for name in nulls if name in active}
-    enumerated = [name for name in rest if name in generator.enums]
-    others = [name for name in rest if name not in generator.enums]
-    for names in (enumerated, others):
-        if names and (len(names) == len(rest) or refuses(names)):
-            found |= dict.fromkeys(names, reason)
-    return found | {name: reason for name in nulls if name in active}
+    stuck: list[str] = []
+    parts = [[name for name in nulls if name in active], [name for name in nulls if name not in active]]
+    for _ in range(PROBES):
+        if not parts:
+            break
+        part = parts.pop()
+        if not part or not refuses(part):
+            continue
+        if len(part) == 1:
+            stuck += part
+        else:
+            parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+    stuck += [name for part in parts for name in part]
+    reason = "it is null, and the API refuses null"
+    return found | {name: reason for name in nulls if name in stuck}
 
 
 def differences(contract: Contract, record: JSONObject, now: JSONObject) -> dict[str, tuple[Any, Any]]:

@@ -28,7 +28,7 @@ REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
 OVERHEAD: Final = 24
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
-INVESTIGATION: Final = 44
+INVESTIGATION: Final = 32
 """Requests that a run keeps for looking into failures."""
 
 __all__ = ["PROFILES", "Block", "Plan", "Profile", "plan", "split"]
@@ -225,12 +225,38 @@ class _Planner:
         count = len(walk)
         reads = max(reads, min(count, 3))
         often = {count * (2 * i + 1) // (2 * REPEATS) for i in range(REPEATS)} if self.profile.tour else set()
+        read = self.worth_reading(walk, reads)
         for i, case in enumerate(walk):
             yield case
             if i in often:
                 yield replace(case, label=f"{case.label} again", repeat=True)
-            if (i + 1) * reads // count > i * reads // count:
+            if i in read:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
+
+    def worth_reading(self, walk: list[Case], reads: int) -> set[int]:
+        """
+        The steps after which to read: evenly, and where possible at values of the selectors, and
+        pairs of them, that no read has shown yet.
+        """
+        count = len(walk)
+        chosen: set[int] = set()
+        seen: set[Any] = set()
+        state: dict[str, Any] = {}
+        states = []
+        for case in walk:
+            state.update((n, v) for n, v in case.body.items() if n in self.generator.selectors)
+            states.append(tuple(sorted(state.items(), key=repr)))
+        due = 0
+        for i in range(count):
+            target = (i + 1) * reads // count
+            news = states[i] not in seen
+            if len(chosen) < target + 3 and len(chosen) < reads and (news or due >= 3):
+                chosen.add(i)
+                seen.add(states[i])
+                due = 0
+            elif len(chosen) < target:
+                due += 1
+        return chosen
 
     # ----------------------------------------------------------------- values
 
@@ -469,10 +495,12 @@ class _Planner:
         """
         found: dict[str, dict[str, Any]] = {}
         for name in self.generator.free:
-            item = self.generator.fields[name]
-            if name not in self.shown or item.write_only or self.generator.clash((name,)) & set(self.used) - {name}:
+            if name not in self.shown or self.generator.fields[name].write_only:
                 continue
+            siblings = sorted(n for n in self.generator.request.aliases_of((name,)) if n in self.shown)
             for i, (kind, value) in enumerate(self.generator.open(name)):
+                if len(siblings) > 1 and siblings[i % len(siblings)] != name:
+                    continue  # One name of a thing at a time.
                 slot = f"{kind} {i}" if kind == "long" else kind
                 found.setdefault(slot, {})[name] = value
         return {kind: body for kind, body in found.items() if body}
@@ -772,8 +800,9 @@ class _Tour:
             if free and group.wins in body and group.wins not in off:
                 self.wins += 1
                 if self.wins % 3 == 1:
+                    # The documents say nothing about the one that loses, so no boundary value is spent on it.
                     name = free[self.wins // 3 % len(free)]
-                    body[name] = planner.take(name)
+                    body[name] = planner.firm[name][self.wins % len(planner.firm[name])]
         self.total += 1
 
     def alone(self) -> Iterator[dict[str, Any]]:

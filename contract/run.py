@@ -26,7 +26,7 @@ from contract.custody import Custody, Journal, Restored, restore, state_director
 from contract.errors import ContractError, SendError, Undecided
 from contract.generate import Generator
 from contract.ledger import Entry, Ledger, unsettled
-from contract.model import Case, Finding, Interaction, Response
+from contract.model import BASES, Case, Finding, Interaction, Response
 from contract.plan import OVERHEAD, PROFILES, Block, Plan, plan, split
 from contract.reproduce import investigate
 from contract.send import Budget, Credentials, Sender
@@ -35,7 +35,7 @@ from contract.spec import Contract
 
 __all__ = ["Result", "prepare", "restore_all", "run"]
 
-RESERVE: Final = 12
+RESERVE: Final = 16
 """Requests that are kept for putting one record back."""
 SILENCE: Final = 5
 """So many answers of 502, 503 or 504 in a row mean that nobody is there."""
@@ -499,8 +499,10 @@ class _Run:
         def work(session: Session, blocks: list[Block]) -> None:
             try:
                 for block in blocks:
+                    if block.name == "random" and self._found():
+                        continue  # There is something to look into already, and it needs the requests.
                     _Walk(session, self.generator, block, self.ledger).walk()
-                if self.plan.profile.tour:
+                if self.plan.profile.explore or (self.plan.profile.tour and not self._found()):
                     from contract.explore import explore
 
                     explore(session, self.generator, self.settings, small=not self.plan.profile.explore)
@@ -531,6 +533,18 @@ class _Run:
         else:
             self.ledger.fold()
             _settle_unlooked(self.ledger, sum(s.sender.noise for s in self.sessions))
+
+    def _found(self) -> bool:
+        """
+        True where a bounded run has found something that fails it.
+        """
+        if self.plan.profile.explore:
+            return False
+        weak = BASES.index(self.settings.strict)
+        rules = self.judge.rules
+        return any(
+            f.finding.rule in rules and BASES.index(rules[f.finding.rule].basis) <= weak for f in self.ledger.failures
+        )
 
     def _put_back(self, held: list[Custody]) -> None:
         """

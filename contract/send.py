@@ -17,7 +17,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 from httpx_retries import Retry
@@ -295,13 +295,13 @@ class Sender:
         self.sent: Callable[[Case, str, bytes | None, Response], None] | None = None
         """Called with every case, its URL, the bytes sent and the answer."""
         self._watcher = _Watcher(budget.clock)
-        limits = httpx.Timeout(timeout)
-        options: dict[str, Any] = {"timeout": limits, "follow_redirects": False, "headers": {}}
-        if transport is not None:
-            options["transport"] = transport
-        else:
-            options |= {"verify": verify, "cert": cert, "proxy": proxy}
-        self._client = httpx.Client(**options)
+        self._extensions = {"timeout": httpx.Timeout(timeout).as_dict(), "trace": self._watcher.trace}
+        # The transport is used without the client around it: no redirect is followed, no cookie kept and no
+        # credential added that is not in the case.
+        self._transport = transport or httpx.HTTPTransport(
+            verify=verify if base_url.startswith("https:") else False, cert=cert, proxy=proxy or _proxy(base_url)
+        )
+        self._urls: dict[str, httpx.URL] = {}
         self._headers = {kind: self._base(kind) for kind in ("right", "none", "wrong_password", "wrong_user")}
         self._limiter = _limiter(rate)
 
@@ -318,7 +318,7 @@ class Sender:
         Lets go of the connections.
         """
         self._watcher.close()
-        self._client.close()
+        self._transport.close()
 
     def interrupt(self) -> None:
         """
@@ -422,10 +422,12 @@ class Sender:
         at = self.budget.clock()
         watcher.begin(limit)
         try:
-            request = self._client.build_request(
-                method, url, headers=headers, content=content, extensions={"trace": watcher.trace}
+            if url not in self._urls:
+                self._urls[url] = httpx.URL(url)
+            request = httpx.Request(
+                method, self._urls[url], headers=headers, content=content, extensions=self._extensions
             )
-            response = self._client.send(request, stream=True)
+            response = self._transport.handle_request(request)
             try:
                 body = self._read(response)
             finally:
@@ -458,7 +460,7 @@ class Sender:
             raise SendError(f"the answer is encoded as {coding!r}, which was not asked for", kind="final")
         inflate = zlib.decompressobj(47) if coding in {"gzip", "deflate"} else None
         parts, size, raw = [], 0, 0
-        for chunk in response.iter_raw():
+        for chunk in cast("httpx.SyncByteStream", response.stream):
             raw += len(chunk)
             part = inflate.decompress(chunk, MAX_CONTENT + 1 - size) if inflate is not None else chunk
             size += len(part)
@@ -466,6 +468,20 @@ class Sender:
                 raise SendError(f"the answer is larger than {MAX_CONTENT:,} bytes", kind="final")
             parts.append(part)
         return b"".join(parts)
+
+
+def _proxy(base_url: str) -> str | None:
+    """
+    The proxy that the environment names for *base_url* (``HTTPS_PROXY``, ``NO_PROXY``, …), if it does.
+    """
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(base_url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    found = getproxies()
+    return found.get(parts.scheme) or found.get("all")
 
 
 def _limiter(rate: str) -> Callable[[], Any] | None:

@@ -1,0 +1,211 @@
+"""
+Writes a contract in words that every tool knows: plain OpenAPI 3.1, or JSON Schema 2020-12.
+
+No extension is left. What a selector's value requires becomes ``if``/``then`` with ``required``, which
+any validator applies; what plain schemas have no word for (what stays, what is read back, which of
+two aliases wins) is not in them, and `contract.schemathesis` brings it to schemathesis as checks.
+
+Source: OpenAPI 3.1.1, section 4.8; JSON Schema 2020-12 Core, sections 10.2.2 and 10.2.1.1.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from contract.spec import Body, Contract
+
+__all__ = ["conditions", "json_schema", "openapi", "schemathesis_config", "write"]
+
+_NAMED: Final = frozenset(
+    {"paths", "properties", "content", "headers", "responses", "links", "variables", "encoding"}
+    | {"schemas", "securitySchemes", "requestBodies", "parameters", "examples", "flows", "scopes"}
+)
+"""Keys whose value is a map from names to objects: a name may begin with ``x-``."""
+_LITERAL: Final = frozenset({"enum", "const", "default", "example", "required", "security", "value"})
+"""Keys whose value is data, not description."""
+
+
+def openapi(contract: Contract, ids: Sequence[str] = ()) -> dict[str, Any]:
+    """
+    The contract as OpenAPI 3.1 without extensions.
+
+    Shape:
+        The fragment with the companions in an ``allOf`` of its request bodies. Where *ids* are given,
+        they are the examples of the path parameter that names a record.
+    """
+    made: dict[str, Any] = _plain(contract.document.data)
+    answers = {op.response.pointer for op in contract.operations.values() if op.response is not None}
+    done: set[str] = set()
+    for operation in contract.operations.values():
+        if (body := operation.request) is None or not (found := list(conditions(body))):
+            continue
+        place = body.pointer
+        if place in answers:
+            # One schema describes what is sent and what is answered: the conditions are for requests alone.
+            place = f"{_request(contract, operation.pointer)}/content/application~1json/schema"
+        if place not in done:
+            schema = _at(made, place)
+            schema["allOf"] = [*schema.get("allOf", ()), *found]
+            done.add(place)
+    if ids:
+        for parameters, i in _keys(contract, made):
+            parameters[i] = _with_examples(made, parameters[i], ids)
+    return made
+
+
+def json_schema(contract: Contract) -> dict[str, Any]:
+    """
+    The body of the update as one JSON Schema 2020-12, with every reference written out.
+
+    Raises:
+        SpecError: the contract has no update.
+    """
+    update = contract.update
+    assert update.request is not None
+    schema: dict[str, Any] = _plain(update.request.schema)
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"Body of {update.label}"} | schema
+    if found := list(conditions(update.request)):
+        made["allOf"] = [*schema.get("allOf", ()), *found]
+    return made
+
+
+def conditions(body: Body) -> Iterator[dict[str, Any]]:
+    """
+    For each value of a selector that requires companions, the schema that says so.
+    """
+    for name, selector in body.selectors.items():
+        for choice in selector.choices.values():
+            if choice.requires:
+                yield {
+                    "if": {"properties": {name: {"const": choice.value}}, "required": [name]},
+                    "then": {"required": list(choice.requires)},
+                }
+
+
+def schemathesis_config(contract: Contract) -> str:
+    """
+    A ``schemathesis.toml`` for `openapi`: address and credentials come from the environment.
+    """
+    lines = [
+        "# Written by contract export. In this folder, with CONTRACT_BASE_URL, the credentials and CONTRACT_IDS set:",
+        "#",
+        "#     st run openapi.json",
+        "#",
+        "# An update is sent to the records in CONTRACT_IDS only. They are left as the last update made them:",
+        "# name records that nobody needs.",
+        'base-url = "${CONTRACT_BASE_URL}"',
+        'hooks = "contract.schemathesis"',
+        "# One failure must not hide what comes after it.",
+        "continue-on-failure = true",
+        "",
+    ]
+    for name in dict.fromkeys(name for op in contract.operations.values() for name in op.security):
+        lines += _auth(name, contract.schemes[name])
+    lines += [
+        "[cache]",
+        "# Ids that an earlier run came across are no business of this one.",
+        "enabled = false",
+        "",
+        "[phases.coverage]",
+        "# A method that the contract does not know may do anything to a record: DELETE may well work.",
+        "unexpected-methods = []",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write(contract: Contract, folder: Path, ids: Sequence[str] = ()) -> list[Path]:
+    """
+    Writes ``openapi.json`` and ``schemathesis.toml`` into *folder*; what was written.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "openapi.json": json.dumps(openapi(contract, ids), ensure_ascii=False, indent=2) + "\n",
+        "schemathesis.toml": schemathesis_config(contract),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def _plain(value: Any, key: str = "") -> Any:
+    """
+    A copy of *value*, which stands at *key*, without extensions.
+    """
+    if isinstance(value, list):
+        return copy.deepcopy(value) if key in _LITERAL or key == "examples" else [_plain(v) for v in value]
+    if not isinstance(value, Mapping):
+        return value
+    if key in _LITERAL:
+        return copy.deepcopy(value)
+    if key in _NAMED:
+        return {k: _plain(v) for k, v in value.items()}
+    return {k: _plain(v, k) for k, v in value.items() if not k.startswith("x-")}
+
+
+def _auth(name: str, scheme: Mapping[str, Any]) -> Iterable[str]:
+    """
+    How schemathesis proves the right to ask under one security scheme.
+    """
+    if scheme.get("type") == "http" and scheme.get("scheme") == "bearer":
+        return [f"[auth.openapi.{json.dumps(name)}]", 'bearer = "${CONTRACT_TOKEN}"', ""]
+    if scheme.get("type") == "http" and scheme.get("scheme") == "basic":
+        return ["[auth.basic]", 'username = "${CONTRACT_USERNAME}"', 'password = "${CONTRACT_PASSWORD}"', ""]
+    return []
+
+
+def _request(contract: Contract, pointer: str) -> str:
+    """
+    Where the request body of the operation at *pointer* stands, after any reference.
+    """
+    document = contract.document
+    return document.follow(document.at(f"{pointer}/requestBody"), f"{pointer}/requestBody")[1]
+
+
+def _keys(contract: Contract, made: dict[str, Any]) -> Iterator[tuple[list[Any], int]]:
+    """
+    (list, position) of each parameter in *made* that names a record.
+    """
+    for operation in contract.operations.values():
+        if operation.key is None:
+            continue
+        path = operation.pointer.rpartition("/")[0]
+        for place in (path, operation.pointer):
+            parameters = _at(made, place).get("parameters", [])
+            for i, parameter in enumerate(parameters):
+                found = _followed(made, parameter)
+                if found.get("in") == "path" and found.get("name") == operation.key.name:
+                    yield parameters, i
+
+
+def _with_examples(made: Mapping[str, Any], parameter: Any, ids: Sequence[str]) -> dict[str, Any]:
+    """
+    *parameter*, written out, with *ids* as the examples of its schema.
+    """
+    found: dict[str, Any] = copy.deepcopy(_followed(made, parameter))
+    schema = copy.deepcopy(_followed(made, found.get("schema", {})))
+    return {k: v for k, v in found.items() if k not in {"example", "examples"}} | {
+        "schema": {k: v for k, v in schema.items() if k != "example"} | {"examples": list(ids)}
+    }
+
+
+def _followed(made: Mapping[str, Any], value: Any) -> Any:
+    while isinstance(value, Mapping) and "$ref" in value:
+        value = _at(made, value["$ref"])
+    return value
+
+
+def _at(made: Any, pointer: str) -> Any:
+    """
+    What stands at *pointer*, which the loader has followed before.
+    """
+    for token in pointer.removeprefix("#").split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        made = made[int(key)] if isinstance(made, list) else made[key]
+    return made
