@@ -19,7 +19,7 @@ from contract.run import Result, run
 
 __all__ = ["DEFECT", "demo"]
 
-DEFECT: Final = "urls-swapped"
+DEFECT: Final = "video-room-lost"
 PORT: Final = 8700
 """The port that ``contract serve`` takes, so that the lines of the demonstration can be tried there."""
 

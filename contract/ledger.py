@@ -139,6 +139,7 @@ class Ledger:
         """
         self._echoed()
         self._same_place()
+        self._misplaced()
         self._unread_state()
         self._malformed()
         self._other_views()
@@ -178,6 +179,19 @@ class Ledger:
         for failure in self._open():
             if failure.finding.rule.endswith(".idempotence") and failure.finding.pointer in wrong:
                 failure.cause = wrong[failure.finding.pointer]
+
+    def _misplaced(self) -> None:
+        """
+        A field that shows what was sent for another one changed because that other one was mixed up.
+        """
+        echoed = {f.finding.pointer: f.finding.rule for f in self._open() if ".echo." in f.finding.rule}
+        for failure in self._open():
+            body = failure.interaction.case.body
+            if ".frame." not in failure.finding.rule or not isinstance(body, Mapping):
+                continue
+            for name, value in body.items():
+                if f"/{name}" in echoed and value == failure.finding.actual:
+                    failure.cause = echoed[f"/{name}"]
 
     def _unread_state(self) -> None:
         """

@@ -276,9 +276,8 @@ def lines(result: Result, mask: Mask, style: Style = lambda text, name: text) ->
     for entry in result.entries:
         if entry.verdict == "warned":
             first = entry.failures[0]
-            yield style("warned ", "warned") + f" {entry.rule.id}"
+            yield style("warned ", "warned") + f" {entry.rule.id} ({entry.rule.basis} only)"
             yield f"        {plain(mask.text(first.finding.message))}"
-            yield f"        only {entry.rule.basis}: {result.contract.source(entry.rule.fact)}"
     undecided = [e for e in result.entries if e.verdict == "undecided" and not e.reason.startswith("told under")]
     for entry in undecided[:10]:
         yield style("undecided", "undecided") + f" {entry.rule.id}"
