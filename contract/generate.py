@@ -339,7 +339,8 @@ class Generator:
             drawn = st.floats(min(values), max(values), allow_nan=False).map(lambda x: round(x, 3) + 0.0)
         else:
             return firm
-        return firm | drawn
+        # Most values are boundary values: they find more, and cost one choice each.
+        return st.one_of(firm, firm, firm, firm, firm, drawn)
 
     def bodies(self) -> SearchStrategy[dict[str, Any]]:
         """
@@ -353,26 +354,33 @@ class Generator:
         from hypothesis import strategies as st
 
         names = tuple(name for name in self.fields if name not in self.selectors)
-        selectors = {name: st.sampled_from((None, *self.enums[name], *self.enums[name])) for name in self.selectors}
+        selectors = {name: (*self.enums[name], None) for name in self.selectors}
+        shapes = 1
+        for options in selectors.values():
+            shapes *= len(options)
+        shape = st.integers(0, shapes - 1)
+        some = st.lists(st.integers(0, len(names) - 1), max_size=6) if names else st.just([])
+        every = st.integers(0, 11)
         values = self.values
-        count = len(names)
-        optional = st.integers(0, (1 << count) - 1)
-        sparse = st.sets(st.integers(0, count - 1), max_size=min(4, count)) if count else st.just(set())
-        dense = st.booleans()
+        siblings = {name: self.request.aliases_of((name,)) for name in names}
 
         @st.composite
         def body(pull: Any) -> dict[str, Any]:
-            chosen = {name: value for name, s in selectors.items() if (value := pull(s)) is not None}
-            must = [other for name, v in chosen.items() for other in self.choice(name, v).requires]
-            must += [name for name in self.required if name not in must]
-            bits = pull(optional) if pull(dense) else sum(1 << i for i in pull(sparse))
-            taken = self.request.aliases_of(must)
-            for i, name in enumerate(names):
-                if bits >> i & 1 and name not in taken:
-                    must.append(name)
-                    siblings = self.request.aliases_of((name,))
-                    if len(siblings) > 1:
-                        taken |= siblings
+            number = pull(shape)
+            chosen: dict[str, Any] = {}
+            for name, options in selectors.items():
+                number, i = divmod(number, len(options))
+                if options[i] is not None:
+                    chosen[name] = options[i]
+            must = dict.fromkeys(other for name, v in chosen.items() for other in self.choice(name, v).requires)
+            must |= dict.fromkeys(self.required)
+            taken = set(self.request.aliases_of(must))
+            # Now and then nearly everything is sent; usually a few fields are, and the rest has to stay.
+            for name in names if pull(every) == 11 else [names[i] for i in pull(some)]:
+                if name not in taken:
+                    must[name] = None
+                    if len(siblings[name]) > 1:
+                        taken |= siblings[name]
             for name in must:
                 if name not in chosen:
                     chosen[name] = pull(values[name])
