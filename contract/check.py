@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -17,7 +17,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contract.document import escape
-from contract.formats import CUSTOM, calling_regions, instant, matches
+from contract.formats import CUSTOM, calling_regions, instant, is_e164, matches
 from contract.model import MISSING, Finding, Interaction, JSONObject, Response
 from contract.rules import rules
 from contract.spec import Body, Contract, Field, Operation
@@ -33,6 +33,8 @@ _TRACE: Final = re.compile(
     r"|goroutine \d+ \[running\]"
     r"|\.(?:js|ts):\d+:\d+\)"
 )
+_SIGNS: Final = (b"Traceback", b", line ", b".java:", b".kt:", b".scala:", b".cs:", b".js:", b".ts:", b".rb:", b".php(", b"goroutine")
+"""A stack trace holds one of these; to look for them is quick."""
 _SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -49,17 +51,36 @@ MOVES_AFTER: Final = 3.0
 """Seconds that must have gone by before a time stamp has to move; its resolution may be one second."""
 
 
+class Group:
+    """
+    Rules for which one look is evidence at once; counted by identity, because there are many.
+    """
+
+    __slots__ = ("rules",)
+
+    def __init__(self, rules: Iterable[str]) -> None:
+        self.rules = tuple(rules)
+
+
 class Judgement:
     """
     What one interaction says: findings, rules it gives evidence for, and the record it shows.
     """
 
-    __slots__ = ("evidence", "findings", "record")
+    __slots__ = ("findings", "groups", "record", "single")
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
-        self.evidence: list[str] = []
+        self.single: list[str] = []
+        self.groups: list[Group] = []
         self.record: JSONObject | None = None
+
+    @property
+    def evidence(self) -> list[str]:
+        """
+        The rules for which the interaction is evidence, once for each time.
+        """
+        return self.single + [rule for group in self.groups for rule in group.rules]
 
 
 def same(item: Field | None, a: Any, b: Any) -> bool:
@@ -109,11 +130,21 @@ class _Record:
             elif item.format:
                 mine.append(f"{prefix}.format.{name}")
             self.sometimes.append((name, mine))
+        self.optional = [name for name, item in body.fields.items() if not item.required]
+        self._groups: dict[Any, Group] = {}
 
-    def evidence(self, record: JSONObject) -> list[str]:
+    def evidence(self, record: JSONObject) -> Group:
         """
         The rules for which a well-shaped *record* is evidence.
         """
+        nulls = tuple([name for name, value in record.items() if value is None])
+        key = (nulls, *[name in record for name in self.optional])
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(self._evidence(record))
+        return group
+
+    def _evidence(self, record: JSONObject) -> list[str]:
         found = list(self.always)
         for name, mine in self.sometimes:
             if record.get(name) is not None:
@@ -131,7 +162,7 @@ class _Record:
             found = list(self._closely(record, base))
         for item, other in self.regions:
             code, number = record.get(item.name), record.get(other)
-            if isinstance(code, str) and isinstance(number, str) and matches("e164", number):
+            if isinstance(code, str) and isinstance(number, str) and is_e164(number):
                 regions = calling_regions(number) or ()
                 if regions and "001" not in regions and code not in regions and matches(item.format, code):
                     message = f"{item.name} is not a region of the calling code of {other}"
@@ -240,6 +271,7 @@ class Judge:
         self.contract = contract
         self.rules = rules(contract)
         self.secrets = tuple(s for s in secrets if len(s) >= 8)
+        self.hidden = tuple(secret.encode() for secret in self.secrets)
         self.update = contract.update
         self.request = self.update.request
         self._records: dict[str, _Record] = {}
@@ -251,6 +283,12 @@ class Judge:
         self.never = [n for n, f in self.fields.items() if f.changes == "never"]
         self.stamps = [n for n, f in self.fields.items() if f.changes == "on-write"]
         self.watched = [n for n, f in self.fields.items() if f.changes in {"", "never"}]
+        self.framed = self.watched if self.update.unsent is not None else self.never
+        self._wholes: dict[Any, Group] = {}
+        self._good: dict[tuple[str, str], bool] = {}
+        self._sure = {
+            id: (f"{id}.rejection.no_server_error", f"{id}.rejection.no_leak") for id in contract.operations
+        }
 
     @cached_property
     def key(self) -> str:
@@ -317,26 +355,32 @@ class Judge:
             )
             result.findings.append(finding)
         else:
-            result.evidence.append(f"{prefix}.no_server_error")
-        text = response.content.decode("utf-8", "replace").replace('\\"', '"') if response.content else ""
-        leaks = "".join(response.headers.values())
-        leaked = next((s for s in self.secrets if s in text or s in leaks), None)
-        problem = ""
-        if leaked is not None:
-            problem = "the answer holds a credential of this run"
-        elif (":" in text or "goroutine" in text or "Traceback" in text) and _TRACE.search(text):
-            problem = "the answer holds a stack trace"
-        elif isinstance(response.body, dict):
-            secret = next(
-                (k for k, v in response.body.items() if v and _SECRET_KEY.search(k) and k not in self.fields), None
-            )
-            problem = f"the answer holds a field {secret!r}" if secret else ""
+            result.single.append(self._sure[operation.id][0])
+        problem = self._leak(response)
         if problem:
             result.findings.append(
                 Finding(rule=f"{prefix}.no_leak", message=problem, expected="no secrets", actual="(masked)")
             )
         else:
-            result.evidence.append(f"{prefix}.no_leak")
+            result.single.append(self._sure[operation.id][1])
+
+    def _leak(self, response: Response) -> str:
+        """
+        What an answer holds that it must not, in words.
+        """
+        content = response.content
+        for secret in self.hidden:
+            if secret in content or any(secret.decode() in value for value in response.headers.values()):
+                return "the answer holds a credential of this run"
+        if any(sign in content for sign in _SIGNS):
+            text = content.decode("utf-8", "replace").replace('\\"', '"')
+            if _TRACE.search(text):
+                return "the answer holds a stack trace"
+        if isinstance(response.body, dict):
+            for name, value in response.body.items():
+                if name not in self.fields and value and _SECRET_KEY.search(name):
+                    return f"the answer holds a field {name!r}"
+        return ""
 
     def _refused(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
         """
@@ -351,7 +395,7 @@ class Judge:
         elif kind in {"unknown_id", "foreign_id"}:
             wanted = (404,)
         if status in wanted or (not wanted and 400 <= status < 500):
-            result.evidence.append(case.rule)
+            result.single.append(case.rule)
             self._error_body(operation, response, result)
             return
         expected = " or ".join(map(str, wanted)) if wanted else "a 4xx, and nothing changed"
@@ -403,7 +447,7 @@ class Judge:
                 Finding(rule=rule, message=message, pointer=where, expected=_plain(schema), actual=response.body)
             )
         else:
-            result.evidence.append(rule)
+            result.single.append(rule)
 
     def _success(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
         """
@@ -418,7 +462,7 @@ class Judge:
             )
             result.findings.append(finding)
         else:
-            result.evidence.append(f"{prefix}.status")
+            result.single.append(f"{prefix}.status")
         self._media(operation, response, result)
         if response.body is MISSING:
             message = f"the body is not JSON: {response.problem or 'it is empty'}"
@@ -436,7 +480,7 @@ class Judge:
                 )
             )
         else:
-            result.evidence.append(f"{prefix}.json")
+            result.single.append(f"{prefix}.json")
         record = self.record(operation)
         if record is None:
             return
@@ -456,7 +500,10 @@ class Judge:
         if f"{prefix}.body" in wrong:
             return
         evidence = record.evidence(response.body)
-        result.evidence += [e for e in evidence if e not in wrong] if wrong else evidence
+        if wrong:
+            result.single += [rule for rule in evidence.rules if rule not in wrong]
+        else:
+            result.groups.append(evidence)
         result.record = response.body
         if self.key and interaction.id and interaction.case.target == "own":
             shown = response.body.get(self.key)
@@ -471,7 +518,7 @@ class Judge:
                 # Nothing that another record shows says anything about this one.
                 result.record = None
                 return
-            result.evidence.append(f"{prefix}.identity")
+            result.single.append(f"{prefix}.identity")
         if operation is self.update:
             self._written(interaction, result)
         else:
@@ -484,12 +531,17 @@ class Judge:
         """
         rule = f"{operation.id}.shape.media_type"
         value = response.headers.get("content-type", "")
+        if (operation.id, value) in self._good:
+            result.single.append(rule)
+            return
         kind, _, rest = value.partition(";")
         kind = kind.strip().lower()
         charset = re.search(r'charset\s*=\s*"?([^";\s]+)', rest, re.IGNORECASE)
         right = kind == operation.media_type
         if right and (charset is None or charset[1].lower() in {"utf-8", "utf8"}):
-            result.evidence.append(rule)
+            if len(self._good) < 100:
+                self._good[operation.id, value] = True
+            result.single.append(rule)
             return
         message = "the answer's media type is not JSON" if not right else "the answer names a charset that is not UTF-8"
         result.findings.append(
@@ -546,7 +598,7 @@ class Judge:
             found = record.findings(entry, where)
             result.findings += found
             wrong = {f.rule for f in found}
-            result.evidence += [e for e in record.evidence(entry) if e not in wrong]
+            result.single += [rule for rule in record.evidence(entry).rules if rule not in wrong]
 
     def listed(self, response: Response, id: str) -> tuple[str, JSONObject] | None:
         """
@@ -582,18 +634,31 @@ class Judge:
             result.findings += found
             known |= {f.pointer for f in found}
             if not found:
-                result.evidence.append(f"{prefix}.idempotence")
+                result.single.append(f"{prefix}.idempotence")
         if case.expect == "accept" and body:
-            result.evidence.append(f"{prefix}.accept")
-            result.evidence += [f"{prefix}.accept.{name}" for name in body]
+            result.groups.append(
+                self._whole("accept", body, lambda: [f"{prefix}.accept", *(f"{prefix}.accept.{n}" for n in body)])
+            )
         elif case.rule:
-            result.evidence.append(case.rule)
+            result.single.append(case.rule)
         result.findings += [f for f in self._echo(case.open, body, record, before, result) if f.pointer not in known]
         result.findings += [f for f in self._handlers(case.open, body, record, result) if f.pointer not in known]
         if before is not None:
             result.findings += [
                 f for f in self._frame(interaction, body, record, before, result) if f.pointer not in known
             ]
+
+    def _whole(self, kind: str, body: JSONObject, make: Callable[[], list[str]]) -> Group:
+        """
+        A group that depends on nothing but which fields were sent.
+        """
+        key = (kind, *body)
+        group = self._wholes.get(key)
+        if group is None:
+            group = Group(make())
+            if len(self._wholes) < 5000:
+                self._wholes[key] = group
+        return group
 
     def _echo(
         self,
@@ -613,7 +678,7 @@ class Judge:
                 if group.wins in sent and group.wins in record and not any(name in loose for name in sent):
                     rule = f"{prefix}.echo.alias.{group.wins}"
                     if same(None, body[group.wins], record[group.wins]):
-                        result.evidence.append(rule)
+                        result.single.append(rule)
                     else:
                         others = ", ".join(name for name in sent if name != group.wins)
                         yield Finding(
@@ -634,9 +699,9 @@ class Judge:
                     yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
                 continue
             if same(self.fields[name], value, shown):
-                result.evidence.append(f"{prefix}.echo.{name}")
+                result.single.append(f"{prefix}.echo.{name}")
                 if item.deprecated:
-                    result.evidence.append(f"{prefix}.deprecated.{name}")
+                    result.single.append(f"{prefix}.deprecated.{name}")
                 continue
             message = f"{name} is not what was sent"
             if item.deprecated and (
@@ -658,9 +723,9 @@ class Judge:
             if choice is None or name in loose:
                 continue
             stem = f"{prefix}.handler.{name}.{choice.value}"
-            result.evidence += [f"{stem}.accepted", f"{stem}.shown", f"{prefix}.handler.{name}"]
+            result.single += (f"{stem}.accepted", f"{stem}.shown", f"{prefix}.handler.{name}")
             if choice.deprecated:
-                result.evidence.append(f"{prefix}.deprecated.{name}.{choice.value}")
+                result.single.append(f"{prefix}.deprecated.{name}.{choice.value}")
             if name in record and record[name] != choice.value:
                 yield Finding(
                     rule=f"{stem}.shown", message=f"{name} was sent as {choice.value!r} and is answered as another value",
@@ -700,16 +765,31 @@ class Judge:
         assert self.request is not None
         prefix = f"{self.update.id}.frame"
         free, cleared = self.exempt(body, record, before)
-        names = self.watched if self.update.unsent is not None else self.never
-        for name in names:
+        group = self._whole(
+            "frame",
+            body,
+            lambda: [
+                f"{prefix}.{name}"
+                for name in self.framed
+                if (name not in body or self.fields[name].changes == "never") and name not in free
+            ]
+            + ([prefix] if self.update.unsent is not None else []),
+        )
+        missing = MISSING
+        changed = [n for n in self.framed if record.get(n, missing) != before.get(n, missing)]
+        if not changed or all(n in body for n in changed):
+            result.groups.append(group)
+        else:
+            result.single += [rule for rule in group.rules if rule.rpartition(".")[2] not in changed]
+        for name in changed:
             item = self.fields[name]
             if name in body and item.changes != "never":
                 continue
             if name in free or name not in record or name not in before:
                 continue
             now, old = record[name], before[name]
-            if now == old or same(item, now, old):
-                result.evidence.append(f"{prefix}.{name}")
+            if same(item, now, old):
+                result.single.append(f"{prefix}.{name}")
                 continue
             default = self.request.fields[name].default if name in self.request.fields else MISSING
             if old is None and default is not MISSING and now == default:
@@ -723,8 +803,6 @@ class Judge:
                 rule=f"{prefix}.{name}", message=message, pointer=f"/{escape(name)}",
                 expected=old, actual=now, follows=not interaction.verified,
             )  # fmt: skip
-        if self.update.unsent is not None:
-            result.evidence.append(prefix)
 
     def _repeated(self, record: JSONObject, before: JSONObject) -> Iterator[Finding]:
         """
@@ -763,7 +841,7 @@ class Judge:
                     Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=now)
                 )
         if not wrong:
-            result.evidence.append(rule)
+            result.single.append(rule)
 
     def _times(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
         """
@@ -790,7 +868,7 @@ class Judge:
                             )
                         )  # fmt: skip
                     else:
-                        result.evidence.append(rule)
+                        result.single.append(rule)
         if before is None:
             return
         for name in self.stamps:
@@ -808,7 +886,7 @@ class Judge:
                     )
                 )  # fmt: skip
             else:
-                result.evidence.append(rule)
+                result.single.append(rule)
             if operation is not self.update or interaction.age < MOVES_AFTER:
                 continue
             sent = interaction.case.body if isinstance(interaction.case.body, dict) else {}
@@ -827,7 +905,7 @@ class Judge:
                     )
                 )
             elif changed:
-                result.evidence.append(rule)
+                result.single.append(rule)
 
     # --------------------------------------------------------- after a read
 
@@ -849,8 +927,8 @@ class Judge:
                 )
             )  # fmt: skip
         wrong = {name for name, _, _ in found}
-        result.evidence.append(prefix)
-        result.evidence += [f"{prefix}.{n}" for n in self.fields if n in record and n in before and n not in wrong]
+        result.single.append(prefix)
+        result.single += [f"{prefix}.{n}" for n in self.fields if n in record and n in before and n not in wrong]
 
     def differences(
         self, record: JSONObject, before: JSONObject, skip: Iterable[str] = ()
@@ -879,7 +957,7 @@ class Judge:
             pointer = f"{where}/{escape(name)}"
             result.findings.append(Finding(rule=rule, message=message, pointer=pointer, expected=old, actual=now))
         if not result.findings:
-            result.evidence.append(rule)
+            result.single.append(rule)
         return result
 
 

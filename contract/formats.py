@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 __all__ = ["CUSTOM", "calling_regions", "instant", "is_e164", "matches"]
@@ -31,6 +31,7 @@ def _regions() -> tuple[Mapping[int, tuple[str, ...]], frozenset[str]]:
     return table, frozenset(region for regions in table.values() for region in regions if region.isalpha())
 
 
+@lru_cache(maxsize=4096)
 def calling_regions(number: str) -> tuple[str, ...] | None:
     """
     The regions of the calling code of an E.164 *number*; nothing where the code is not assigned.
@@ -46,6 +47,7 @@ def calling_regions(number: str) -> tuple[str, ...] | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def is_e164(value: str) -> bool:
     """
     True for ``+`` and 2 to 15 ASCII digits, the first 1-9, that begin with an assigned calling code.
@@ -80,14 +82,19 @@ def matches(name: str, value: Any) -> bool:
     return bool(_validator(name).is_valid(value))
 
 
-def instant(value: Any) -> datetime | None:
-    """
-    The moment that an RFC 3339 date-time names, in UTC; nothing where it names none.
-    """
-    if not isinstance(value, str) or not matches("date-time", value):
+@lru_cache(maxsize=4096)
+def _instant(value: str) -> datetime | None:
+    if not matches("date-time", value):
         return None
     try:
         # A leap second has no datetime of its own: the second before it is near enough to compare.
         return datetime.fromisoformat(value.upper().replace(":60", ":59")).astimezone(UTC)
     except ValueError:
         return None
+
+
+def instant(value: Any) -> datetime | None:
+    """
+    The moment that an RFC 3339 date-time names, in UTC; nothing where it names none.
+    """
+    return _instant(value) if isinstance(value, str) else None

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from contract.check import Judgement
+from contract.check import Group, Judgement
 from contract.model import BASES, Finding, Interaction, Rule
 
 __all__ = ["Entry", "Failure", "Ledger", "Verdict"]
@@ -104,7 +104,8 @@ class Ledger:
 
     rules: Mapping[str, Rule]
     strict: str = "documented"
-    evidence: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    groups: Counter[Group] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     observations: list[dict[str, Any]] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -120,9 +121,21 @@ class Ledger:
             for f in result.findings
         ]
         with self._lock:
-            self.evidence.update(result.evidence)
+            self.counts.update(result.single)
+            self.groups.update(result.groups)
             self.failures += made
         return made
+
+    @property
+    def evidence(self) -> Counter[str]:
+        """
+        How many looks are evidence for each rule.
+        """
+        found = Counter(self.counts)
+        for group, count in self.groups.items():
+            for rule in group.rules:
+                found[rule] += count
+        return found
 
     def observe(self, **what: Any) -> None:
         """
@@ -284,11 +297,11 @@ class Ledger:
         failures: dict[str, list[Failure]] = {}
         for failure in self.failures:
             failures.setdefault(failure.finding.rule, []).append(failure)
-        return [self._entry(rule, failures.get(rule.id, [])) for rule in self.rules.values()]
+        evidence = self.evidence
+        return [self._entry(rule, failures.get(rule.id, []), evidence[rule.id]) for rule in self.rules.values()]
 
-    def _entry(self, rule: Rule, mine: list[Failure]) -> Entry:
+    def _entry(self, rule: Rule, mine: list[Failure], count: int) -> Entry:
         standing = [f for f in mine if not f.cause and f.confirmed is not False]
-        count = self.evidence[rule.id]
         if standing:
             weak = BASES.index(rule.basis) > BASES.index(self.strict)
             verdict: Verdict = "warned" if weak else "broken"

@@ -220,7 +220,7 @@ class _Run:
         self.ledger = Ledger(rules=self.judge.rules, strict=settings.strict)
         most = min(settings.max_requests, PROFILES[settings.profile].requests)
         reserve = min(RESERVE * len(settings.ids), most // 3)
-        self.budget = Budget(most, settings.max_seconds, reserve)
+        self.budget = Budget(most, settings.max_seconds, reserve, rate=settings.rate)
         self.clock = _Clock(self.budget)
         self.generator = Generator(contract.update, settings.resources)
         self.sessions: list[Session] = []
@@ -273,7 +273,6 @@ class _Run:
             credentials=self.given,
             budget=self.budget,
             timeout=settings.timeout,
-            rate=settings.rate,
             verify=verify,
             cert=(settings.client_cert, settings.client_key or None) if settings.client_cert else None,
             proxy=settings.proxy or None,
@@ -439,7 +438,7 @@ class _Run:
         changed = list(self.judge.differences(other.known, earlier))
         compared = type(result)()
         if not changed:
-            compared.evidence.append(rule)
+            compared.single.append(rule)
         for name, old, now in changed[:3]:
             message = f"{name} of another record changed while only {', '.join(self.settings.ids)} was updated"
             compared.findings.append(Finding(rule=rule, message=message, pointer=f"/{name}", expected=old, actual=now))
@@ -550,7 +549,7 @@ class _Run:
         """
         Puts every record back; a journal goes only when that was proved.
         """
-        self.budget.restoring = True
+        self.budget.restore()
         for session, custody in zip(self.sessions, held, strict=True):
             done = restore(session, self.snapshots[session.id], self.generator, self.result.expected_left)
             if self.result.expected_left and done.verdict == "nothing_changed" and not session.history:
@@ -781,7 +780,7 @@ def restore_all(
             custody.release()
             continue
         runner = _Run(replace(settings, ids=(id,)), given, contract, plan(contract, profile="smoke"), None, None)
-        runner.budget.restoring = True
+        runner.budget.restore()
         session = Session(runner.judge, runner._sender(), runner.ledger, id)
         try:
             done[id] = restore(session, held["record"], runner.generator)

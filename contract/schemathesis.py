@@ -30,7 +30,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.core.failures import Failure, FailureGroup, Severity
 
-from contract import config, plan
+from contract import config, export, plan
 from contract import spec as specs
 from contract.check import Judge, Judgement, same
 from contract.document import escape
@@ -159,6 +159,8 @@ class _Bridge:
         The steps of the tour as cases of schemathesis.
         """
         key = self.contract.update.key
+        path = {key.name: self.settings.ids[0]} if key is not None else {}
+        reads = theirs.schema.find_operation_by_label(self.contract.retrieve.label)
         profile = "smoke" if self.settings.profile == "smoke" else "standard"
         made = plan.plan(
             self.contract, profile=profile, seed=self.settings.seed, resources=self.settings.resources
@@ -166,12 +168,13 @@ class _Bridge:
         for block in made.blocks:
             for case in block.cases if block.name == "tour" else ():
                 if case.operation == self.contract.update.id:
-                    path = {key.name: self.settings.ids[0]} if key is not None else {}
                     step = theirs.Case(
                         path_parameters=path, body=dict(case.body), media_type=self.contract.update.media_type
                     )
                     self.tours.add(step.id)
                     yield step
+                elif reads is not None:
+                    yield reads.Case(path_parameters=path)
 
     def reads(self, theirs: Any) -> Iterator[Any]:
         """
@@ -326,7 +329,7 @@ class _Bridge:
                 if record.known is not None:
                     other = self.judge.in_list(response, id, record.known)
                     result.findings += other.findings
-                    result.evidence += other.evidence
+                    result.single += other.evidence
 
     def traces(self, record: _Record, before: JSONObject, now: JSONObject) -> Iterator[Finding]:
         """
@@ -468,6 +471,14 @@ def _response(answer: Answer) -> Response:
 
 
 # ---------------------------------------------------------------- what schemathesis calls
+
+
+@schemathesis.hook
+def before_load_schema(context: HookContext, raw_schema: dict[str, Any]) -> None:
+    """
+    Conditions are put in words with which schemathesis can generate bodies.
+    """
+    export.with_alternatives(_bridge().contract, raw_schema)
 
 
 @schemathesis.hook

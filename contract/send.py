@@ -11,12 +11,15 @@ Source: RFC 9110, sections 9.2.2 (idempotent methods) and 10.2.3 (Retry-After); 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import uuid
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 import httpx
@@ -28,9 +31,16 @@ from contract.spec import Contract
 
 __all__ = ["Budget", "Credentials", "Sender", "decode", "encode"]
 
-MAX_CONTENT: Final = 8_000_000
+MAX_CONTENT: Final = 2_000_000
 """The most bytes of an answer that are read, after decompression."""
+MAX_TOTAL: Final = 32_000_000
+"""The most bytes that all answers of a run may have together, beside `USUAL` for each."""
+USUAL: Final = 20_000
+"""Bytes that an answer may have without counting towards `MAX_TOTAL`."""
+MAX_HEADERS: Final = 500
 MAX_DEPTH: Final = 200
+REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+"""Methods that may be sent again where nobody knows whether the first try arrived."""
 LONGEST_WAIT: Final = 30.0
 """Seconds that one Retry-After may hold the run up."""
 MALFORMED: Final = "not-an-id"
@@ -76,13 +86,18 @@ class Credentials:
 
 class Budget:
     """
-    Requests and seconds that a run may still spend; shared by all of its threads.
+    Requests and seconds that a run may still spend, and its rate; shared by all of its threads.
 
     What is kept in reserve is for putting the records back, and only `restoring` releases it.
     """
 
     def __init__(
-        self, requests: int, seconds: float, reserve: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        requests: int,
+        seconds: float,
+        reserve: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        rate: str = "",
     ) -> None:
         self.requests = requests
         self.seconds = seconds
@@ -91,8 +106,14 @@ class Budget:
         self.started = clock()
         self.spent = 0
         self.granted = 0
+        self.received = 0
+        """Bytes of answers beyond `USUAL`."""
         self.restoring = False
         self.stopped = ""
+        self.patience = 0.0
+        """The moment until which restoring waits for an API that does not answer."""
+        self._limit = _limiter(rate)
+        self._end = self.started + seconds
         self._lock = threading.Lock()
 
     @property
@@ -107,10 +128,20 @@ class Budget:
         """
         Seconds until the run has to end; a tenth, at most 30 seconds, is kept for restoring.
         """
-        whole = self.seconds - (self.clock() - self.started)
-        if self.restoring:
-            return max(whole, 20.0)
-        return whole - min(30.0, self.seconds / 10)
+        left = self._end - self.clock()
+        return left if self.restoring else left - min(30.0, self.seconds / 10)
+
+    def restore(self) -> None:
+        """
+        Releases the reserve: from now on the records are put back.
+
+        An API that answers gets 20 seconds at least, because what was changed belongs to others; one
+        that does not is waited for until the end of the budget, between 2 and 10 seconds.
+        """
+        now = self.clock()
+        self.patience = now + min(10.0, max(2.0, self._end - now))
+        self._end = max(self._end, now + 20.0)
+        self.restoring = True
 
     def take(self) -> None:
         """
@@ -127,7 +158,35 @@ class Budget:
                     raise Undecided(f"the budget of {self.requests} requests is spent")
                 if self.time_left <= 0:
                     raise Undecided(f"the budget of {self.seconds:g} seconds is spent")
+            elif self.time_left <= 0:
+                raise Undecided("the time for putting the record back is spent")
             self.spent += 1
+
+    def pace(self, sleep: Callable[[float], None]) -> None:
+        """
+        Waits until the rate allows one request more.
+
+        Raises:
+            Undecided: that would take longer than the run may, or the run was told to stop.
+        """
+        while self._limit is not None and not self._limit():
+            if self.stopped and not self.restoring:
+                raise Undecided(self.stopped)
+            if self.time_left <= 0:
+                raise Undecided(f"the budget of {self.seconds:g} seconds is spent, at the rate that was set")
+            sleep(0.02)
+
+    def receive(self, size: int) -> None:
+        """
+        Counts the bytes of an answer.
+
+        Raises:
+            Undecided: the answers are too large to be kept.
+        """
+        with self._lock:
+            self.received += max(0, size - USUAL)
+            if self.received > MAX_TOTAL:
+                raise Undecided(f"the answers are larger than {MAX_TOTAL:,} bytes together")
 
     def grant(self) -> None:
         """
@@ -196,7 +255,7 @@ def decode(content: bytes) -> tuple[Any, str]:
     except ValueError as error:
         return MISSING, f"it is not well-formed: {error}"[:200]
     problem = problem or strict.problem
-    if not problem and "\\ud" in text.lower():
+    if "\\ud" in text.lower():
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError:
@@ -204,16 +263,24 @@ def decode(content: bytes) -> tuple[Any, str]:
     return value, problem
 
 
+_TOKEN: Final = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
+
+
 def _depth(text: str) -> int:
     """
-    How deep brackets nest in *text*, near enough: those inside strings count too.
+    How deep brackets nest in *text*, those in strings left out.
     """
     depth = most = 0
-    for char in text:
-        if char in "[{":
+    quoted = False
+    for token in _TOKEN.findall(text):
+        if token == '"':
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif token in "[{":
             depth += 1
             most = max(most, depth)
-        elif char in "]}":
+        elif token in "]}":
             depth -= 1
     return most
 
@@ -245,7 +312,7 @@ class _Watcher:
         self._closed.set()
 
     def trace(self, name: str, info: Mapping[str, Any]) -> None:
-        if name == "connection.connect_tcp.complete":
+        if name.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._stream = info["return_value"]
 
     def _watch(self) -> None:
@@ -275,7 +342,6 @@ class Sender:
         credentials: Credentials,
         budget: Budget,
         timeout: float = 10.0,
-        rate: str = "",
         verify: Any = True,
         cert: Any = None,
         proxy: str | None = None,
@@ -299,11 +365,10 @@ class Sender:
         # The transport is used without the client around it: no redirect is followed, no cookie kept and no
         # credential added that is not in the case.
         self._transport = transport or httpx.HTTPTransport(
-            verify=verify if base_url.startswith("https:") else False, cert=cert, proxy=proxy or _proxy(base_url)
+            verify=verify if base_url.lower().startswith("https:") else False, cert=cert, proxy=proxy or _proxy(base_url)
         )
         self._urls: dict[str, httpx.URL] = {}
         self._headers = {kind: self._base(kind) for kind in ("right", "none", "wrong_password", "wrong_user")}
-        self._limiter = _limiter(rate)
 
     def _base(self, kind: str) -> dict[str, str]:
         return {
@@ -356,16 +421,16 @@ class Sender:
         url = self.url(case, id)
         retry = Retry(total=4, backoff_factor=0.1, max_backoff_wait=2.0)
         while True:
+            self.budget.pace(self.sleep)
             self.budget.take()
-            if self._limiter is not None:
-                self._limiter()
             try:
                 response = self._once(operation.method, url, headers, content)
             except SendError as error:
                 self.noise += 1
                 # A read that was too slow has cost its time already: once more is enough to be fair.
                 tries = 1 if error.kind == "timeout" else 3
-                if error.kind == "final" or retry.attempts_made >= tries:
+                again = operation.method in REPEATABLE or error.kind == "unsent"
+                if error.kind == "final" or retry.attempts_made >= tries or not again:
                     raise
                 retry = self._wait(retry, None)
                 continue
@@ -376,7 +441,8 @@ class Sender:
                     raise Undecided(f"the API answers {response.status} again and again")
                 retry = self._wait(retry, wait)
                 continue
-            if response.status in {429, 502, 503, 504} and retry.attempts_made < (2 if response.status == 429 else 1):
+            lost = {429, 502, 503, 504} if operation.method in REPEATABLE else {429, 503}
+            if response.status in lost and retry.attempts_made < (2 if response.status == 429 else 1):
                 self.noise += 1
                 retry = self._wait(retry, None)
                 continue
@@ -388,15 +454,16 @@ class Sender:
 
     def _put_off(self, response: Response) -> float | None:
         """
-        Seconds that a Retry-After asks for, or nothing.
+        Seconds that a Retry-After asks for, or nothing; a date is compared with the server's own clock.
         """
-        value = response.headers.get("retry-after")
-        if value is None:
+        value = response.headers.get("retry-after", "").strip()
+        if value.isascii() and value.isdigit():
+            return float(value)
+        until = _moment(value)
+        if until is None:
             return None
-        try:
-            return Retry().parse_retry_after(value)
-        except ValueError:
-            return None
+        now = _moment(response.headers.get("date", "")) or datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
 
     def _wait(self, retry: Retry, seconds: float | None) -> Retry:
         """
@@ -408,7 +475,8 @@ class Sender:
         retry = retry.increment()
         wait = retry.backoff_strategy() if seconds is None else seconds
         if wait > LONGEST_WAIT or wait > self.budget.time_left:
-            raise Undecided(f"the API asks to wait {wait:.0f} seconds, which is longer than the run may wait")
+            asked = f"{wait:.0f} seconds" if wait < 1e9 else "for years"
+            raise Undecided(f"the API asks to wait {asked}, which is longer than the run may wait")
         if wait > 0:
             self.sleep(wait)
         return retry
@@ -429,16 +497,19 @@ class Sender:
             )
             response = self._transport.handle_request(request)
             try:
+                if len(response.headers) > MAX_HEADERS:
+                    raise SendError(f"the answer has more than {MAX_HEADERS} headers", kind="final")
                 body = self._read(response)
             finally:
                 response.close()
         except (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, ValueError, zlib.error) as error:
             if watcher.fired or isinstance(error, httpx.TimeoutException):
-                raise SendError(f"no whole answer came within {limit:g} seconds", kind="timeout") from error
+                raise SendError(f"no whole answer came within {limit:.3g} seconds", kind="timeout") from error
             raise SendError(_words(error), kind=_kind(error)) from error
         finally:
             watcher.end()
         elapsed = self.budget.clock() - at
+        self.budget.receive(len(body))
         value, problem = decode(body)
         found = {name.lower(): text for name, text in response.headers.items()}
         return Response(
@@ -484,9 +555,10 @@ def _proxy(base_url: str) -> str | None:
     return found.get(parts.scheme) or found.get("all")
 
 
-def _limiter(rate: str) -> Callable[[], Any] | None:
+def _limiter(rate: str) -> Callable[[], bool] | None:
     """
-    Something to call before each request, for a rate such as ``50/s``; nothing where there is no limit.
+    Something that says whether one request more is allowed now, for a rate such as ``50/s``; nothing
+    where there is no limit.
     """
     if not rate:
         return None
@@ -495,12 +567,25 @@ def _limiter(rate: str) -> Callable[[], Any] | None:
     count, _, unit = rate.partition("/")
     duration = {"s": Duration.SECOND, "m": Duration.MINUTE, "h": Duration.HOUR}[unit.strip() or "s"]
     limiter = Limiter(Rate(int(count), duration))
-    return lambda: limiter.try_acquire("contract")
+    return lambda: bool(limiter.try_acquire("contract", blocking=False))
+
+
+def _moment(text: str) -> datetime | None:
+    """
+    An HTTP date, or nothing.
+    """
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _kind(error: Exception) -> str:
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
         return "final"
+    if isinstance(error, httpx.ConnectError):
+        return "final" if "CERTIFICATE" in str(error).upper() else "unsent"
     return "connection"
 
 
@@ -515,4 +600,6 @@ def _words(error: Exception) -> str:
         return f"no connection: {text}"
     if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
         return f"the connection broke: {text}"
+    if isinstance(error, zlib.error):
+        return f"the answer is not compressed as it says: {text}"
     return text[:300]

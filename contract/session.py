@@ -237,7 +237,7 @@ class Session:
             told = guilty[0].rule if guilty and ".access." in guilty[0].rule else rule
             kept.append(Finding(rule=told, message=message, pointer=f"/{name}", expected=old, actual=now))
         if not found:
-            result.evidence.append(rule)
+            result.single.append(rule)
         result.findings = kept + [f for f in result.findings if not (".read_back" in f.rule and f.pointer in pointers)]
 
     def settle(self) -> None:
