@@ -33,7 +33,19 @@ _TRACE: Final = re.compile(
     r"|goroutine \d+ \[running\]"
     r"|\.(?:js|ts):\d+:\d+\)"
 )
-_SIGNS: Final = (b"Traceback", b", line ", b".java:", b".kt:", b".scala:", b".cs:", b".js:", b".ts:", b".rb:", b".php(", b"goroutine")
+_SIGNS: Final = (
+    b"Traceback",
+    b", line ",
+    b".java:",
+    b".kt:",
+    b".scala:",
+    b".cs:",
+    b".js:",
+    b".ts:",
+    b".rb:",
+    b".php(",
+    b"goroutine",
+)
 """A stack trace holds one of these; to look for them is quick."""
 _SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -284,11 +296,18 @@ class Judge:
         self.stamps = [n for n, f in self.fields.items() if f.changes == "on-write"]
         self.watched = [n for n, f in self.fields.items() if f.changes in {"", "never"}]
         self.framed = self.watched if self.update.unsent is not None else self.never
+        request = self.request.fields if self.request is not None else {}
+        self.echoed = {
+            n: f"{self.update.id}.echo.{n}" for n, f in request.items() if n in self.fields and not f.write_only
+        }
+        self.advised = frozenset(n for n, f in request.items() if f.deprecated)
+        self.aliased = frozenset(n for g in (self.request.aliases if self.request else ()) for n in g.fields)
+        self.ordered = [
+            (n, str(f.schema["x-not-before"])) for n, f in self.fields.items() if "x-not-before" in f.schema
+        ]
         self._wholes: dict[Any, Group] = {}
         self._good: dict[tuple[str, str], bool] = {}
-        self._sure = {
-            id: (f"{id}.rejection.no_server_error", f"{id}.rejection.no_leak") for id in contract.operations
-        }
+        self._sure = {id: (f"{id}.rejection.no_server_error", f"{id}.rejection.no_leak") for id in contract.operations}
 
     @cached_property
     def key(self) -> str:
@@ -372,13 +391,12 @@ class Judge:
         for secret in self.hidden:
             if secret in content or any(secret.decode() in value for value in response.headers.values()):
                 return "the answer holds a credential of this run"
-        if any(sign in content for sign in _SIGNS):
-            text = content.decode("utf-8", "replace").replace('\\"', '"')
-            if _TRACE.search(text):
+        for sign in _SIGNS:
+            if sign in content and _TRACE.search(content.decode("utf-8", "replace").replace('\\"', '"')):
                 return "the answer holds a stack trace"
         if isinstance(response.body, dict):
-            for name, value in response.body.items():
-                if name not in self.fields and value and _SECRET_KEY.search(name):
+            for name in response.body.keys() - self.fields.keys():
+                if response.body[name] and _SECRET_KEY.search(name):
                     return f"the answer holds a field {name!r}"
         return ""
 
@@ -671,7 +689,7 @@ class Judge:
         assert self.request is not None
         prefix = self.update.id
         silent: set[str] = set()
-        for group in self.request.aliases:
+        for group in self.request.aliases if not self.aliased.isdisjoint(body) else ():
             sent = [name for name in group.fields if name in body]
             if len(sent) > 1:
                 silent.update(sent)
@@ -686,22 +704,26 @@ class Judge:
                             pointer=f"/{escape(group.wins)}", expected=body[group.wins], actual=record[group.wins],
                         )  # fmt: skip
         for name, value in body.items():
-            item = self.request.fields.get(name)
-            if item is None or item.write_only or name in silent or name not in self.fields:
+            if name not in self.echoed or name in silent:
                 continue
+            rule = self.echoed[name]
             shown = record.get(name, MISSING)
-            how = loose.get(name)
+            how = loose.get(name) if loose else None
+            if how is None and value == shown and type(value) is type(shown):
+                result.single.append(rule)
+                if name in self.advised:
+                    result.single.append(f"{prefix}.deprecated.{name}")
+                continue
+            item = self.request.fields[name]
             if how is not None:
                 earlier = before.get(name, MISSING) if before is not None else MISSING
                 if not settled(how, value, shown, earlier, item):
-                    rule = f"{prefix}.echo.{name}" if how == "exact" else f"{prefix}.rejection.consistent"
+                    told = rule if how == "exact" else f"{prefix}.rejection.consistent"
                     message = f"{name} was accepted, but is neither what was sent nor what it was"
-                    yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
+                    yield Finding(rule=told, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
                 continue
             if same(self.fields[name], value, shown):
-                result.single.append(f"{prefix}.echo.{name}")
-                if item.deprecated:
-                    result.single.append(f"{prefix}.deprecated.{name}")
+                result.single.append(rule)
                 continue
             message = f"{name} is not what was sent"
             if item.deprecated and (
@@ -768,15 +790,19 @@ class Judge:
         group = self._whole(
             "frame",
             body,
-            lambda: [
-                f"{prefix}.{name}"
-                for name in self.framed
-                if (name not in body or self.fields[name].changes == "never") and name not in free
-            ]
-            + ([prefix] if self.update.unsent is not None else []),
+            lambda: (
+                [
+                    f"{prefix}.{name}"
+                    for name in self.framed
+                    if (name not in body or self.fields[name].changes == "never") and name not in free
+                ]
+                + ([prefix] if self.update.unsent is not None else [])
+            ),
         )
-        missing = MISSING
-        changed = [n for n in self.framed if record.get(n, missing) != before.get(n, missing)]
+        try:
+            changed = [n for n in self.framed if record[n] != before[n]]
+        except KeyError:
+            changed = [n for n in self.framed if record.get(n, MISSING) != before.get(n, MISSING)]
         if not changed or all(n in body for n in changed):
             result.groups.append(group)
         else:
@@ -851,9 +877,8 @@ class Judge:
         if record is None:
             return
         prefix = f"{self.update.id}.time"
-        for name, item in self.fields.items():
-            other = item.schema.get("x-not-before")
-            if other:
+        for name, other in self.ordered:
+            if other in record:
                 mine, theirs = instant(record.get(name)), instant(record.get(other))
                 if mine is not None and theirs is not None:
                     rule = f"{prefix}.{name}.not_before"

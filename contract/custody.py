@@ -11,10 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -31,6 +33,8 @@ PROBES: Final = 14
 """Updates that may be tried to see which fields refuse null."""
 TRIES: Final = 24
 """Updates that may be tried to put one record back."""
+LOST: Final = frozenset({429, 502, 503, 504})
+"""Answers that say nothing about the request, only that it should come again later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +76,28 @@ class Journal:
         """
         The journal of one record in one environment.
         """
-        name = hashlib.sha256(f"{base_url.rstrip('/')}\n{id}".encode()).hexdigest()[:24]
+        name = hashlib.sha256(f"{_place(base_url)}\n{_same_id(id)}".encode()).hexdigest()[:24]
         return cls(folder / f"{name}.json")
 
     @classmethod
     def all(cls, folder: Path, base_url: str) -> Iterator[tuple[Journal, dict[str, Any]]]:
         """
         Every journal of one environment, with what it holds.
+
+        Raises:
+            CustodyError: one cannot be read; the others came before it.
         """
+        damaged: list[CustodyError] = []
         for path in sorted(folder.glob("*.json")):
-            found = cls(path).read()
-            if found is not None and found.get("base_url") == base_url.rstrip("/"):
+            try:
+                found = cls(path).read()
+            except CustodyError as error:
+                damaged.append(error)
+                continue
+            if found is not None and _place(found["base_url"]) == _place(base_url):
                 yield cls(path), found
+        if damaged:
+            raise damaged[0]
 
     def read(self) -> dict[str, Any] | None:
         """
@@ -92,12 +106,16 @@ class Journal:
         Raises:
             CustodyError: there is one, and it cannot be read.
         """
+        what_now = "see to the record by hand, then remove the file"
         try:
-            found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            found = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise CustodyError(f"the journal {self.path} cannot be read: {error}") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise CustodyError(f"the journal {self.path} cannot be read ({error}); {what_now}") from error
+        kinds = {"base_url": str, "id": str, "record": dict}
+        if not isinstance(found, dict) or not all(isinstance(found.get(k), kind) for k, kind in kinds.items()):
+            raise CustodyError(f"the journal {self.path} is no journal; {what_now}")
         return found
 
     def write(self, base_url: str, id: str, record: JSONObject) -> None:
@@ -128,9 +146,15 @@ class Journal:
     def remove(self) -> None:
         """
         Removes it: the record is as it was.
+
+        Raises:
+            CustodyError: it cannot be removed.
         """
-        self.path.unlink(missing_ok=True)
-        self._sync()
+        try:
+            self.path.unlink(missing_ok=True)
+            self._sync()
+        except OSError as error:
+            raise CustodyError(f"the journal {self.path} cannot be removed: {error.strerror}") from error
 
     def _sync(self) -> None:
         if os.name == "posix":
@@ -139,6 +163,27 @@ class Journal:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def _place(base_url: str) -> str:
+    """
+    One spelling for all addresses of one environment, so that two runs on it meet.
+    """
+    parts = urlsplit(base_url.strip())
+    host, port = parts.hostname or "", parts.port
+    usual = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    where = f"{host}:{port}" if port and port != usual else host
+    return f"{parts.scheme.lower()}://{where}{parts.path.rstrip('/')}"
+
+
+def _same_id(id: str) -> str:
+    """
+    *id*, in the usual spelling where it is a UUID: these mean the same in capitals.
+    """
+    try:
+        return str(uuid.UUID(id))
+    except ValueError:
+        return id
 
 
 class Custody:
@@ -336,6 +381,8 @@ class _Way:
         self.hopeless = hopeless
         self.unseen = unseen
         self.tries = TRIES
+        self.lost = False
+        """True where an update got no answer, so that nobody knows whether it would have helped."""
 
     def back(self) -> Restored:
         """
@@ -345,21 +392,26 @@ class _Way:
         try:
             now = _read(self.session)
         except Undecided:
+            status = self.session.last.status if self.session.last is not None else 0
+            if status in {401, 403, 404, *LOST}:
+                raise
             # It may be what this run wrote that makes it unreadable: put it back unseen, and look again.
             values = {n: self.record[n] for n in writable(self.contract) if self.record.get(n) is not None}
             self.session.attempt(values, "restore unseen")
             now = _read(self.session)
-        for turn in (self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks):
-            left = differences(self.contract, self.record, now)
-            if not left:
-                break
-            changed = True
-            turn(left)
-            now = _read(self.session)
         left = differences(self.contract, self.record, now)
+        turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks]
+        while left and turns:
+            changed, self.lost = True, False
+            turns[0](left)
+            now = _read(self.session)
+            left = differences(self.contract, self.record, now)
+            if not self.lost or self.tries <= 0:
+                turns.pop(0)
         if not left:
             return Restored(verdict="restored" if changed else "nothing_changed", unseen=self.unseen)
-        return Restored(verdict="not_restored", left=left, unseen=self.unseen)
+        note = "answers were lost on the way" if self.lost else ""
+        return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
 
     def put(self, body: JSONObject) -> bool:
         """
@@ -369,6 +421,7 @@ class _Way:
             return False
         self.tries -= 1
         response, _ = self.session.attempt(body, "restore")
+        self.lost = self.lost or response is None or response.status in LOST
         return response is not None and 200 <= response.status < 300
 
     def groups(self, left: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -461,14 +514,25 @@ class _Way:
 
 def _read(session: Session) -> JSONObject:
     """
-    The record as it is.
+    The record as it is; an API that does not answer is waited for a little.
 
     Raises:
         SendError, Undecided: it cannot be read.
     """
-    for _ in range(3):
-        session.known = None
-        session.read("read to restore")
+    budget, tries, wait = session.sender.budget, 0, 0.1
+    while tries < 3:
+        session.known = session.last = None
+        try:
+            session.read("read to restore")
+        except (SendError, Undecided) as error:
+            if budget.clock() >= budget.patience or (isinstance(error, SendError) and error.kind == "final"):
+                raise
         if session.known is not None:
             return session.known
-    raise Undecided("the record cannot be read, so nobody can tell how it was left; its journal is kept")
+        lost = session.last is None or session.last.status in LOST
+        tries += not lost or budget.clock() >= budget.patience
+        if lost:
+            session.sender.sleep(wait)
+            wait = min(1.0, wait * 2)
+    status = f" ({session.last.status})" if session.last is not None else ""
+    raise Undecided(f"the record cannot be read{status}, so nobody can tell how it was left; its journal is kept")

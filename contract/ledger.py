@@ -126,6 +126,13 @@ class Ledger:
             self.failures += made
         return made
 
+    def weak(self, rule: str) -> bool:
+        """
+        True where a failure of *rule* only warns, because its basis is weaker than asked for.
+        """
+        known = self.rules.get(rule)
+        return known is not None and BASES.index(known.basis) > [*BASES].index(self.strict)
+
     @property
     def evidence(self) -> Counter[str]:
         """
@@ -303,8 +310,7 @@ class Ledger:
     def _entry(self, rule: Rule, mine: list[Failure], count: int) -> Entry:
         standing = [f for f in mine if not f.cause and f.confirmed is not False]
         if standing:
-            weak = BASES.index(rule.basis) > BASES.index(self.strict)
-            verdict: Verdict = "warned" if weak else "broken"
+            verdict: Verdict = "warned" if self.weak(rule.id) else "broken"
             shown = sorted(standing, key=lambda f: (f.confirmed is not True, f.number))
             return Entry(rule=rule, verdict=verdict, evidence=count + len(standing), failures=tuple(shown[:MANY]))
         if folded := next((f.cause for f in mine if f.cause), ""):

@@ -26,7 +26,7 @@ from contract.custody import Custody, Journal, Restored, restore, state_director
 from contract.errors import ContractError, SendError, Undecided
 from contract.generate import Generator
 from contract.ledger import Entry, Ledger, unsettled
-from contract.model import BASES, Case, Finding, Interaction, Response
+from contract.model import Case, Finding, Interaction, Response
 from contract.plan import OVERHEAD, PROFILES, Block, Plan, plan, split
 from contract.reproduce import investigate
 from contract.send import Budget, Credentials, Sender
@@ -539,11 +539,7 @@ class _Run:
         """
         if self.plan.profile.explore:
             return False
-        weak = BASES.index(self.settings.strict)
-        rules = self.judge.rules
-        return any(
-            f.finding.rule in rules and BASES.index(rules[f.finding.rule].basis) <= weak for f in self.ledger.failures
-        )
+        return any(not self.ledger.weak(failure.finding.rule) for failure in self.ledger.failures)
 
     def _put_back(self, held: list[Custody]) -> None:
         """

@@ -20,7 +20,7 @@ import threading
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, Final
@@ -98,6 +98,8 @@ class _Record:
     """The record as the last answer showed it."""
     verified: bool = False
     """True where *known* was read, not only shown by an update's answer."""
+    read: JSONObject | None = None
+    """The record as it was last read."""
     refused: list[JSONObject] = field(default_factory=list)
     """The bodies of updates that were refused since the last read."""
 
@@ -202,26 +204,29 @@ class _Bridge:
             elif id not in self.settings.ids and _well_formed(key.schema, id):
                 turn = zlib.crc32(str(id).encode()) % len(self.settings.ids)
                 case.path_parameters[key.name] = self.settings.ids[turn]
-        if case.id in self.tours:
-            case.body = self.fitting(case.body, self.id(operation, case))
+        if operation is self.contract.update and declared and isinstance(case.body, dict):
+            case.body = self.fitting(case.body, self.id(operation, case), tour=case.id in self.tours)
         with self.lock:
             self.begun += writes
             self.local.sent = (self.begun, self.flying)
             self.flying += writes
 
-    def fitting(self, body: JSONObject, id: str) -> JSONObject:
+    def fitting(self, body: JSONObject, id: str, *, tour: bool) -> JSONObject:
         """
-        *body* without values that are only for records which can do it, unless this one is known to.
+        *body* as the record *id* can take it: with ids of things that exist, and in the tour without
+        values that are only for records which can do it, unless this one is known to.
         """
         request = self.contract.update.request
         known = self.records.get(id, _Record()).known or {}
         assert request is not None
-
-        def fits(name: str) -> bool:
+        found = {}
+        for name, value in body.items():
             item = request.fields.get(name)
-            return item is None or not item.among or body[name] in (known.get(item.among) or ())
-
-        return {name: value for name, value in body.items() if fits(name)}
+            if item is not None and item.resource and isinstance(value, str):
+                value = self.settings.resources.get(name, value)
+            if not (tour and item is not None and item.among and value not in (known.get(item.among) or ())):
+                found[name] = value
+        return found
 
     def id(self, operation: Operation, case: Any) -> str:
         """
@@ -296,6 +301,7 @@ class _Bridge:
             id=id if id in self.settings.ids else "",
         )
         result = self.judge.judge(interaction)
+        result.findings = [self.unstored(record, finding) for finding in result.findings]
         self.listed(operation, response, result)
         if operation is self.contract.retrieve and before is not None and result.record is not None:
             result.findings += self.traces(record, before, result.record)
@@ -319,6 +325,18 @@ class _Bridge:
             if kind:
                 found[name] = "any" if before is None else kind
         return found
+
+    def unstored(self, record: _Record, finding: Finding) -> Finding:
+        """
+        *finding*, or the one behind it: a field that is again as it was last read was never stored.
+        """
+        name = finding.pointer.removeprefix("/")
+        if not finding.follows or record.read is None or name not in record.read:
+            return finding
+        if not same(self.judge.fields.get(name), record.read[name], finding.actual):
+            return finding
+        message = f"{name} is again what it was before the update that set it: that update was answered, not stored"
+        return replace(finding, rule=f"{self.contract.update.id}.read_back", message=message, follows=False)
 
     def listed(self, operation: Operation, response: Response, result: Judgement) -> None:
         """
@@ -356,7 +374,7 @@ class _Bridge:
         accepted = 200 <= response.status < 300
         if operation is self.contract.retrieve:
             if result.record is not None:
-                record.known, record.verified = result.record, True
+                record.known, record.verified, record.read = result.record, True, result.record
                 record.refused.clear()
         elif operation is self.contract.update:
             if accepted or response.status >= 500:
