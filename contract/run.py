@@ -32,6 +32,7 @@ from contract.reproduce import investigate
 from contract.send import Budget, Credentials, Sender
 from contract.session import Session
 from contract.spec import Contract
+from contract.walk import Walk
 
 __all__ = ["Result", "prepare", "restore_all", "run"]
 
@@ -500,7 +501,7 @@ class _Run:
                 for block in blocks:
                     if block.name == "random" and self._found():
                         continue  # There is something to look into already, and it needs the requests.
-                    _Walk(session, self.generator, block, self.ledger).walk()
+                    Walk(session, self.generator, block, self.ledger).walk()
                 if self.plan.profile.explore or (self.plan.profile.tour and not self._found()):
                     from contract.explore import explore
 
@@ -595,158 +596,6 @@ def _next_page(body: Any) -> str:
         if isinstance(link, str) and "?" in link:
             return "?" + link.partition("?")[2]
     return ""
-
-
-class _Walk:
-    """
-    Walks through one block on one record.
-    """
-
-    def __init__(self, session: Session, generator: Generator, block: Block, ledger: Ledger) -> None:
-        self.session = session
-        self.generator = generator
-        self.block = block
-        self.ledger = ledger
-        self.retrieve = session.contract.retrieve.id
-        self.accepted: set[str] = set()
-        self.cleared: set[str] = set()
-        self.later: list[Case] = []
-
-    def walk(self) -> None:
-        """
-        Sends every case of the block.
-        """
-        for case in self.block.cases:
-            if case.unless and case.unless in self.accepted:
-                continue
-            self.session.settle()
-            if case.operation == self.retrieve and case.expect == "accept" and case.target == "own":
-                self.session.read(case.label)
-                continue
-            self.certain()
-            if not self.proves(case):
-                self.later.append(case)
-                continue
-            self.send(case)
-        if self.later:
-            self.prepared()
-        if self.block.proof:
-            self.session.read(f"read after {self.block.name}")
-
-    def certain(self) -> None:
-        """
-        Reads an updated record before something is refused, so that it is known which left a trace.
-        """
-        if self.block.proof and self.block.name != "silence" and not self.session.verified and self.session.blind < 4:
-            self.session.read("read before a refusal")
-
-    def send(self, case: Case) -> None:
-        """
-        Sends one case and notes whether it was accepted.
-        """
-        _, response = self.session.perform(case)
-        if 200 <= response.status < 300:
-            self.accepted.add(case.label)
-
-    def proves(self, case: Case) -> bool:
-        """
-        True where the record stands so that the case proves something.
-        """
-        known = self.session.known
-        if known is None:
-            return not case.absent
-        if case.away_from is not None and known.get(case.away_from[0]) == case.away_from[1]:
-            return False
-        return all(known[n] in (None, "") if n in known else n in self.cleared for n in case.absent)
-
-    def prepared(self) -> None:
-        """
-        Sends the cases that need companions cleared or another selector value first.
-        """
-        for _ in range(2):
-            if not self.later:
-                return
-            self.move_away()
-            self.clear()
-            rest = []
-            for case in self.later:
-                self.session.settle()
-                self.certain()
-                if self.proves(case):
-                    self.send(case)
-                else:
-                    rest.append(case)
-            self.later = rest
-        for case in self.later:
-            self.ledger.reasons[case.rule] = "its companion is stored, and could not be cleared"
-
-    def move_away(self) -> None:
-        """
-        Gives each selector a value that none of the waiting cases is about.
-        """
-        known = self.session.known or {}
-        stored = {name for case in self.later for name in case.absent}
-        for name in self.generator.selectors:
-            about = {case.away_from[1] for case in self.later if case.away_from and case.away_from[0] == name}
-            current = known.get(name)
-            choices = self.generator.request.fields[name].choices
-            held = set(choices[current].companions) if isinstance(current, str) and current in choices else set()
-            if current not in about and not held & stored:
-                continue
-            options = [v for v in self.generator.enums[name] if v != current]
-            ranked = sorted(
-                options, key=lambda v: (v in about, bool(set(choices[v].requires) & stored), len(choices[v].requires))
-            )
-            if ranked:
-                body = self.generator.complete({name: ranked[0]}, lambda field: self.generator.firm(field)[0])
-                case = Case(
-                    label=f"{name} {ranked[0]} to clear the way", operation=self.session.contract.update.id, body=body
-                )
-                self.session.settle()
-                self.session.perform(case)
-
-    def clear(self) -> None:
-        """
-        Sends null, and then a blank, for the companions that are stored.
-        """
-        update = self.session.contract.update.id
-        rule = f"{update}.rejection.consistent"
-        request = self.generator.request
-        for empty, how in ((None, "null"), ("", "blank")):
-            self.session.settle()
-            known = self.session.known or {}
-            active: set[str] = set()
-            for name, item in request.selectors.items():
-                value = known.get(name)
-                if isinstance(value, str) and value in item.choices:
-                    active |= request.aliases_of(item.choices[value].requires)
-            stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, "")}
-            body = {n: empty for n in request.fields if n in stored and n not in active}
-            # What is never shown may be stored all the same. That it was cleared is believed where
-            # null is seen to clear another field in the same request.
-            hidden = {n for case in self.later for n in case.absent if n not in known} - self.cleared
-            marker = self.generator.marker
-            if hidden and empty is None and marker is not None:
-                body |= dict.fromkeys(sorted(hidden), None)
-                if known.get(marker) in (None, ""):
-                    self.session.perform(
-                        Case(
-                            label=f"{marker} to be cleared",
-                            operation=update,
-                            body={marker: self.generator.firm(marker)[0]},
-                        )
-                    )
-                body[marker] = None
-            if not body:
-                return
-            case = Case(
-                label=f"{how} to clear companions", operation=update, expect="unspecified", rule=rule, body=body,
-                open=dict.fromkeys(body, how),
-            )  # fmt: skip
-            self.session.clears = None
-            _, response = self.session.perform(case)
-            if empty is None and self.session.clears and 200 <= response.status < 300:
-                self.cleared |= hidden
 
 
 def restore_all(

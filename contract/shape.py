@@ -1,0 +1,221 @@
+"""
+Judges the shape of one record: which fields are there, of which type, with which values.
+
+An answer that jsonschema-rs finds valid needs no closer look; one that it does not is taken field
+by field, so that each thing that is wrong is told under its own rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import jsonschema_rs
+
+from contract.document import escape
+from contract.formats import CUSTOM, calling_regions, instant, is_e164, matches
+from contract.model import Finding, JSONObject
+from contract.spec import Body, Field
+
+__all__ = ["SLACK", "Group", "RecordShape", "same"]
+
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+SLACK: Final = timedelta(seconds=1)
+"""Two times nearer than this are one: some answers show fractions, and some do not."""
+
+
+class Group:
+    """
+    Rules for which one look is evidence at once; counted by identity, because there are many.
+    """
+
+    __slots__ = ("rules",)
+
+    def __init__(self, rules: Iterable[str]) -> None:
+        self.rules = tuple(rules)
+
+
+def same(item: Field | None, a: Any, b: Any) -> bool:
+    """
+    True where two values of a field say the same: lists of enumerated values in any order, times
+    in any notation, everything else to the letter.
+    """
+    if (a == b and type(a) is type(b)) or (a != a and b != b):
+        return True
+    if item is not None and item.item_enum and isinstance(a, list) and isinstance(b, list):
+        return sorted(map(repr, a)) == sorted(map(repr, b))
+    if item is not None and item.format == "date-time":
+        one, two = instant(a), instant(b)
+        return one is not None and two is not None and abs(one - two) < SLACK
+    if isinstance(a, bool) or isinstance(b, bool):
+        return False
+    return isinstance(a, (int, float)) and isinstance(b, (int, float)) and a == b
+
+
+class RecordShape:
+    """
+    Judges the shape of one record, compiled once for one operation.
+    """
+
+    def __init__(self, operation: str, body: Body) -> None:
+        self.operation = operation
+        self.body = body
+        self.fields = body.fields
+        self.validator = jsonschema_rs.Draft202012Validator(dict(body.schema), validate_formats=True, formats=CUSTOM)
+        self.regions = [(f, str(f.schema["x-region-of"])) for f in body.fields.values() if "x-region-of" in f.schema]
+        prefix = f"{operation}"
+        self.always: list[str] = [f"{prefix}.shape", f"{prefix}.shape.body"]
+        self.sometimes: list[tuple[str, list[str]]] = []
+        self.lists: list[str] = []
+        for name, item in body.fields.items():
+            mine: list[str] = []
+            if item.required:
+                self.always.append(f"{prefix}.shape.{name}.present")
+            if item.types:
+                mine.append(f"{prefix}.shape.{name}.type")
+            if not item.nullable:
+                mine.append(f"{prefix}.shape.{name}.null")
+            if item.enum or item.item_enum:
+                mine.append(f"{prefix}.enum.{name}")
+            if item.format in CUSTOM:
+                mine.append(f"{prefix}.e164.{name}")
+            elif item.format:
+                mine.append(f"{prefix}.format.{name}")
+            self.sometimes.append((name, mine))
+        self.optional = [name for name, item in body.fields.items() if not item.required]
+        self._groups: dict[Any, Group] = {}
+
+    def evidence(self, record: JSONObject) -> Group:
+        """
+        The rules for which a well-shaped *record* is evidence.
+        """
+        nulls = tuple([name for name, value in record.items() if value is None])
+        key = (nulls, *[name in record for name in self.optional])
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(self._evidence(record))
+        return group
+
+    def _evidence(self, record: JSONObject) -> list[str]:
+        found = list(self.always)
+        for name, mine in self.sometimes:
+            if record.get(name) is not None:
+                found += mine
+            elif name in record and mine:
+                found.append(mine[0])
+        return found
+
+    def findings(self, record: JSONObject, base: str) -> list[Finding]:
+        """
+        What is wrong with the shape of *record*, which stands at pointer *base* in the answer.
+        """
+        found: list[Finding] = []
+        if not self.validator.is_valid(record):
+            found = list(self._closely(record, base))
+        for item, other in self.regions:
+            code, number = record.get(item.name), record.get(other)
+            if isinstance(code, str) and isinstance(number, str) and is_e164(number):
+                regions = calling_regions(number) or ()
+                if regions and "001" not in regions and code not in regions and matches(item.format, code):
+                    message = f"{item.name} is not a region of the calling code of {other}"
+                    rule = f"{self.operation}.e164.{item.name}"
+                    found.append(
+                        Finding(
+                            rule=rule, message=message, pointer=f"{base}/{escape(item.name)}",
+                            expected=f"one of {', '.join(regions[:6])}{', …' if len(regions) > 6 else ''}", actual=code,
+                        )
+                    )  # fmt: skip
+        return found
+
+    def _closely(self, record: JSONObject, base: str) -> Iterator[Finding]:
+        missing = [name for name, item in self.fields.items() if item.required and name not in record]
+        if missing and len(missing) > len(self.fields) // 2:
+            rule = f"{self.operation}.shape.body"
+            yield Finding(
+                rule=rule,
+                message=f"the answer is not the bare record: {len(missing)} of its documented fields are missing",
+                pointer=base,
+                expected="an object with " + ", ".join(missing[:4]) + ", …",
+                actual=dict(list(record.items())[:4]),
+            )
+            return
+        for name in missing:
+            rule = f"{self.operation}.shape.{name}.present"
+            message = f"{name} is missing from the answer"
+            yield Finding(
+                rule=rule, message=message, pointer=f"{base}/{escape(name)}", expected="present", actual="absent"
+            )
+        for name, item in self.fields.items():
+            if name in record:
+                yield from self.field(item, record[name], f"{base}/{escape(name)}")
+
+    def field(self, item: Field, value: Any, pointer: str) -> Iterator[Finding]:
+        """
+        What is wrong with one value: the first thing, because the rest follows from it.
+        """
+
+        def finding(facet: str, message: str, expected: Any) -> Finding:
+            detail = f"shape.{item.name}.{facet}" if facet in {"type", "null"} else f"{facet}.{item.name}"
+            rule = f"{self.operation}.{detail}"
+            return Finding(rule=rule, message=message, pointer=pointer, expected=expected, actual=value)
+
+        name = item.name
+        kinds = item.types
+        allowed = item.schema.get("enum")
+        if value is None:
+            if not item.nullable:
+                yield finding("null", f"{name} is null", " or ".join(kinds))
+            elif allowed is not None and None not in allowed:
+                yield finding("enum", f"{name} is null", list(item.enum))
+            return
+        if kinds and not any(_is(value, kind) for kind in kinds):
+            yield finding("type", f"{name} has the wrong type", " or ".join(kinds))
+            return
+        if allowed is not None and not any(type(v) is type(value) and v == value for v in allowed):
+            yield finding("enum", f"{name} holds a value that is not documented", list(item.enum))
+            return
+        if item.item_enum and isinstance(value, list):
+            strange = [v for v in value if v not in item.item_enum]
+            if strange:
+                wrong = "type" if not all(isinstance(v, str) for v in strange) else "enum"
+                yield finding(
+                    wrong, f"{name} holds an item that is not documented: {strange[0]!r}", list(item.item_enum)
+                )
+                return
+        if item.format and not matches(item.format, value):
+            facet = "e164" if item.format in CUSTOM else "format"
+            yield finding(facet, f"{name} is not a well-formed {item.format}", item.format)
+            return
+        error = _detail(item, value)
+        if error:
+            yield finding("type", f"{name}: {error}", {k: v for k, v in item.schema.items() if not k.startswith("x-")})
+
+
+def _is(value: Any, kind: str) -> bool:
+    """
+    True where *value* has the JSON type *kind*; 1.0 is an integer, true is no number.
+    """
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if kind == "integer" and isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, _TYPES.get(kind, ()))
+
+
+def _detail(item: Field, value: Any) -> str:
+    """
+    What jsonschema has against a value whose type, enum and format are right.
+    """
+    from jsonschema import Draft202012Validator
+
+    error = next(iter(Draft202012Validator(dict(item.schema)).iter_errors(value)), None)
+    return str(error.message)[:200] if error is not None else ""
