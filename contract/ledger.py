@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from contract.check import Group, Judgement
+from contract.check import Judgement
 from contract.model import BASES, Finding, Interaction, Rule
+from contract.shape import Group
 
 __all__ = ["Entry", "Failure", "Ledger", "Verdict"]
 
@@ -131,7 +132,7 @@ class Ledger:
         True where a failure of *rule* only warns, because its basis is weaker than asked for.
         """
         known = self.rules.get(rule)
-        return known is not None and BASES.index(known.basis) > [*BASES].index(self.strict)
+        return known is not None and list[str](BASES).index(known.basis) > list[str](BASES).index(self.strict)
 
     @property
     def evidence(self) -> Counter[str]:

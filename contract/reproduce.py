@@ -17,16 +17,20 @@ from contract.errors import SendError, Undecided
 from contract.formats import instant
 from contract.generate import Generator
 from contract.ledger import Failure
-from contract.model import MISSING, Case, Finding, JSONObject
+from contract.model import MISSING, Case, Finding, Interaction, JSONObject
 from contract.send import Budget
 from contract.session import Session
 
-__all__ = ["investigate"]
+__all__ = ["Witness", "investigate"]
 
 RULES: Final = 8
 """The most rules that are looked into."""
 SHARE: Final = 14
 """The most requests that one rule may cost."""
+LOOKS: Final = 3
+"""How often one run asks whether it was the API that wrote a value which this run did not."""
+GAPS: Final = (0.0, 0.06, 0.12, 0.12)
+"""Seconds before each read of a record to which this run writes nothing meanwhile."""
 
 
 def investigate(session: Session, generator: Generator) -> None:
@@ -53,13 +57,120 @@ def investigate(session: Session, generator: Generator) -> None:
             pass
         if failures[0].confirmed is None or (failures[0].confirmed is False and len(failures) > 2):
             # It was not caught in the act, but it happened in several cases and nothing else was lost.
-            if len({f.number for f in failures}) > 1 and session.sender.noise == 0:
+            alone = session.sender.noise == 0 and (not session.foreign or of_answer(rule))
+            if len({f.number for f in failures}) > 1 and alone:
                 for failure in failures:
                     failure.confirmed = True
             elif failures[0].confirmed is None:
                 failures[0].confirmed = False
         for failure in failures[1:]:
             failure.confirmed = failures[0].confirmed if failure.confirmed is None else failure.confirmed
+
+
+def of_answer(rule: str) -> bool:
+    """
+    True for a rule that is about one answer alone, whatever anybody wrote before.
+    """
+    parts = (".shape.", ".enum.", ".format.", ".e164.", ".error_body", ".no_server_error", ".no_leak")
+    return any(part in f"{rule}." for part in parts)
+
+
+class Witness:
+    """
+    Tells a change that the API made from one that someone else made.
+
+    What the API does, it does again when it is asked the same; what does not come again, with a value
+    that this run never had, was written by someone else. So was what keeps changing while this run
+    writes nothing.
+    """
+
+    def __init__(self, session: Session, generator: Generator) -> None:
+        self.session = session
+        self.generator = generator
+        self.looks = 0
+        self.watches = 0
+        self.trusted: set[str] = set()
+        """Fields of which it is known that the API itself changes them."""
+
+    def __call__(self, interaction: Interaction, changed: Mapping[str, tuple[Any, Any]]) -> None:
+        """
+        Looks into *changed*: field -> (before, now).
+
+        Raises:
+            Undecided: someone else writes to the record; every thread of the run is told to end.
+        """
+        session, budget = self.session, self.session.sender.budget
+        if budget.restoring or budget.left < 12 or session.foreign:
+            return
+        strange = {n: pair for n, pair in changed.items() if session.novel(n, pair[1]) and n not in self.trusted}
+        was, session.quiet, session.doubt = session.quiet, True, None
+        try:
+            if strange and self.looks < LOOKS:
+                self.looks += 1
+                found = self.not_again(interaction, strange)
+                self.trusted |= set() if found else set(strange)
+            elif self.watches < LOOKS and not set(changed) <= self.trusted:
+                self.watches += 1
+                found = self.restless()
+            else:
+                return
+        finally:
+            session.quiet, session.doubt = was, self
+        if found:
+            session.foreign.update(found)
+            told = f"someone else writes to {session.id} at the same time, so nothing can be told: {', '.join(found)}"
+            budget.stop(told)
+            raise Undecided(told)
+
+    def not_again(
+        self, interaction: Interaction, strange: Mapping[str, tuple[Any, Any]]
+    ) -> Mapping[str, tuple[Any, Any]]:
+        """
+        What is there to stay and does not come again, although the same was sent again.
+        """
+        session, case = self.session, interaction.case
+        before, cases = interaction.before, [case]
+        session.read("read to see whether it stays")
+        strange = {n: pair for n, pair in strange.items() if n in (session.known or {}) and session.novel(n, (session.known or {})[n])}
+        if not strange:
+            return {}
+        if case.operation != session.contract.update.id:
+            cases = [c for c, _, _ in session.updates[-1:]]
+            before = session.updates[-1][2] if session.updates else before
+        for _ in range(3):
+            establish(session, self.generator, before, strange)
+            now = session.known or {}
+            if any(session.novel(n, now.get(n)) for n in strange):
+                # It cannot be put back as it was; any value of this run will do.
+                for name in strange:
+                    session.attempt(self.own(name), "a value of this run")
+            session.trial(cases, read=True)
+            now = session.known or {}
+            if not any(session.novel(n, now.get(n)) for n in strange):
+                return strange
+        return {}
+
+    def own(self, name: str) -> dict[str, Any]:
+        """
+        A body that sets one field.
+        """
+        return self.generator.complete({name: self.generator.firm(name)[0]}, lambda field: self.generator.firm(field)[0])
+
+    def restless(self) -> Mapping[str, tuple[Any, Any]]:
+        """
+        What changes again and again although nothing is sent.
+        """
+        session, seen = self.session, list[JSONObject]()
+        names = [n for n in writable(session.contract) if n in session.judge.plain]
+        for gap in GAPS:
+            session.sender.sleep(gap)
+            session.read("read to see whether it stays")
+            now = {n: (session.known or {}).get(n) for n in names}
+            if session.known is not None and now not in seen:
+                seen.append(now)
+        if len(seen) < 3:
+            return {}
+        return {n: (seen[0][n], seen[-1][n]) for n in names if seen[0][n] != seen[-1][n]}
 
 
 def establish(session: Session, generator: Generator, before: JSONObject | None, sent: Any = None) -> None:

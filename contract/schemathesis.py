@@ -78,9 +78,7 @@ class BrokenRule(Failure):
 
     def __init__(self, *, operation: str, rule: str, message: str, case_id: str | None = None) -> None:
         title = f"{self.kind_title}: {rule}"
-        super().__init__(
-            operation=operation, title=title, message=message, case_id=case_id, severity=Severity.HIGH
-        )
+        super().__init__(operation=operation, title=title, message=message, case_id=case_id, severity=Severity.HIGH)
         self.rule = rule
 
     @property
@@ -164,9 +162,7 @@ class _Bridge:
         path = {key.name: self.settings.ids[0]} if key is not None else {}
         reads = theirs.schema.find_operation_by_label(self.contract.retrieve.label)
         profile = "smoke" if self.settings.profile == "smoke" else "standard"
-        made = plan.plan(
-            self.contract, profile=profile, seed=self.settings.seed, resources=self.settings.resources
-        )
+        made = plan.plan(self.contract, profile=profile, seed=self.settings.seed, resources=self.settings.resources)
         for block in made.blocks:
             for case in block.cases if block.name == "tour" else ():
                 if case.operation == self.contract.update.id:
@@ -365,9 +361,7 @@ class _Bridge:
                     actual=new,
                 )
 
-    def remember(
-        self, operation: Operation, record: _Record, response: Response, result: Judgement, body: Any
-    ) -> None:
+    def remember(self, operation: Operation, record: _Record, response: Response, result: Judgement, body: Any) -> None:
         """
         Notes what an answer says about the record.
         """
@@ -420,7 +414,10 @@ class _Bridge:
                 text = shown(self.mask.value(value, place)) if value is not MISSING else "(absent)"
                 lines.append(f"    {label + ':':<10}{text}")
         if finding.follows:
-            lines += ["", "What stood there before was shown by an update and never read: it may never have been stored."]
+            lines += [
+                "",
+                "What stood there before was shown by an update and never read: it may never have been stored.",
+            ]
         lines += ["", f"Rule {name}: {rule.text}", f"Source ({rule.basis}): {self.contract.source(rule.fact)}"]
         return "\n".join(lines)
 

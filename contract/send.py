@@ -365,7 +365,9 @@ class Sender:
         # The transport is used without the client around it: no redirect is followed, no cookie kept and no
         # credential added that is not in the case.
         self._transport = transport or httpx.HTTPTransport(
-            verify=verify if base_url.lower().startswith("https:") else False, cert=cert, proxy=proxy or _proxy(base_url)
+            verify=verify if base_url.lower().startswith("https:") else False,
+            cert=cert,
+            proxy=proxy or _proxy(base_url),
         )
         self._urls: dict[str, httpx.URL] = {}
         self._headers = {kind: self._base(kind) for kind in ("right", "none", "wrong_password", "wrong_user")}

@@ -4,7 +4,8 @@ One record under test: sends cases to it, keeps what is known of it, and has eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -54,6 +55,12 @@ class Session:
         self.reads = 0
         self.last: Response | None = None
         """The newest answer to a read."""
+        self.ours: set[str] = set()
+        """Every value that this run found or sent, as JSON."""
+        self.foreign: dict[str, tuple[Any, Any]] = {}
+        """Field -> (before, now), where someone else wrote to the record."""
+        self.doubt: Callable[[Interaction, Mapping[str, tuple[Any, Any]]], None] | None = None
+        """Called with an answer that shows a change which was not sent, and what changed."""
 
     # ------------------------------------------------------------------ sending
 
@@ -68,6 +75,8 @@ class Session:
         body = self.fitting(case.body)
         if body is not case.body:
             case = replace(case, body=body)
+        if isinstance(body, Mapping):
+            self.ours.update(map(_text, body.values()))
         response = self.sender.send(case, self.id)
         before = self.known if case.target == "own" else None
         interaction = Interaction(
@@ -83,11 +92,45 @@ class Session:
         result = self.judge.judge(interaction)
         number = self.sender.budget.spent
         self._note(case, response, result, number, before)
+        self._question(interaction, result)
         if not self.quiet:
             self.ledger.add(interaction, result, number)
             if case.expect == "unspecified":
                 self._observe(case, response, before, result)
         return result, response
+
+    def _question(self, interaction: Interaction, result: Judgement) -> None:
+        """
+        Has it looked into where an answer shows a change that was not sent.
+        """
+        case, before, record = interaction.case, interaction.before, result.record
+        request = self.contract.update.request
+        if self.doubt is None or before is None or record is None or request is None or case.target != "own":
+            return
+        if case.operation not in {self.contract.update.id, self.contract.retrieve.id}:
+            return
+        sent = case.body if isinstance(case.body, Mapping) else {}
+        changed = {
+            name: (before[name], record[name])
+            for name in self.judge.plain
+            if name in request.fields and name not in sent and name in record and name in before
+            and record[name] != before[name] and not same(self.judge.fields[name], record[name], before[name])
+        }  # fmt: skip
+        if changed:
+            free, cleared = self.judge.exempt(sent, record, before)
+            changed = {
+                n: pair for n, pair in changed.items() if n not in free and (n not in cleared or pair[1] not in (None, ""))
+            }
+        if changed:
+            self.doubt(interaction, changed)
+
+    def novel(self, name: str, value: Any) -> bool:
+        """
+        True for a value of a field that this run neither found nor sent, and that no API fills in by itself.
+        """
+        request = self.contract.update.request
+        default = request.fields[name].default if request is not None and name in request.fields else None
+        return value not in (None, "", default) and _text(value) not in self.ours
 
     def fitting(self, body: Any) -> Any:
         """
@@ -138,6 +181,8 @@ class Session:
             return
         if case.operation == self.contract.retrieve.id:
             if result.record is not None and case.credentials == "right":
+                if self.known is None and not self.ours:
+                    self.ours.update(map(_text, result.record.values()))
                 self.known, self.verified = result.record, True
                 self.refused.clear()
             return
@@ -208,6 +253,7 @@ class Session:
             self._traces(result, before, refused, verified)
         number = self.sender.budget.spent
         self._note(case, response, result, number, before)
+        self._question(interaction, result)
         if not self.quiet:
             self.ledger.add(interaction, result, number)
         return result
@@ -283,3 +329,7 @@ class Session:
         What was noted for this record.
         """
         return [f for f in self.ledger.failures if f.interaction.id == self.id]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
