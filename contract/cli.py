@@ -171,7 +171,7 @@ def _show(result: Result, settings: Settings, quiet: bool) -> None:
 
     mask = _mask(settings)
     path = report.write(result, Path(settings.report_dir), mask)
-    for line in report.lines(result, mask, _style):
+    for line in report.lines(result, mask, _style, quiet=quiet):
         click.echo(line)
     if not quiet:
         click.echo(f"report: {path}")

@@ -91,7 +91,7 @@ def _text(value: Any) -> str:
 def _url(value: Any) -> str:
     text = _text(value).strip().rstrip("/")
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError("an address such as https://staging.example.com/api is wanted")
     if parts.username or parts.password:
         raise ValueError("credentials do not belong in the address; set CONTRACT_USERNAME and CONTRACT_PASSWORD")

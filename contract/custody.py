@@ -50,6 +50,8 @@ class Restored:
     unseen: tuple[str, ...] = ()
     """Fields that were written but can never be read, so that nobody can put them back."""
     note: str = ""
+    theirs: tuple[str, ...] = ()
+    """Fields that someone else wrote during the run, and that were left alone."""
 
 
 def state_directory(configured: str = "") -> Path:
@@ -169,8 +171,11 @@ def _place(base_url: str) -> str:
     """
     One spelling for all addresses of one environment, so that two runs on it meet.
     """
-    parts = urlsplit(base_url.strip())
-    host, port = parts.hostname or "", parts.port
+    try:
+        parts = urlsplit(base_url.strip())
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return base_url
     usual = {"http": 80, "https": 443}.get(parts.scheme.lower())
     where = f"{host}:{port}" if port and port != usual else host
     return f"{parts.scheme.lower()}://{where}{parts.path.rstrip('/')}"

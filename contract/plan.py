@@ -243,6 +243,18 @@ class _Planner:
         Requests without the right to ask, and for what is not there.
         """
         light = not self.profile.tour
+        if light and self.update.security:
+            for operation, kind in ((self.update, "wrong_password"), (self.contract.retrieve, "no_credentials")):
+                body = self.mark({}, "access") if operation is self.update else MISSING
+                yield Case(
+                    label=f"{operation.label} {kind.replace('_', ' ')}",
+                    operation=operation.id,
+                    expect="reject",
+                    rule=f"{operation.id}.access.{kind}",
+                    credentials=_WRONG[kind],
+                    body=body,
+                )
+            return
         reads = [self.contract.retrieve, *([self.contract.listing[0]] if self.contract.listing and not light else [])]
         for operation in [self.update, *reads]:
             writes = operation is self.update
@@ -284,12 +296,16 @@ class _Planner:
 
     def _omissions(self) -> Iterator[Case]:
         gen = self.generator
+        done: set[str] = set()
         for name in gen.selectors:
             for value, choice in gen.request.fields[name].choices.items():
                 for other in choice.requires:
                     present = [c for c in choice.requires if c != other]
                     if any(c not in gen.fields for c in present):
                         continue
+                    if not self.profile.tour and (name in done or choice.requires[other].basis != "documented"):
+                        continue
+                    done.add(name)
                     body = {
                         name: value,
                         **{c: self.values.firm[c][0] if c in self.values.firm else self.take(c) for c in present},
@@ -303,8 +319,6 @@ class _Planner:
                         absent=absent,
                         away_from=(name, value),
                     )
-            if not self.profile.tour:
-                return
 
     def refusals(self) -> Iterator[Case]:
         """
@@ -312,9 +326,10 @@ class _Planner:
         """
         prefix = f"{self.update.id}.rejection"
         gen = self.generator
-        for name in gen.enums:
-            if not gen.request.fields[name].enum:
-                continue
+        names = [name for name in gen.enums if gen.request.fields[name].enum]
+        if not self.profile.tour:
+            names = [*gen.selectors, *(name for name in names if name not in gen.selectors)][:3]
+        for name in names:
             values = gen.refused(name)
             if not self.profile.tour:
                 values = values[:1]
@@ -330,25 +345,26 @@ class _Planner:
 
     def smoke(self) -> Iterator[Case]:
         """
-        Each selector value once.
+        Each selector value once, all selectors in step.
         """
         gen = self.generator
-        for name, item in gen.selectors.items():
-            for value in gen.enums[name]:
-                body = gen.complete({name: value}, self.take)
-                for other in item.choices[value].uses:
-                    if other in gen.enums:
-                        body[other] = gen.enums[other][len(body) % len(gen.enums[other])]
-                if gen.marker:
-                    body[gen.marker] = self.take(gen.marker)
-                yield self.case(f"smoke {name} {value}", body=body)
-        if not gen.selectors:
-            yield self.case("smoke", body={n: self.take(n) for n in gen.fields})
+        most = max((len(gen.enums[name]) for name in gen.selectors), default=1)
+        for i in range(most):
+            body: dict[str, Any] = {name: gen.enums[name][i % len(gen.enums[name])] for name in gen.selectors}
+            gen.complete(body, self.take)
+            for name, values in gen.enums.items():
+                if name not in gen.selectors:
+                    body.setdefault(name, values[i % len(values)])
+            if gen.marker:
+                body[gen.marker] = self.take(gen.marker)
+            yield self.case(f"smoke {i + 1}", body=body or {n: self.take(n) for n in gen.fields})
 
     def silence(self) -> Iterator[Case]:
         """
         Requests about which the documents say nothing: either answer will do, if it is consistent.
         """
+        if not self.profile.tour:
+            return
         prefix = f"{self.update.id}.rejection"
         gen = self.generator
         response = self.update.response
@@ -368,8 +384,6 @@ class _Planner:
         body = {"x_unknown_key": "must not appear"}
         yield self.case("an unknown key", expect="unspecified", rule=f"{prefix}.unknown_key", body=body, keep=True)
         yield self.case("an empty body", expect="unspecified", rule=f"{prefix}.empty", body={}, keep=True)
-        if not self.profile.tour:
-            return
         rule = f"{prefix}.consistent"
         for kind, values in self.open_values().items():
             how = dict.fromkeys(values, "blank" if kind in {"blank", "space"} else "exact")

@@ -263,9 +263,13 @@ _WORDS: Final = {
 }
 
 
-def lines(result: Result, mask: Mask, style: Style = lambda text, name: text) -> Iterator[str]:
+def lines(
+    result: Result, mask: Mask, style: Style = lambda text, name: text, *, quiet: bool = False
+) -> Iterator[str]:
     """
     What a person reads at the end of a run; *style* decorates (text, what it is).
+
+    With *quiet* only what is broken, what could not be put back, and the verdict.
     """
     verdict = result.verdict
     counts: Counter[str] = Counter(entry.verdict for entry in result.entries)
@@ -274,7 +278,7 @@ def lines(result: Result, mask: Mask, style: Style = lambda text, name: text) ->
         if entry.verdict == "broken":
             yield from _failure_lines(result, entry, mask, style)
     for entry in result.entries:
-        if entry.verdict == "warned":
+        if entry.verdict == "warned" and not quiet:
             first = entry.failures[0]
             yield style("warned ", "warned") + f" {entry.rule.id} ({entry.rule.basis} only)"
             yield f"        {plain(mask.text(first.finding.message))}"
@@ -287,13 +291,14 @@ def lines(result: Result, mask: Mask, style: Style = lambda text, name: text) ->
     if result.problem:
         yield style("could not tell: ", "undecided") + plain(mask.text(result.problem))
     for id, done in result.restored.items():
-        yield from _restored_lines(id, done, mask, style)
+        if not quiet or done.verdict == "not_restored":
+            yield from _restored_lines(id, done, mask, style)
     plan = result.plan
-    if plan.bound and plan.profile.tour and result.requests > plan.updates:
+    if not quiet and plan.bound and plan.profile.tour and result.requests > plan.updates:
         yield f"tour: {plan.updates} updates, {plan.updates / plan.bound:.2f} x the least possible ({plan.bound})"
-    if result.noise:
+    if result.noise and not quiet:
         yield f"{result.noise} answers were lost or put off (429, 503, broken connections) and asked for again"
-    if plan.unreachable:
+    if plan.unreachable and not quiet:
         yield "not exercised for want of an id in [resources]: " + ", ".join(plan.unreachable)
     rules = sum(counts.values())
     seconds = f"{result.seconds:.1f} s"

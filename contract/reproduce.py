@@ -53,7 +53,9 @@ def investigate(session: Session, generator: Generator) -> None:
             if looked < RULES:
                 looked += 1
                 _Look(session, generator, rule, failures).settle()
-        except (SendError, Undecided):
+        except SendError as error:
+            session.sender.budget.stop(str(error))  # Nobody is there: the other failures need not be tried.
+        except Undecided:
             pass
         if failures[0].confirmed is None or (failures[0].confirmed is False and len(failures) > 2):
             # It was not caught in the act, but it happened in several cases and nothing else was lost.
@@ -131,7 +133,8 @@ class Witness:
         session, case = self.session, interaction.case
         before, cases = interaction.before, [case]
         session.read("read to see whether it stays")
-        strange = {n: pair for n, pair in strange.items() if n in (session.known or {}) and session.novel(n, (session.known or {})[n])}
+        now = session.known or {}
+        strange = {n: pair for n, pair in strange.items() if session.novel(n, now.get(n))}
         if not strange:
             return {}
         if case.operation != session.contract.update.id:
@@ -142,19 +145,22 @@ class Witness:
             now = session.known or {}
             if any(session.novel(n, now.get(n)) for n in strange):
                 # It cannot be put back as it was; any value of this run will do.
-                for name in strange:
-                    session.attempt(self.own(name), "a value of this run")
+                for name, (was, _) in strange.items():
+                    session.attempt(self.own(name, was), "a value of this run")
             session.trial(cases, read=True)
             now = session.known or {}
             if not any(session.novel(n, now.get(n)) for n in strange):
                 return strange
         return {}
 
-    def own(self, name: str) -> dict[str, Any]:
+    def own(self, name: str, was: Any) -> dict[str, Any]:
         """
         A body that sets one field.
         """
-        return self.generator.complete({name: self.generator.firm(name)[0]}, lambda field: self.generator.firm(field)[0])
+        if name not in self.generator.fields:
+            return {name: was}
+        firm = self.generator.firm
+        return self.generator.complete({name: firm(name)[0]}, lambda field: firm(field)[0])
 
     def restless(self) -> Mapping[str, tuple[Any, Any]]:
         """
@@ -268,7 +274,8 @@ class _Look:
             return self.older()
         request = self.session.contract.update.request
         assert request is not None
-        if not self.rule.startswith((f"{self.update}.frame", f"{self.update}.rejection.no_trace")):
+        stays = ("frame", "rejection.no_trace", "idempotence")
+        if not self.rule.startswith(tuple(f"{self.update}.{promise}" for promise in stays)):
             return False
         self.session.settle()
         now = self.session.known or {}
@@ -277,12 +284,7 @@ class _Look:
             name = found.pointer.strip("/")
             item = request.fields.get(name)
             fixed = name in self.session.judge.fields and (item is None or item.read_only)
-            if (
-                fixed
-                and name in now
-                and same(None, now[name], found.actual)
-                and not same(None, now[name], found.expected)
-            ):
+            if fixed and name in now and not same(self.session.judge.fields[name], now[name], found.expected):
                 failure.confirmed = True
                 self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
                 return True
@@ -311,6 +313,7 @@ class _Look:
         wanted = {f.finding.pointer.rpartition("/")[2] for f in self.failures}
         case = self.failures[0].interaction.case
         for _ in range(self.times):
+            establish(session, self.generator, self.failures[0].interaction.before)
             session.trial([], read=True)
             was, session.quiet = session.quiet, True
             _, response = session.perform(case)

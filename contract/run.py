@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,13 +23,13 @@ import httpx
 from contract import spec as specs
 from contract.check import Judge
 from contract.config import Settings
-from contract.custody import Custody, Journal, Restored, restore, state_directory, unrestorable
-from contract.errors import ContractError, SendError, Undecided
+from contract.custody import LOST, Custody, Journal, Restored, restore, state_directory, unrestorable
+from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
 from contract.generate import Generator
 from contract.ledger import Entry, Ledger, unsettled
 from contract.model import Case, Finding, Interaction, Response
 from contract.plan import OVERHEAD, PROFILES, Block, Plan, plan, split
-from contract.reproduce import investigate
+from contract.reproduce import Witness, investigate, of_answer
 from contract.send import Budget, Credentials, Sender
 from contract.session import Session
 from contract.spec import Contract
@@ -76,6 +77,8 @@ class Result:
     """Fields that it was allowed to leave changed, with the reason."""
     exchanges: list[Exchange] = field(default_factory=list)
     noise: int = 0
+    foreign: dict[str, Mapping[str, tuple[Any, Any]]] = field(default_factory=dict)
+    """Record -> field -> (before, now), where someone else wrote to it during the run."""
     _entries: list[Entry] | None = None
 
     @property
@@ -120,7 +123,7 @@ def prepare(settings: Settings, contract: Contract | None = None) -> tuple[Contr
         SpecError: the fragment cannot be used.
         ConfigError: a resource is given for a field that needs none.
     """
-    from contract.errors import ConfigError, nearest
+    from contract.errors import nearest
 
     contract = contract or specs.load(settings.spec or None)
     request = contract.update.request
@@ -188,13 +191,19 @@ def run(
 
 
 def _need_credentials(contract: Contract, given: Credentials) -> None:
-    from contract.errors import ConfigError
-
     schemes = {contract.schemes[name].get("scheme", "") for name in contract.update.security}
     if "bearer" in schemes and not given.token:
         raise ConfigError("credentials are missing: set CONTRACT_TOKEN in the environment")
     if "basic" in schemes and not (given.username and given.password):
         raise ConfigError("credentials are missing: set CONTRACT_USERNAME and CONTRACT_PASSWORD in the environment")
+    for name in ("username", "password", "token"):
+        value = getattr(given, name)
+        if not value.isprintable() or value != value.strip() or (name == "token" and not value.isascii()):
+            raise ConfigError(
+                f"CONTRACT_{name.upper()} begins or ends with a blank or holds a character that no header can carry"
+            )
+    if ":" in given.username:
+        raise ConfigError("CONTRACT_USERNAME holds a ':', which HTTP Basic does not allow")
 
 
 class _Run:
@@ -220,7 +229,7 @@ class _Run:
         self.judge = Judge(contract, given.secrets)
         self.ledger = Ledger(rules=self.judge.rules, strict=settings.strict)
         most = min(settings.max_requests, PROFILES[settings.profile].requests)
-        reserve = min(RESERVE * len(settings.ids), most // 3)
+        reserve = min(RESERVE * len(settings.ids), most // 5)
         self.budget = Budget(most, settings.max_seconds, reserve, rate=settings.rate)
         self.clock = _Clock(self.budget)
         self.generator = Generator(contract.update, settings.resources)
@@ -259,6 +268,7 @@ class _Run:
                 result.seconds = self.budget.clock() - self.budget.started
                 result.requests = self.budget.spent
                 result.noise = sum(s.sender.noise for s in self.sessions)
+                result.foreign = {s.id: s.foreign for s in self.sessions if s.foreign}
         return result
 
     def _sender(self) -> Sender:
@@ -267,8 +277,25 @@ class _Run:
         if settings.ca_file:
             import ssl
 
-            verify = ssl.create_default_context(cafile=settings.ca_file)
-        sender = Sender(
+            try:
+                verify = ssl.create_default_context(cafile=settings.ca_file)
+            except OSError as error:
+                raise ConfigError(
+                    f"ca_file {settings.ca_file} cannot be used: {error.strerror or error}",
+                    layer=settings.layers.get("ca_file", ""),
+                ) from error
+        try:
+            sender = self._made(verify)
+        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+            raise ConfigError(
+                f"the connection cannot be set up: {error}; see client_cert, client_key and proxy"
+            ) from error
+        sender.sent = self._sent
+        return sender
+
+    def _made(self, verify: Any) -> Sender:
+        settings = self.settings
+        return Sender(
             self.contract,
             base_url=settings.base_url,
             credentials=self.given,
@@ -281,8 +308,6 @@ class _Run:
             transport=self.transport,
             sleep=self.clock.sleep,
         )
-        sender.sent = self._sent
-        return sender
 
     def _sent(self, case: Case, url: str, content: bytes | None, response: Response) -> None:
         """
@@ -337,7 +362,11 @@ class _Run:
         ready = True
         for session in self.sessions:
             case = Case(label="the record as it was found", operation=self.contract.retrieve.id)
-            _, response = session.perform(case)
+            try:
+                _, response = session.perform(case)
+            except SendError as error:
+                problem = f"{self.settings.base_url} cannot be reached: {error}; check base_url"
+                raise SendError(problem, kind=error.kind) from error
             self._understand(session, response)
             if session.known is None:
                 ready = False
@@ -373,6 +402,8 @@ class _Run:
             raise Undecided(f"GET {url} answers {what}; {hint}")
         if response.status == 422 or response.status == 400:
             raise Undecided(f"GET {url} answers {response.status}; check the id {session.id!r}")
+        if response.status in LOST:
+            raise Undecided(f"GET {url} answers {response.status} again and again; try again when the API is up")
 
     def _confirm_read(self, session: Session) -> None:
         """
@@ -461,8 +492,16 @@ class _Run:
         Everything that writes, and the way back.
         """
         result = self.result
-        for custody in held:
-            custody.journal.write(self.settings.base_url, custody.id, self.snapshots[custody.id])
+        try:
+            for custody in held:
+                custody.journal.write(self.settings.base_url, custody.id, self.snapshots[custody.id])
+        except CustodyError:
+            for custody in held:
+                with suppress(CustodyError):
+                    custody.journal.remove()
+            raise
+        for session in self.sessions:
+            session.doubt = Witness(session, self.generator)
         go_on = True
         try:
             for session in self.sessions:
@@ -473,8 +512,6 @@ class _Run:
                 self.ledger.reasons[""] = "nothing was written, because it could not be put back"
             if go_on:
                 self._work()
-        except (SendError, Undecided) as error:
-            result.problem = str(error)
         except ContractError as error:
             result.problem = str(error)
         finally:
@@ -511,28 +548,25 @@ class _Run:
                 if not isinstance(error, Undecided):
                     self.budget.stop(str(error))
 
-        threads = [
-            threading.Thread(target=work, args=(session, share), name=f"contract-{i}")
-            for i, (session, share) in enumerate(zip(self.sessions[1:], shares[1:], strict=True))
-        ]
-        for thread in threads:
-            thread.start()
-        work(self.sessions[0], shares[0])
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.1)
+        with ThreadPoolExecutor(len(self.sessions), thread_name_prefix="contract") as pool:
+            futures = [pool.submit(work, *pair) for pair in zip(self.sessions, shares, strict=True)]
+            for future in as_completed(futures):
+                if future.exception() is not None:
+                    self.budget.stop("this tool failed")
+        for future in futures:
+            future.result()
         if problems:
             self.result.problem = problems[0]
             self.ledger.reasons[""] = f"the run ended before: {problems[0]}"
-        spent_out = bool(problems) and not self.budget.stopped
-        if not problems or spent_out:
+        if not self.budget.stopped:
             with suppress(SendError, Undecided):
                 self._others("after")
             for session in self.sessions:
                 investigate(session, self.generator)
         else:
             self.ledger.fold()
-            _settle_unlooked(self.ledger, sum(s.sender.noise for s in self.sessions))
+            noise = sum(s.sender.noise for s in self.sessions)
+            _settle_unlooked(self.ledger, noise, alone=not any(s.foreign for s in self.sessions))
 
     def _found(self) -> bool:
         """
@@ -548,7 +582,13 @@ class _Run:
         """
         self.budget.restore()
         for session, custody in zip(self.sessions, held, strict=True):
-            done = restore(session, self.snapshots[session.id], self.generator, self.result.expected_left)
+            found = self.snapshots[session.id]
+            # What someone else wrote meanwhile is theirs, and stays.
+            theirs = {n: now for n, (_, now) in session.foreign.items() if session.novel(n, now)}
+            done = restore(session, {**found, **theirs}, self.generator, self.result.expected_left)
+            if theirs:
+                left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
+                done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
             if self.result.expected_left and done.verdict == "nothing_changed" and not session.history:
                 done = Restored(verdict="nothing_changed", unseen=done.unseen)
             self.result.restored[session.id] = done
@@ -574,12 +614,13 @@ def result_order(left: Mapping[str, str]) -> list[tuple[str, str]]:
     return sorted(left.items(), key=lambda entry: (entry[1], entry[0]))
 
 
-def _settle_unlooked(ledger: Ledger, noise: int) -> None:
+def _settle_unlooked(ledger: Ledger, noise: int, alone: bool) -> None:
     """
-    Without a second look only what happened more than once, with nothing lost, is called broken.
+    Without a second look only what happened more than once, with nothing lost, is called broken, and
+    where someone else writes as well, only what no write can bring about.
     """
-    for failures in ledger.causes().values():
-        several = len({f.number for f in failures}) > 1 and noise == 0
+    for rule, failures in ledger.causes().items():
+        several = len({f.number for f in failures}) > 1 and noise == 0 and (alone or of_answer(rule))
         for failure in failures:
             if failure.confirmed is None:
                 failure.confirmed = several
@@ -615,23 +656,23 @@ def restore_all(
     _need_credentials(contract, given)
     folder = state_directory(settings.state_dir)
     done: dict[str, Restored] = {}
-    for _, found in list(Journal.all(folder, settings.base_url)):
+    for _, found in Journal.all(folder, settings.base_url):
         id = str(found["id"])
-        if settings.ids and id not in settings.ids:
-            continue
         custody = Custody(folder, settings.base_url, id)
-        held = custody.acquire(resume=True)
-        if held is None:
-            custody.release()
-            continue
-        runner = _Run(replace(settings, ids=(id,)), given, contract, plan(contract, profile="smoke"), None, None)
-        runner.budget.restore()
-        session = Session(runner.judge, runner._sender(), runner.ledger, id)
         try:
+            held = custody.acquire(resume=True)
+        except CustodyError as error:
+            done[id] = Restored(verdict="not_restored", note=str(error))
+            continue
+        with ExitStack() as stack:
+            stack.callback(custody.release)
+            if held is None:
+                continue
+            runner = _Run(replace(settings, ids=(id,)), given, contract, plan(contract, profile="smoke"), None, None)
+            runner.budget.restore()
+            session = Session(runner.judge, runner._sender(), runner.ledger, id)
+            stack.callback(session.sender.close)
             done[id] = restore(session, held["record"], runner.generator)
             if not done[id].note:
                 custody.journal.remove()
-        finally:
-            session.sender.close()
-            custody.release()
     return done

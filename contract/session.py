@@ -119,7 +119,9 @@ class Session:
         if changed:
             free, cleared = self.judge.exempt(sent, record, before)
             changed = {
-                n: pair for n, pair in changed.items() if n not in free and (n not in cleared or pair[1] not in (None, ""))
+                n: pair
+                for n, pair in changed.items()
+                if n not in free and (n not in cleared or pair[1] not in (None, ""))
             }
         if changed:
             self.doubt(interaction, changed)
