@@ -14,6 +14,7 @@ import random
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from contract.generate import Generator, draw
@@ -102,8 +103,14 @@ def plan(
     """
     The plan of one run.
     """
-    maker = _Planner(contract, PROFILES[profile], seed, resources or {}, tuple(foreign_ids))
-    return maker.plan()
+    return _planned(contract, profile, seed, tuple(sorted((resources or {}).items())), tuple(foreign_ids))
+
+
+@lru_cache(maxsize=8)
+def _planned(
+    contract: Contract, profile: str, seed: int, resources: tuple[tuple[str, str], ...], foreign: tuple[str, ...]
+) -> Plan:
+    return _Planner(contract, PROFILES[profile], seed, dict(resources), foreign).plan()
 
 
 def split(whole: Plan, shares: int) -> list[list[Block]]:

@@ -8,6 +8,7 @@ fragment. Each stands on a `Fact`, so that a failure can say where the documents
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from contract.model import MISSING, Fact, Rule
@@ -19,7 +20,8 @@ __all__ = ["rules"]
 _SHAPES = frozenset({"shape", "enum", "e164", "format"})
 
 
-def rules(contract: Contract) -> dict[str, Rule]:
+@lru_cache(maxsize=8)
+def rules(contract: Contract) -> Mapping[str, Rule]:
     """
     Every rule of the contract by id, grouped by operation and promise.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -382,6 +382,18 @@ def load(source: str | Path | None = None) -> Contract:
         SpecError: the fragment cannot be used; the error says where and what now.
     """
     path = bundled() if source is None else Path(source)
+    try:
+        seen = path.stat()
+    except OSError:
+        return from_document(read_file(path))
+    return _loaded(path, seen.st_mtime_ns, seen.st_size)
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path, changed: int, size: int) -> Contract:
+    """
+    The contract in *path*, read once for as long as the file stays as it is.
+    """
     return from_document(read_file(path))
 
 
