@@ -353,3 +353,74 @@ def defects(only_list: bool, only: str, jobs: int, mutants: bool) -> int:
             click.echo(line)
         return 0
     return kill.table(only, jobs, mutants, _style, click.echo)
+
+
+@cli.command()
+@click.option(
+    "--format", "form", type=click.Choice(["openapi", "jsonschema"]), default="openapi", show_default=True,
+    help="A whole OpenAPI 3.1 document, or a JSON Schema of the update's body.",
+)  # fmt: skip
+@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
+@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+@click.option(
+    "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Write openapi.json and schemathesis.toml there, with the configured ids as examples, and print their names.",
+)  # fmt: skip
+def export(form: str, config: str | None, spec: str | None, output: Path | None) -> int:
+    """
+    Print the contract for other tools: no extensions, companions as if/then.
+
+    \b
+    Example:
+      contract export --format jsonschema > body.schema.json
+      contract export --output fuzz && cd fuzz && st run openapi.json
+    """
+    from contract import export as plain
+    from contract import spec as specs
+    from contract.errors import ConfigError
+
+    settings = _settings({"config": config, "spec": spec})
+    contract = specs.load(settings.spec or None)
+    if output is not None:
+        try:
+            written = plain.write(contract, output, settings.ids, body=form == "jsonschema")
+        except OSError as error:
+            raise ConfigError(f"{output} cannot be written: {error.strerror}", layer="the option --output") from error
+        for path in written:
+            click.echo(path)
+        return 0
+    made = plain.json_schema(contract) if form == "jsonschema" else plain.openapi(contract)
+    click.echo(json.dumps(made, ensure_ascii=False, indent=2))
+    return 0
+
+
+@cli.command()
+@click.argument("page", type=click.Path(path_type=Path))
+@click.option("--against", metavar="SPEC", help="Fragment to compare the page with, instead of printing a skeleton.")
+@click.option("--operation", default="", metavar="ID", help="Operation that the page is about, if not the update.")
+def derive(page: Path, against: str | None, operation: str) -> int:
+    """
+    Read the text of a reference page: print a fragment's skeleton, or compare it with a fragment.
+
+    \b
+    Example:
+      contract derive page.txt > my.openapi.yaml
+      contract derive page.txt --against my.openapi.yaml
+    """
+    from contract import derive as reader
+    from contract import spec as specs
+
+    found = reader.read_file(page)
+    if against is None:
+        for line in reader.skeleton(found, page.name):
+            click.echo(line)
+        return 0
+    result = reader.compare(found, specs.load(against), operation)
+    click.echo(f"{page}: {found.counts}")
+    for line in result.newer:
+        click.echo(f"newer than the page: {line}")
+    for line in result.differences:
+        click.echo(click.style(line, fg="red", bold=True))
+    count = len(result.differences)
+    click.echo(f"{count} difference{'s'[: count != 1]}" if count else f"no difference from {against}")
+    return 1 if result.differences else 0

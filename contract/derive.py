@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from contract.errors import SpecError
+from contract.errors import ContractError
 from contract.spec import Contract, Field, Operation
 
 __all__ = ["Comparison", "Entry", "Page", "compare", "read", "read_file", "skeleton"]
@@ -49,6 +49,8 @@ _ALLOWED: Final = re.compile(r"allowed values\s*:?\s*(.*)", re.IGNORECASE)
 _DEPRECATED: Final = re.compile(r"\(?deprecated\b|this [a-z ]{1,30} is deprecated\b", re.IGNORECASE)
 _METHOD: Final = re.compile(r"\b(GET|PUT|POST|PATCH|DELETE|HEAD|OPTIONS)\b")
 _PATH: Final = re.compile(r"(?<![\w/:])(/[\w.\-{}]+(?:/[\w.\-{}]+)*)")
+_WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+"""What YAML does not take, or once did not take, for a string."""
 _PLACEHOLDER: Final = "value-from-the-page"
 
 
@@ -116,34 +118,34 @@ def read_file(path: Path) -> Page:
     The page in the file *path*.
 
     Raises:
-        SpecError: it cannot be read as such a page.
+        ContractError: it cannot be read as such a page.
     """
     try:
         return read(path.read_text(encoding="utf-8-sig"), str(path))
     except OSError as error:
-        raise SpecError(f"the page cannot be read: {error.strerror}", file=str(path)) from error
+        raise ContractError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise SpecError("the page is not UTF-8 text", file=str(path)) from error
+        raise ContractError(f"{path} is not UTF-8 text") from error
 
 
-def read(text: str, file: str = "") -> Page:
+def read(text: str, file: str = "the page") -> Page:
     """
     The page in *text*.
 
     Raises:
-        SpecError: it has no headings that are known, or no field under them.
+        ContractError: it has no headings that are known, or no field under them.
     """
     if len(text) > MAX_CHARACTERS:
-        raise SpecError(f"the page is longer than {MAX_CHARACTERS:,} characters", file=file)
+        raise ContractError(f"{file} is longer than {MAX_CHARACTERS:,} characters")
     lines = [" ".join(line.replace("\u200b", "").split()) for line in text.splitlines()]
     start = next((i for i, line in enumerate(lines) if _heading(line)), None)
     if start is None:
         known = "'Path parameters', 'Request' or 'Response'"
-        raise SpecError(f"this is no reference page: it has no line that reads {known}", file=file)
+        raise ContractError(f"{file} is no reference page: it has no line that reads {known}")
     head = [line for line in lines[:start] if line]
     found = _sections(lines, start)
     if not found:
-        raise SpecError("no field stands under the headings of the page", line=start + 1, file=file)
+        raise ContractError(f"{file} has no field under its headings, of which the first is in line {start + 1}")
     about = " ".join(head)
     method, path = _METHOD.search(about), _PATH.search(about)
     return Page(
@@ -228,7 +230,7 @@ def _is_field(named: Entry, lines: list[str], i: int, above: Entry | None, value
     return described or not (first and named.name[:1].isupper())
 
 
-def skeleton(page: Page, file: str = "") -> Iterator[str]:
+def skeleton(page: Page, file: str = "a page") -> Iterator[str]:
     """
     The lines of a fragment with what the page says: YAML that `contract.spec` loads.
 
@@ -238,7 +240,7 @@ def skeleton(page: Page, file: str = "") -> Iterator[str]:
     if not name[0].isalpha():
         name = f"operation_{name}"
     path = page.path or "/resources" + "".join(f"/{{{key}}}" for key in page.section("path"))
-    yield f"# Made from {file or 'a page'}: {page.counts}."
+    yield f"# Made from {file}: {page.counts}."
     yield "openapi: 3.1.0"
     yield f"info: {{title: {_quoted(page.title)}, version: 1.0.0}}"
     yield f"x-sources: {{page: {{title: {_quoted(f'Reference page {page.title!r}')}}}}}"
@@ -300,7 +302,7 @@ def _quoted(text: str) -> str:
     """
     *text* as a YAML scalar that is a string for every reader.
     """
-    plain = re.fullmatch(r"[A-Za-z_][\w-]*", text) and text.lower() not in {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+    plain = re.fullmatch(r"[A-Za-z_][\w-]*", text) is not None and text.lower() not in _WORDS
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
@@ -342,7 +344,7 @@ def compare(page: Page, contract: Contract, operation: str = "") -> Comparison:
                 where = f" (line {item.line})" if item.line else ""
                 differences.append(f"{section} {name}: the page lacks it, the fragment has it{where} from {source}")
             else:
-                newer.append(f"{section} {name}: the page lacks it, the fragment has it from {source}")
+                newer.append(f"{section} {name}, from {source}")
     return Comparison(differences=tuple(differences), newer=tuple(newer))
 
 

@@ -164,9 +164,12 @@ def schemathesis_config(contract: Contract) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(contract: Contract, folder: Path, ids: Sequence[str] = ()) -> list[Path]:
+def write(contract: Contract, folder: Path, ids: Sequence[str] = (), *, body: bool = False) -> list[Path]:
     """
-    Writes ``openapi.json`` and ``schemathesis.toml`` into *folder*; what was written.
+    Writes ``openapi.json`` and ``schemathesis.toml`` into *folder*, with *body* also ``body.schema.json``.
+
+    Shape:
+        The files that were written.
 
     Raises:
         OSError: they cannot be written.
@@ -176,6 +179,8 @@ def write(contract: Contract, folder: Path, ids: Sequence[str] = ()) -> list[Pat
         "openapi.json": json.dumps(openapi(contract, ids), ensure_ascii=False, indent=2) + "\n",
         "schemathesis.toml": schemathesis_config(contract),
     }
+    if body:
+        texts["body.schema.json"] = json.dumps(json_schema(contract), ensure_ascii=False, indent=2) + "\n"
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]

@@ -119,8 +119,8 @@ class _Local(threading.local):
     What one thread keeps between a request, its answer and the checks of the answer.
     """
 
-    sent: tuple[int, int] | None = None
-    """Updates begun by anyone when the request was sent, and those of them still without an answer."""
+    sent: tuple[int, bool] | None = None
+    """How many updates were begun by anyone when the request was sent; whether another one was under way."""
     answer: Any = None
     verdict: _Verdict | None = None
 
@@ -142,7 +142,9 @@ class _Bridge:
         self.tours: set[str] = set()
         """The ids of the cases that are steps of the tour."""
         self.begun = 0
-        self.flying = 0
+        """How many updates were sent by anyone."""
+        self.flying: set[int] = set()
+        """The threads whose update has no answer yet."""
         self.lock = threading.Lock()
         self.local = _Local()
 
@@ -179,7 +181,9 @@ class _Bridge:
         A read of each record that may be updated.
         """
         key = self.contract.retrieve.key
-        for id in self.settings.ids if key is not None else ():
+        if key is None:
+            return
+        for id in self.settings.ids:
             yield theirs.Case(path_parameters={key.name: id})
 
     def prepare(self, case: Any) -> None:
@@ -194,18 +198,26 @@ class _Bridge:
         key = operation.key
         if writes and key is not None and self.settings.ids:
             id = case.path_parameters.get(key.name)
+            other = id
             if not declared:
                 # Whatever DELETE does here, it is done to nobody.
-                case.path_parameters[key.name] = _NOBODY
+                other = _NOBODY
             elif id not in self.settings.ids and _well_formed(key.schema, id):
-                turn = zlib.crc32(str(id).encode()) % len(self.settings.ids)
-                case.path_parameters[key.name] = self.settings.ids[turn]
+                other = self.settings.ids[zlib.crc32(str(id).encode()) % len(self.settings.ids)]
+            if other != id:
+                case.path_parameters = {**case.path_parameters, key.name: other}
         if operation is self.contract.update and declared and isinstance(case.body, dict):
-            case.body = self.fitting(case.body, self.id(operation, case), tour=case.id in self.tours)
+            body = self.fitting(case.body, self.id(operation, case), tour=case.id in self.tours)
+            if body != case.body:
+                case.body = body
+        me = threading.get_ident()
         with self.lock:
+            # A thread has one request under way: an earlier one of its own came to nothing.
+            self.flying.discard(me)
             self.begun += writes
-            self.local.sent = (self.begun, self.flying)
-            self.flying += writes
+            self.local.sent = (self.begun, bool(self.flying))
+            if writes:
+                self.flying.add(me)
 
     def fitting(self, body: JSONObject, id: str, *, tour: bool) -> JSONObject:
         """
@@ -239,7 +251,7 @@ class _Bridge:
         """
         if self.operation(case.operation) is not None and case.method not in _SAFE:
             with self.lock:
-                self.flying -= 1
+                self.flying.discard(threading.get_ident())
                 self.records.clear()
 
     def verdict(self, case: Any, answer: Any) -> _Verdict | None:
@@ -257,22 +269,24 @@ class _Bridge:
         operation = self.operation(case.operation)
         if operation is None:
             return None
-        writes = case.method not in _SAFE
         with self.lock:
             sent, self.local.sent = self.local.sent, None
-            alone = sent is None or (sent[1] == 0 and sent[0] == self.begun)
-            self.flying -= writes and sent is not None
-            if not alone:
+            self.flying.discard(threading.get_ident())
+            if sent is not None and sent != (self.begun, False):
                 # Two requests side by side: which of them was carried out first, nobody can tell.
                 self.records.clear()
-            if case.method != operation.method:
+            if answer.status_code == 429:
                 return None
-            response = _response(answer)
-            if response.status in {429, 503} or answer.content_size != len(answer.content):
-                if response.status != 429:
+            if (
+                case.method != operation.method
+                or answer.status_code == 503
+                or answer.content_size != len(answer.content)
+            ):
+                # What was done, and what is there now, cannot be seen.
+                if case.method not in _SAFE:
                     self.records.clear()
                 return None
-            return self.judged(operation, case, answer, response)
+            return self.judged(operation, case, answer, _response(answer))
 
     def judged(self, operation: Operation, case: Any, answer: Answer, response: Response) -> _Verdict:
         """
@@ -381,6 +395,9 @@ class _Bridge:
         The findings that stand for themselves, as failures of schemathesis.
         """
         rules = self.judge.rules
+        judged = {rules[name].promise for name in result.evidence if name.partition(".")[2] not in _THEIRS}
+        if not result.findings:
+            return _Verdict({}, frozenset(judged))
         ledger = Ledger(rules=rules, strict=self.settings.strict)
         ledger.add(interaction, result, 0)
         ledger.fold()
@@ -392,7 +409,6 @@ class _Bridge:
             message = self.message(found[0].finding, name)
             made = BrokenRule(operation=case.operation.label, rule=name, message=message, case_id=case.id)
             failures[rule.promise] = (*failures.get(rule.promise, ()), made)
-        judged = {rules[name].promise for name in result.evidence if name.partition(".")[2] not in _THEIRS}
         return _Verdict(failures, frozenset(judged | set(failures)))
 
     @property

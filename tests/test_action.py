@@ -1,0 +1,80 @@
+"""
+The GitHub Action: its shell steps, run as a runner would run them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contract import reference
+
+ROOT = Path(__file__).parent.parent
+
+
+def step(name: str) -> dict[str, Any]:
+    """
+    One step of the action.
+    """
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    found: dict[str, Any] = next(s for s in action["runs"]["steps"] if s["name"] == name)
+    return found
+
+
+def carried_out(name: str, tmp_path: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
+    """
+    The step *name*, with its inputs put in as a runner does.
+    """
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    given = {key: str(spec.get("default", "")) for key, spec in action["inputs"].items()} | {
+        key.replace("_", "-"): value for key, value in inputs.items()
+    }
+    wanted = {k: given[v.removeprefix("${{ inputs.").removesuffix(" }}")] for k, v in step(name)["env"].items()}
+    env = {**os.environ, **wanted, "GITHUB_OUTPUT": str(tmp_path / "output"), "XDG_STATE_HOME": str(tmp_path)}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step(name)["run"]]
+    return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(("defect", "status"), [(None, 0), ("video-room-lost", 1)])
+def test_run_step_ends_with_the_status_of_the_run(tmp_path: Path, defect: str | None, status: int) -> None:
+    """
+    The step fails where the contract is broken, and says the status as an output.
+    """
+    with reference.running(defect=defect) as server:
+        resources = "\n".join(f'{name} = "{id}"' for name, id in server.resources.items())
+        (tmp_path / "contract.toml").write_text(f"[resources]\n{resources}\n", encoding="utf-8")
+        given = {"username": server.username, "password": server.password, "base_url": server.base_url}
+        done = carried_out("Run", tmp_path, ids=server.ids[0], **given)
+
+    assert done.returncode == status, done.stdout + done.stderr
+    assert (tmp_path / "output").read_text(encoding="utf-8") == f"status={status}\n"
+    assert (tmp_path / "reports" / "run.json").is_file()
+
+
+def test_restore_step_has_nothing_to_put_back(tmp_path: Path) -> None:
+    """
+    After a run that ended by itself there is nothing to put back, and the step succeeds.
+    """
+    with reference.running() as server:
+        given = {"username": server.username, "password": server.password, "base_url": server.base_url}
+        done = carried_out("Put back", tmp_path, **given)
+
+    assert done.returncode == 0, done.stderr
+    assert "nothing to put back" in done.stdout
+
+
+def test_every_input_is_used() -> None:
+    """
+    No input is promised that no step takes.
+    """
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    action = yaml.safe_load(text)
+
+    assert [name for name in action["inputs"] if f"inputs.{name} " not in text] == []
