@@ -1,0 +1,63 @@
+"""
+Exploring with Hypothesis: what it finds, how it ends, and that it is repeatable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from contract import reference
+from contract.config import Settings
+from contract.run import Result, run
+
+
+def carried_out(server: reference.Running, tmp_path: Path, **more: Any) -> Result:
+    """
+    A run against *server*.
+    """
+    values: dict[str, Any] = {
+        "base_url": server.base_url,
+        "ids": server.ids[:1],
+        "resources": dict(server.resources),
+        "state_dir": str(tmp_path / "state"),
+        **more,
+    }
+    return run(Settings(**values), {"username": server.username, "password": server.password, "token": ""})
+
+
+def test_deep_spends_its_budget_and_stays_kept(tmp_path: Path) -> None:
+    """
+    A deep run explores until its budget is spent, which is no reason to doubt what it found.
+    """
+    with reference.running() as server:
+        result = carried_out(server, tmp_path, profile="deep", max_requests=700, max_seconds=30)
+
+    assert result.verdict == "kept", result.problem
+    assert 500 < result.requests <= 700
+    assert result.restored[server.ids[0]].verdict == "restored"
+
+
+def test_deep_keeps_examples_in_the_database(tmp_path: Path) -> None:
+    """
+    A failing sequence is kept, so that the next run begins with it.
+    """
+    with reference.running(defect="third-write-lost") as server:
+        result = carried_out(
+            server, tmp_path, profile="deep", max_requests=900, max_seconds=30, database=str(tmp_path / "examples")
+        )
+
+    assert result.verdict == "broken"
+
+
+def test_two_standard_runs_send_the_same_bodies(tmp_path: Path) -> None:
+    """
+    With one seed the same bodies go out in the same order.
+    """
+    with reference.running() as server:
+        one = carried_out(server, tmp_path, seed=3)
+        two = carried_out(server, tmp_path, seed=3)
+        other = carried_out(server, tmp_path, seed=4)
+
+    assert [e.content for e in one.exchanges] == [e.content for e in two.exchanges]
+    assert [e.content for e in one.exchanges] != [e.content for e in other.exchanges]
