@@ -327,7 +327,7 @@ class Judge:
         result.record = response.body
         if self.key and interaction.id and interaction.case.target == "own":
             shown = response.body.get(self.key)
-            if shown != interaction.id and shown is not None and not wrong & {f"{operation.id}.format.{self.key}"}:
+            if not _names(shown, interaction.id) and shown is not None and not wrong & {f"{operation.id}.format.{self.key}"}:
                 message = f"{self.key} is not the one that was asked for"
                 result.findings.append(
                     Finding(
@@ -431,7 +431,7 @@ class Judge:
             items = items.get(token) if isinstance(items, dict) else None
         if isinstance(items, list):
             for i, entry in enumerate(items):
-                if isinstance(entry, dict) and entry.get(self.key) == id:
+                if isinstance(entry, dict) and _names(entry.get(self.key), id):
                     return f"{self.listing[1]}/{i}", entry
         return None
 
@@ -799,6 +799,13 @@ def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
         return True
     empty = shown is None or shown == "" or (item.default is not MISSING and shown == item.default)
     return how in {"blank", "null"} and empty
+
+
+def _names(shown: Any, id: str) -> bool:
+    """
+    True where *shown* is the id of a record that a path names *id*; ids may be integers.
+    """
+    return shown == id or (type(shown) is int and str(shown) == id)
 
 
 def _brief(response: Response) -> str:

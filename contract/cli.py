@@ -139,9 +139,10 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 @cli.command()
 @_run_options
+@click.option("--against", metavar="RUN.json", help="Earlier run: what changed since then fails this one.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only what is broken, and the verdict.")
-def run(dry_run: bool, quiet: bool, **options: Any) -> int:
+def run(against: str | None, dry_run: bool, quiet: bool, **options: Any) -> int:
     """
     Test one environment against the contract.
 
@@ -153,9 +154,10 @@ def run(dry_run: bool, quiet: bool, **options: Any) -> int:
     settings = _settings(options)
     if dry_run:
         return _dry_run(settings)
+    old = _earlier(against, settings)
     result = _carry_out(settings, quiet)
     _show(result, settings, quiet)
-    return _end(result)
+    return _end(result) if old is None else _regressed(old, result, settings)
 
 
 def _carry_out(settings: Settings, quiet: bool) -> Result:
@@ -182,6 +184,36 @@ def _end(result: Result) -> int:
     The exit status; a run that a signal ended could not tell, unless it had found something.
     """
     return result.status
+
+
+def _earlier(against: str | None, settings: Settings) -> dict[str, Any] | None:
+    """
+    The run to compare with, read before anything is sent.
+    """
+    if against is None:
+        return None
+    from contract.compare import earlier
+
+    return earlier(against, settings)
+
+
+def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
+    """
+    Shows what changed since the run *old*; the exit status of both together.
+    """
+    from contract import compare as comparing
+    from contract.errors import ConfigError
+
+    folder = Path(settings.report_dir)
+    try:
+        found = comparing.compare(old, comparing.read(folder / "run.json"))
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        return _end(result) or 2
+    comparing.attach(found, folder)
+    for line in comparing.lines(found, _style):
+        click.echo(line)
+    return found.status or _end(result)
 
 
 def _dry_run(settings: Settings) -> int:
@@ -226,7 +258,7 @@ def restore(**options: Any) -> int:
       contract restore --base-url https://staging.example.com/api/relay/rest
     """
     from contract.config import credentials
-    from contract.report import _restored_lines
+    from contract.report import restored_lines
     from contract.run import restore_all
 
     settings = _settings(options)
@@ -234,7 +266,7 @@ def restore(**options: Any) -> int:
     if not done:
         click.echo("nothing to put back: no run was cut off here")
     for id, restored in done.items():
-        for line in _restored_lines(id, restored, _mask(settings), _style):
+        for line in restored_lines(id, restored, _mask(settings), _style):
             click.echo(line)
     return 2 if any(restored.verdict == "not_restored" for restored in done.values()) else 0
 
@@ -424,3 +456,60 @@ def derive(page: Path, against: str | None, operation: str) -> int:
     count = len(result.differences)
     click.echo(f"{count} difference{'s'[: count != 1]}" if count else f"no difference from {against}")
     return 1 if result.differences else 0
+
+
+@cli.command()
+@click.argument("runs", metavar="[OLD.json NEW.json]", nargs=-1)
+@click.option("--base-url", "urls", metavar="URL", multiple=True, help="Address of an environment; give two.")
+@click.option("--id", "ids", metavar="ID", multiple=True, help="Record in the first, and in the second environment.")
+@click.option("--config", "configs", metavar="FILE", multiple=True, help="Settings; a second one for the second.")
+@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+@click.option("--profile", metavar="NAME", help="smoke, standard or deep.")
+@click.option("--seed", metavar="N", help="Seed of everything that is drawn.")
+@click.option("--report-dir", metavar="DIR", help="Where both reports are written, in 'first' and 'second'.")
+@click.option("--state-dir", metavar="DIR", help="Where journals are kept.")
+@click.option("--max-requests", metavar="N", help="Most requests to send to each.")
+@click.option("--max-seconds", metavar="N", help="Most seconds to take for each.")
+@click.option("--allow-unrestorable", is_flag=True, default=None, help="Go on although something will be left changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare(
+    runs: tuple[str, ...],
+    urls: tuple[str, ...],
+    ids: tuple[str, ...],
+    configs: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """
+    Say what changed between two runs, or from one environment to another.
+
+    Two runs are compared rule by rule and case by case. With two addresses one plan is carried out on
+    both first; what the second needs of its own is read from CONTRACT_B_USERNAME, CONTRACT_B_PASSWORD,
+    CONTRACT_B_IDS and so on. Exit status: 0 equal, 1 regressed, 2 could not be compared.
+
+    \b
+    Example:
+      contract compare last-week/run.json reports/run.json
+      contract compare --base-url https://a.example.com/api --id ID --base-url https://b.example.com/api --id ID
+    """
+    from contract import compare as comparing
+    from contract.errors import ConfigError
+
+    unsure = False
+    if runs and (urls or ids):
+        raise ConfigError("either two files, or two addresses with --base-url")
+    if runs:
+        if len(runs) != 2:
+            raise ConfigError(f"two files are wanted, OLD.json and NEW.json, and {len(runs)} given")
+        old, new = (comparing.read(path) for path in runs)
+    else:
+        pairs = comparing.environments(options, urls, ids, configs)
+        say: Callable[[str], Any] = (lambda line: None) if as_json else click.echo
+        (old, new), unsure = comparing.both(pairs, _style, say)
+    found = comparing.compare(old, new)
+    if as_json:
+        click.echo(json.dumps(comparing.data(found), ensure_ascii=False, indent=1))
+    else:
+        for line in comparing.lines(found, _style):
+            click.echo(line)
+    return found.status or (2 if unsure else 0)

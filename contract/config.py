@@ -66,17 +66,17 @@ class Settings:
     layers: Mapping[str, str] = field(default_factory=dict)
     """Setting -> the layer that set it."""
 
-    def need(self, *names: str) -> None:
+    def need(self, *names: str, option: str = "--") -> None:
         """
-        Makes sure that these settings were given.
+        Makes sure that these settings were given; *option* is how options begin where they are asked for.
 
         Raises:
             ConfigError: one was not; says how to give it.
         """
         for name in names:
             if not getattr(self, name):
-                option = "--id" if name == "ids" else "--" + name.replace("_", "-")
-                hint = f"set it in contract.toml, with {option}, or in CONTRACT_{name.upper()}"
+                given = option + ("id" if name == "ids" else name.replace("_", "-"))
+                hint = f"set it in contract.toml, with {given}, or in CONTRACT_{name.upper()}"
                 if name == "ids":
                     hint += "; a run never picks a record by itself"
                 raise ConfigError(f"{name} is missing: {hint}", layer=self.layers.get(name, ""))
@@ -180,6 +180,8 @@ _CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {
     "resources": _table,
 }
 KEYS: Final[tuple[str, ...]] = tuple(f.name for f in fields(Settings) if f.name != "layers")
+KNOWN: Final = "contract-known.toml"
+"""The file of accepted failures that is read where one stands beside the configuration."""
 _PATHS: Final = ("spec", "report_dir", "state_dir", "ca_file", "client_cert", "client_key", "known_failures")
 
 
@@ -224,12 +226,14 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     start: Path | None = None,
     names: Mapping[str, str] | None = None,
+    ini: Mapping[str, tuple[Any, str]] | None = None,
 ) -> Settings:
     """
     The settings of a run.
 
     *options* are those of the command line, `None` where one was not given; *names* says what each
-    is called there; *config* is a file to read instead of the nearest one.
+    is called there; *config* is a file to read instead of the nearest one; *ini* are values of another
+    file, each with its place, which stand above that file and below the environment.
 
     Raises:
         ConfigError: a key is not known, or a value cannot be used; says which layer set it.
@@ -247,6 +251,10 @@ def resolve(
         if key in _PATHS and isinstance(value, str) and value and path is not None:
             value = str((path.parent / Path(value).expanduser()).resolve())
         found[key] = (value, layer)
+    found.update(ini or {})
+    known = (path.parent if path else start) / KNOWN
+    if known.is_file():
+        found.setdefault("known_failures", (str(known), f"{known}"))
     for key in KEYS:
         variable = f"CONTRACT_{key.upper()}"
         if key != "resources" and variable in environ:

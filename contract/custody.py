@@ -297,6 +297,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
             open=dict.fromkeys(body, "null"),
         )
         _, response = session.perform(case)
+        if response.status in {401, 403}:
+            raise Undecided(f"the credentials may read, but not update ({response.status}); nothing was changed")
         return not 200 <= response.status < 300
 
     if not refuses(nulls):
@@ -535,9 +537,10 @@ def _read(session: Session) -> JSONObject:
         if session.known is not None:
             return session.known
         lost = session.last is None or session.last.status in LOST
-        tries += not lost or budget.clock() >= budget.patience
-        if lost:
+        late = budget.clock() >= budget.patience
+        tries += 3 if lost and late else not lost
+        if lost and not late:
             session.sender.sleep(wait)
             wait = min(1.0, wait * 2)
     status = f" ({session.last.status})" if session.last is not None else ""
-    raise Undecided(f"the record cannot be read{status}, so nobody can tell how it was left; its journal is kept")
+    raise Undecided(f"the record cannot be read{status}, so nobody can tell how it was left")

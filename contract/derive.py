@@ -151,7 +151,7 @@ def read(text: str, file: str = "the page") -> Page:
     return Page(
         title=head[0] if head else "",
         method=method[1] if method else "",
-        path=path[1] if path else "",
+        path=path[1].rstrip(".") if path else "",
         sections=found,
     )
 

@@ -248,7 +248,12 @@ def _with_examples(made: Mapping[str, Any], parameter: Any, ids: Sequence[str]) 
 
 
 def _followed(made: Mapping[str, Any], value: Any) -> Any:
-    while isinstance(value, Mapping) and "$ref" in value:
+    """
+    What *value* refers to, or itself.
+    """
+    seen: list[str] = []
+    while isinstance(value, Mapping) and "$ref" in value and value["$ref"] not in seen:
+        seen.append(value["$ref"])
         value = _at(made, value["$ref"])
     return value
 

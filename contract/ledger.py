@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from contract.check import Judgement
+from contract.known import Accepted, Known
 from contract.model import BASES, Finding, Interaction, Rule
 from contract.shape import Group
 
@@ -95,6 +96,8 @@ class Entry:
     evidence: int
     failures: tuple[Failure, ...] = ()
     reason: str = ""
+    accepted: bool = False
+    """True where it is broken and only does not fail the run because that is a known failure."""
 
 
 @dataclass(slots=True)
@@ -111,6 +114,9 @@ class Ledger:
     observations: list[dict[str, Any]] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     """Rule -> why it was not exercised or not decided."""
+    interactions: list[Interaction] = field(default_factory=list)
+    """Everything that was noted, in the order of each record."""
+    known: Known = field(default_factory=Known)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, interaction: Interaction, result: Judgement, number: int) -> list[Failure]:
@@ -122,6 +128,8 @@ class Ledger:
             for f in result.findings
         ]
         with self._lock:
+            if not self.interactions or self.interactions[-1].response is not interaction.response:
+                self.interactions.append(interaction)
             self.counts.update(result.single)
             self.groups.update(result.groups)
             self.failures += made
@@ -133,6 +141,13 @@ class Ledger:
         """
         known = self.rules.get(rule)
         return known is not None and list[str](BASES).index(known.basis) > list[str](BASES).index(self.strict)
+
+    def accepted(self, failure: Failure) -> Accepted | None:
+        """
+        The entry of the known failures that accepts *failure*, if one does.
+        """
+        rule = self.rules.get(failure.finding.rule)
+        return self.known.accepts(failure.finding, rule.group if rule else "")
 
     @property
     def evidence(self) -> Counter[str]:
@@ -269,12 +284,12 @@ class Ledger:
         groups: dict[str, dict[str, None]] = {}
         for failure in self._open():
             rule = self.rules.get(failure.finding.rule)
-            if rule is not None and rule.group in self.rules and rule.group != rule.id:
+            if rule is not None and rule.group in self.rules and rule.group != rule.id and not self.accepted(failure):
                 groups.setdefault(rule.group, {})[rule.id] = None
         for group, members in groups.items():
             if len(members) <= MANY:
                 continue
-            mine = [f for f in self._open() if f.finding.rule in members]
+            mine = [f for f in self._open() if f.finding.rule in members and not self.accepted(f)]
             for failure in mine:
                 failure.cause = group
             numbers: dict[int, Failure] = {}
@@ -286,6 +301,37 @@ class Ledger:
             told = list({id(f): f for f in [*list(rules.values())[:2], *list(numbers.values())[:4]]}.values())
             for failure in told:
                 self.failures.append(replace(failure, finding=replace(failure.finding, rule=group), cause=""))
+
+    def unfold(self) -> None:
+        """
+        Takes back what `fold` did, so that failures which were folded apart can be folded together.
+        """
+        members: dict[str, list[Failure]] = {}
+        for failure in self.failures:
+            if failure.cause:
+                members.setdefault(failure.cause, []).append(failure)
+        kept = []
+        for failure in self.failures:
+            copied = [
+                f
+                for f in members.get(failure.finding.rule, ())
+                if f.interaction is failure.interaction and f.finding == replace(failure.finding, rule=f.finding.rule)
+            ]
+            if not copied or failure.cause:
+                kept.append(failure)
+                continue
+            for member in members[failure.finding.rule]:
+                member.confirmed = failure.confirmed if member.confirmed is None else member.confirmed
+        for failure in kept:
+            failure.cause = ""
+        self.failures = kept
+
+    def failing(self, rule: str) -> list[Failure]:
+        """
+        The failures for which *rule* is called broken, beside those that are accepted.
+        """
+        mine = (f for f in self._open() if f.finding.rule == rule and f.confirmed is not False)
+        return [f for f in mine if self.accepted(f) is None]
 
     # ---------------------------------------------------------------- verdicts
 
@@ -311,9 +357,18 @@ class Ledger:
     def _entry(self, rule: Rule, mine: list[Failure], count: int) -> Entry:
         standing = [f for f in mine if not f.cause and f.confirmed is not False]
         if standing:
-            verdict: Verdict = "warned" if self.weak(rule.id) else "broken"
-            shown = sorted(standing, key=lambda f: (f.confirmed is not True, f.number))
-            return Entry(rule=rule, verdict=verdict, evidence=count + len(standing), failures=tuple(shown[:MANY]))
+            accepted = {id(f): entry for f in standing if (entry := self.accepted(f))}
+            left = [f for f in standing if id(f) not in accepted]
+            verdict: Verdict = "warned" if self.weak(rule.id) or not left else "broken"
+            shown = sorted(left or standing, key=lambda f: (f.confirmed is not True, f.number))
+            return Entry(
+                rule=rule,
+                verdict=verdict,
+                evidence=count + len(standing),
+                failures=tuple(shown[:MANY]),
+                reason="" if left else accepted[id(shown[0])].words,
+                accepted=not left,
+            )
         if folded := next((f.cause for f in mine if f.cause), ""):
             reason = f"told under {folded}"
             return Entry(rule=rule, verdict="undecided", evidence=count, reason=reason)

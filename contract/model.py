@@ -64,6 +64,9 @@ class _Missing:
     def __bool__(self) -> bool:
         return False
 
+    def __reduce__(self) -> str:
+        return "MISSING"  # There is one of it in each process.
+
 
 MISSING: Final[Any] = _Missing()
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -28,7 +28,7 @@ OVERHEAD: Final = 24
 INVESTIGATION: Final = 32
 """Requests that a run keeps for looking into failures."""
 
-__all__ = ["PROFILES", "Block", "Plan", "Profile", "plan", "split"]
+__all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +113,36 @@ def _planned(
     return _Planner(contract, PROFILES[profile], seed, dict(resources), foreign).plan()
 
 
+def needed(whole: Plan, contract: Contract, only: Collection[str]) -> Plan:
+    """
+    *whole* without what none of the rules *only* needs.
+
+    A request of its own is sent for what must be refused and for what the documents are silent about;
+    every other rule is judged on the tour.
+    """
+    known = rules_of(contract)
+    every = any(id.endswith((".rejection.no_server_error", ".rejection.no_leak")) for id in only)
+    refused = every or any(id.endswith((".rejection.error_body", ".rejection.no_trace")) for id in only)
+    walked = every or any(
+        known[id].promise not in {"access", "rejection"} and ".requires." not in id for id in only if id in known
+    )
+
+    def wanted(case: Case) -> bool:
+        return refused or case.rule in only or (case.rule in known and known[case.rule].group in only)
+
+    blocks = []
+    for block in whole.blocks:
+        if block.name in {"tour", "random"}:
+            blocks += [block] if walked else []
+            continue
+        cases = [case for case in block.cases if wanted(case) or not case.rule]
+        if any(case.rule for case in cases):
+            blocks.append(replace(block, cases=tuple(cases)))
+    if walked:
+        return replace(whole, blocks=tuple(blocks))
+    return replace(whole, blocks=tuple(blocks), updates=0, bound=0, coverage={}, unreachable=())
+
+
 def split(whole: Plan, shares: int) -> list[list[Block]]:
     """
     *whole* shared out among *shares* records, evenly by the number of cases.
@@ -164,6 +194,8 @@ class _Planner:
         self.values = Values(self.generator, seed)
         self.take = self.values.take
         self.mark = self.values.mark
+        self.final: dict[str, Any] = {}
+        """The values of the selectors at the end of the tour."""
 
     def plan(self) -> Plan:
         """
@@ -171,6 +203,7 @@ class _Planner:
         """
         tour = Tour(self.update.id, self.generator, self.values, self.shown, self.random)
         walk = list(tour.cases() if self.profile.tour else self.smoke())
+        self.final = {n: v for case in walk for n, v in case.body.items() if n in self.generator.selectors}
         blocks = [
             Block(name="access", cases=tuple(self.access()), proof=True),
             Block(name="omissions", cases=tuple(self.omissions()), proof=True),
@@ -392,6 +425,15 @@ class _Planner:
         yield self.case("an unknown key", expect="unspecified", rule=f"{prefix}.unknown_key", body=body, keep=True)
         yield self.case("an empty body", expect="unspecified", rule=f"{prefix}.empty", body={}, keep=True)
         rule = f"{prefix}.consistent"
+        for name, value in self.final.items():
+            if gen.choice(name, value).requires:
+                yield self.case(
+                    f"{name} with what is stored",
+                    expect="unspecified",
+                    rule=rule,
+                    body={name: value},
+                    open={name: "exact"},
+                )
         for kind, values in self.open_values().items():
             how = dict.fromkeys(values, "blank" if kind in {"blank", "space"} else "exact")
             yield self.case(f"{kind} values", expect="unspecified", rule=rule, body=values, open=how)

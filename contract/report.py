@@ -7,26 +7,37 @@ escaped, secrets and masked fields are replaced before anything is written anywh
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import json
+import math
+import os
+import re
 import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
+from urllib.parse import quote
 
+from contract.errors import ConfigError
+from contract.behaviour import behaviour
 from contract.ledger import Entry, Failure
 from contract.model import MISSING, Case
 from contract.run import Result
 from contract.send import MALFORMED, UNKNOWN, encode
 from contract.spec import Contract
 
-__all__ = ["Mask", "curl", "data", "lines", "shown", "write"]
+__all__ = ["Mask", "curl", "data", "failure_lines", "fragment_path", "lines", "opened", "shown", "store", "write"]
 
 LONGEST: Final = 200
 """Characters of a value that a line shows."""
+SHORT: Final = 5
+"""Characters that a masked value must have to be looked for in other texts: a shorter one stands everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +45,43 @@ class Mask:
     """
     Replaces secrets, and the values of masked fields, in everything that is written.
 
-    A masked value keeps its form: digits stay digits and letters stay letters, so that a report
-    about a format can still be read. Equal values are masked equally.
+    A masked value keeps its form: digits stay digits and letters stay letters, those of hexadecimal
+    numbers too, so that a report about a format can still be read. Equal values are masked equally in
+    all runs with the same credentials; without these nobody can try out which value it was.
     """
 
     secrets: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     """The last tokens of the masked pointers."""
+    values: tuple[str, ...] = ()
+    """Values of masked fields, for texts that quote them; see `of`."""
+
+    def of(self, result: Result) -> Mask:
+        """
+        The same mask, which also knows the values that the masked fields had in *result*.
+        """
+        if not self.names or self.values:
+            return self
+        found: set[str] = set()
+        for one in result.exchanges:
+            for body in (one.response.body, one.case.body):
+                found.update(_named(body, self.names))
+        return replace(self, values=tuple(sorted((v for v in found if len(v) >= SHORT), key=len, reverse=True)))
 
     def text(self, text: str) -> str:
         """
-        *text* without secrets.
+        *text* without secrets, in whichever way they are escaped, and without what is masked.
         """
         for secret in self.secrets:
-            if secret and secret in text:
-                text = text.replace(secret, "***")
+            for form in _forms(secret):
+                text = text.replace(form, "***")
+                # Where a text was cut, half of a secret may stand at its end.
+                if len(form) > 4 and form[:4] in text[-len(form) :]:
+                    cut = next((n for n in range(len(form) - 1, 3, -1) if text.endswith(form[:n])), 0)
+                    text = text[:-cut] + "***" if cut else text
+        for value in self.values:
+            if value in text:
+                text = text.replace(value, self._masked(value))
         return text
 
     def value(self, value: Any, name: str = "") -> Any:
@@ -63,28 +96,58 @@ class Mask:
             return {self.text(str(k)): self.value(v, str(k)) for k, v in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.value(v, name) for v in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)  # JSON has no way to write it.
         return None if value is MISSING else value
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, str):
-            digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest()
-            return "".join(_like(c, digest[i % 32]) for i, c in enumerate(value))
+            key = "\n".join(self.secrets).encode("utf-8", "surrogatepass")
+            digest = hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")
+            letters = 6 if _HEX.fullmatch(value) else 26
+            return "".join(_like(c, digest[i % 32], letters) for i, c in enumerate(value))
         if isinstance(value, bool) or value is None or value is MISSING:
             return None if value is MISSING else value
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float)) and math.isfinite(value):
             return int(self._masked(str(abs(int(value)))) or 0)
         if isinstance(value, Mapping):
             return {k: self._masked(v) for k, v in value.items()}
-        return [self._masked(v) for v in value]
+        return [self._masked(v) for v in value] if isinstance(value, (list, tuple)) else None
 
 
-def _like(char: str, salt: int) -> str:
+_HEX: Final = re.compile(r"(?=.*[0-9])[0-9a-fA-F]+(?:-[0-9a-fA-F]+)*")
+
+
+def _like(char: str, salt: int, letters: int) -> str:
     if char.isdigit():
         return str(salt % 10)
     if char.isalpha():
-        letter = chr(ord("a") + salt % 26)
+        letter = chr(ord("a") + salt % letters)
         return letter.upper() if char.isupper() else letter
     return char
+
+
+@cache
+def _forms(secret: str) -> tuple[str, ...]:
+    """
+    *secret* as it is, and as it stands in JSON, in a URL and in HTML.
+    """
+    forms = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe=""))
+    return tuple(dict.fromkeys(f for f in (*forms, quote(secret), escape(secret)) if f))
+
+
+def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:
+    """
+    The texts that stand in members of *body* with one of *names*.
+    """
+    if isinstance(body, Mapping):
+        for key, value in body.items():
+            if key in names and isinstance(value, str):
+                yield value
+            yield from _named(value, names)
+    elif isinstance(body, list):
+        for value in body:
+            yield from _named(value, names)
 
 
 def shown(value: Any, most: int = LONGEST) -> str:
@@ -158,7 +221,7 @@ def data(result: Result, mask: Mask) -> dict[str, Any]:
     """
     The content of ``run.json``.
     """
-    settings = result.settings
+    settings, mask = result.settings, mask.of(result)
     return {
         "format": 1,
         "verdict": result.verdict,
@@ -170,6 +233,7 @@ def data(result: Result, mask: Mask) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "requests": result.requests,
         "problem": plain(mask.text(result.problem)),
+        **({"foreign": _foreign(result, mask)} if result.foreign else {}),
         "tour": {
             "updates": result.plan.updates,
             "bound": result.plan.bound,
@@ -187,6 +251,17 @@ def data(result: Result, mask: Mask) -> dict[str, Any]:
             for id, done in result.restored.items()
         },
         "observations": mask.value(result.ledger.observations),
+        **behaviour(result, mask),
+    }
+
+
+def _foreign(result: Result, mask: Mask) -> dict[str, Any]:
+    """
+    What someone else wrote during the run: record -> field -> [before, now].
+    """
+    return {
+        id: {name: [mask.value(value, name) for value in pair] for name, pair in fields.items()}
+        for id, fields in result.foreign.items()
     }
 
 
@@ -200,6 +275,8 @@ def _rule(result: Result, entry: Entry, mask: Mask) -> dict[str, Any]:
         "verdict": entry.verdict,
         "evidence": entry.evidence,
     }
+    if entry.accepted:
+        found["accepted"] = True
     if entry.reason:
         found["reason"] = plain(mask.text(entry.reason))
     if entry.failures:
@@ -236,19 +313,94 @@ def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
     }
 
 
-def write(result: Result, folder: Path, mask: Mask) -> Path:
+_OBEYED: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Characters beyond ASCII's first 32 that a terminal or an editor may obey."""
+
+
+def encoded(value: Any) -> str:
     """
-    Writes ``run.json`` and what stands beside it; the path of the first is returned.
+    *value* as JSON for people to read, with nothing raw in it that a terminal obeys.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    content = data(result, mask)
-    path = folder / "run.json"
-    temporary = path.with_suffix(".new")
-    temporary.write_text(
-        json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="backslashreplace"
-    )
-    temporary.replace(path)
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[str]]:
+    """
+    A file to write to that takes the place of *path* only when all of it is there.
+
+    Shape:
+        UTF-8, lines end with ``\\n`` on every system; half of a surrogate pair is written as an escape.
+
+    Raises:
+        ConfigError: it cannot be written there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            yield file
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"the report {path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def store(path: Path, text: str) -> Path:
+    """
+    Writes *text* to *path*, whole or not at all, and returns *path*.
+
+    Raises:
+        ConfigError: it cannot be written there.
+    """
+    with opened(path) as file:
+        file.write(text)
     return path
+
+
+def write(result: Result, folder: Path, mask: Mask, *, fixed: bool = False) -> Path:
+    """
+    Writes ``run.json`` and, beside it, ``run.html``, ``run.md`` and ``run.har``; the path of the first
+    is returned.
+
+    In a GitHub workflow the text of ``run.md`` becomes the summary of the step as well. *fixed* says
+    that *result* is an example (see `contract.example`): the page says so too, and no summary is touched.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+    """
+    from contract import ci, har, html
+
+    mask = mask.of(result)
+    text = encoded(data(result, mask)) + "\n"
+    path = store(folder / "run.json", text)
+    store(folder / "run.html", html.page(result, mask, fixed=fixed))
+    summary = ci.summary(result, mask)
+    store(folder / "run.md", summary)
+    har.write(result, folder / "run.har", mask)
+    if not fixed:
+        ci.add_to_step_summary(summary)
+    return path
+
+
+def fragment_path(contract: Contract) -> str:
+    """
+    Where the fragment stands, for tools that show a report beside the files of a checkout.
+
+    Shape:
+        With ``/``, relative to the checkout that a GitHub or GitLab job names, or to the working
+        directory, where it lies below it; else the name of the file alone.
+    """
+    path = Path(contract.document.file or "fragment.yaml")
+    for base in (os.environ.get("GITHUB_WORKSPACE"), os.environ.get("CI_PROJECT_DIR"), "."):
+        if base:
+            with suppress(OSError, ValueError):
+                inside = path.resolve().relative_to(Path(base).resolve())
+                return path.name if "site-packages" in inside.parts else inside.as_posix()
+    return path.name
 
 
 # ----------------------------------------------------------------------------- lines
@@ -258,30 +410,44 @@ _WORDS: Final = {
     "kept": "kept",
     "broken": "broken",
     "warned": "warned",
+    "accepted": "accepted",
     "undecided": "undecided",
     "not_exercised": "not exercised",
 }
 
 
 def lines(
-    result: Result, mask: Mask, style: Style = lambda text, name: text, *, quiet: bool = False
+    result: Result,
+    mask: Mask,
+    style: Style = lambda text, name: text,
+    *,
+    quiet: bool = False,
+    brief: bool = False,
 ) -> Iterator[str]:
     """
     What a person reads at the end of a run; *style* decorates (text, what it is).
 
-    With *quiet* only what is broken, what could not be put back, and the verdict.
+    With *quiet* only what is broken, what could not be put back, and the verdict; with *brief* only the
+    names of the rules that are broken or accepted, because each was told in a place of its own.
     """
+    mask = mask.of(result)
     verdict = result.verdict
-    counts: Counter[str] = Counter(entry.verdict for entry in result.entries)
+    counts: Counter[str] = Counter("accepted" if e.accepted else e.verdict for e in result.entries)
     shape = ", ".join(f"{counts[word]} {_WORDS[word]}" for word in _WORDS if counts[word])
     for entry in result.entries:
-        if entry.verdict == "broken":
-            yield from _failure_lines(result, entry, mask, style)
+        if entry.verdict == "broken" and brief:
+            yield style("broken ", "broken") + f" {entry.rule.id}"
+        elif entry.verdict == "broken":
+            yield from failure_lines(result, entry, mask, style)
     for entry in result.entries:
-        if entry.verdict == "warned" and not quiet:
-            first = entry.failures[0]
-            yield style("warned ", "warned") + f" {entry.rule.id} ({entry.rule.basis} only)"
-            yield f"        {plain(mask.text(first.finding.message))}"
+        if entry.verdict == "warned" and not quiet and (entry.accepted or not brief):
+            why = "" if entry.accepted else f" ({entry.rule.basis} only)"
+            yield style("accepted" if entry.accepted else "warned ", "warned") + f" {entry.rule.id}{why}"
+            if not brief:
+                yield f"        {plain(mask.text(entry.reason or entry.failures[0].finding.message))}"
+    for note in result.notes():
+        if not quiet or "fails again" in note:
+            yield style("known failure ", "warned") + plain(note)
     undecided = [e for e in result.entries if e.verdict == "undecided" and not e.reason.startswith("told under")]
     for entry in undecided[:10]:
         yield style("undecided", "undecided") + f" {entry.rule.id}"
@@ -290,9 +456,13 @@ def lines(
         yield f"        … and {len(undecided) - 10} more"
     if result.problem:
         yield style("could not tell: ", "undecided") + plain(mask.text(result.problem))
+    for fields in result.foreign.values():
+        for name, pair in fields.items():
+            before, now = (shown(mask.value(value, name), 80) for value in pair)
+            yield f"        {name}: was {before}, is {now}"
     for id, done in result.restored.items():
         if not quiet or done.verdict == "not_restored":
-            yield from _restored_lines(id, done, mask, style)
+            yield from restored_lines(id, done, mask, style)
     plan = result.plan
     if not quiet and plan.bound and plan.profile.tour and result.requests > plan.updates:
         yield f"tour: {plan.updates} updates, {plan.updates / plan.bound:.2f} x the least possible ({plan.bound})"
@@ -305,7 +475,12 @@ def lines(
     yield style(verdict.upper(), verdict) + f": {rules} rules: {shape}; {result.requests} requests in {seconds}"
 
 
-def _failure_lines(result: Result, entry: Entry, mask: Mask, style: Style) -> Iterator[str]:
+def failure_lines(
+    result: Result, entry: Entry, mask: Mask, style: Style = lambda text, name: text
+) -> Iterator[str]:
+    """
+    What a person reads about one rule that is broken.
+    """
     one = entry.failures[0]
     told = failure(result, one, mask)
     rule = entry.rule
@@ -313,7 +488,7 @@ def _failure_lines(result: Result, entry: Entry, mask: Mask, style: Style) -> It
     yield f"        {told['message']}"
     yield f"  rule      {rule.text}"
     yield f"  source    {rule.basis}: {result.contract.source(rule.fact)}"
-    yield f"  case      {told['case']}" + (f", at {told['pointer']}" if told["pointer"] else "")
+    yield f"  case      {told['case']}" + (f", at {plain(told['pointer'])}" if told["pointer"] else "")
     body = one.body if one.body is not None else one.interaction.case.body
     if body is not MISSING:
         if one.before:
@@ -326,16 +501,19 @@ def _failure_lines(result: Result, entry: Entry, mask: Mask, style: Style) -> It
     yield ""
 
 
-def _restored_lines(id: str, done: Any, mask: Mask, style: Style) -> Iterator[str]:
-    name = mask.text(id)
+def restored_lines(id: str, done: Any, mask: Mask, style: Style) -> Iterator[str]:
+    name = plain(mask.text(id))
     if done.verdict == "restored":
         yield f"{name} was put back as it was, and read back"
     elif done.verdict == "nothing_changed":
         yield f"{name} is as it was"
+    elif done.theirs and set(done.left) <= set(done.theirs):
+        yield style(f"{name} was put back, but for what someone else set meanwhile", "undecided")
     else:
         yield style(f"{name} could not be put back whole", "broken") + (
             f": {plain(mask.text(done.note))}" if done.note else ""
         )
+    if done.verdict == "not_restored":
         for field, (before, now) in done.left.items():
             was, stands = mask.value(before, field), mask.value(now, field)
             yield f"        {field}: was {shown(was, 80)}, is {shown(stands, 80)}"

@@ -332,7 +332,8 @@ class _Look:
             found = failure.finding
             name = found.pointer.strip("/")
             item = request.fields.get(name)
-            fixed = name in self.session.judge.fields and (item is None or item.read_only)
+            shown = self.session.judge.fields.get(name)
+            fixed = shown is not None and shown.changes != "derived" and (item is None or item.read_only)
             if fixed and name in now and not same(self.session.judge.fields[name], now[name], found.expected):
                 failure.confirmed = True
                 self.failures.insert(0, self.failures.pop(self.failures.index(failure)))

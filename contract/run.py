@@ -15,30 +15,37 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from contract import known
 from contract import spec as specs
 from contract.check import Judge
 from contract.config import Settings
 from contract.custody import LOST, Custody, Journal, Restored, restore, state_directory, unrestorable
 from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
 from contract.generate import Generator
+from contract.known import DAYS, Accepted
 from contract.ledger import Entry, Ledger, unsettled
-from contract.model import Case, Finding, Interaction, Response
-from contract.plan import OVERHEAD, PROFILES, Block, Plan, plan, split
+from contract.model import Case, Finding, Interaction, Response, Rule
+from contract.plan import OVERHEAD, PROFILES, Block, Plan, needed, plan, split
 from contract.reproduce import Witness, investigate, of_answer
 from contract.send import Budget, Credentials, Sender
 from contract.session import Session
 from contract.spec import Contract
 from contract.walk import Walk
 
-__all__ = ["Result", "prepare", "restore_all", "run"]
+__all__ = ["Exchange", "Result", "Share", "account", "prepare", "restore_all", "run"]
 
+FEW: Final = 3
+"""So many places of one rule are accepted one by one, and more of them all at once."""
 RESERVE: Final = 16
 """Requests that are kept for putting one record back."""
+PER_RECORD: Final = 30
+"""Requests that a run may send more for each record beside the first."""
 SILENCE: Final = 5
 """So many answers of 502, 503 or 504 in a row mean that nobody is there."""
 
@@ -79,6 +86,8 @@ class Result:
     noise: int = 0
     foreign: dict[str, Mapping[str, tuple[Any, Any]]] = field(default_factory=dict)
     """Record -> field -> (before, now), where someone else wrote to it during the run."""
+    only: frozenset[str] | None = None
+    """The rules that were selected, where not all were."""
     _entries: list[Entry] | None = None
 
     @property
@@ -90,6 +99,57 @@ class Result:
             self._entries = self.ledger.entries()
         return self._entries
 
+    def accept(self, path: Path) -> int:
+        """
+        Accepts what is broken, for `known.DAYS` days, and writes that to *path*; returns how many entries.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        made = self.accepting()
+        known.append(path, made)
+        return len(made)
+
+    def accepting(self) -> list[Accepted]:
+        """
+        Accepts what is broken, for `known.DAYS` days; returns the new entries.
+        """
+        ledger = self.ledger
+        today = ledger.known.today
+        last = today + timedelta(days=DAYS)
+        made = []
+        for entry in self.entries:
+            if entry.verdict == "broken":
+                rule = entry.rule
+                places = dict.fromkeys(f.finding.pointer for f in ledger.failing(rule.id))
+                if rule.id == rule.group or "" in places or len(places) > FEW:
+                    places = {"": None}
+                reason = f"accepted on {today}"
+                made += [Accepted(rule=rule.id, pointer=place, reason=reason, expires=last) for place in places]
+        ledger.known = replace(ledger.known, entries=(*ledger.known.entries, *made))
+        self._entries = None
+        return made
+
+    def notes(self) -> Iterator[str]:
+        """
+        What is to be done about the known failures: which have expired, and which no longer fail.
+        """
+        ledger = self.ledger
+        judged = {entry.rule.id for entry in self.entries if entry.verdict in {"kept", "broken", "warned"}}
+        whole = self.plan.profile.tour and not self.problem
+        seen: set[int] = set()
+        for failure in ledger.failures:
+            if failure.confirmed is not False:
+                rule = ledger.rules.get(failure.finding.rule)
+                seen.update(id(entry) for entry in ledger.known.about(failure.finding, rule.group if rule else ""))
+        for entry in ledger.known.entries:
+            place = f"{entry.rule}{f' at {entry.pointer}' if entry.pointer else ''}"
+            where = f" ({ledger.known.file}{f', line {entry.line}' if entry.line else ''})"
+            if id(entry) in seen and ledger.known.expired(entry):
+                yield f"accepted until {entry.expires}, and fails again: {place}{where}"
+            elif id(entry) not in seen and whole and entry.rule in judged:
+                yield f"no longer failing, remove it: {place}{where}"
+
     @property
     def verdict(self) -> str:
         """
@@ -97,11 +157,15 @@ class Result:
         """
         if any(e.verdict == "broken" for e in self.entries):
             return "broken"
-        if self.problem or unsettled(self.entries) or self._left_behind():
+        if self.problem or unsettled(self.entries) or self.left_behind:
             return "undecided"
         return "kept"
 
-    def _left_behind(self) -> bool:
+    @property
+    def left_behind(self) -> bool:
+        """
+        True where a record could not be put back as it was, and nobody allowed that.
+        """
         return any(
             r.verdict == "not_restored" and (r.note or not self.settings.allow_unrestorable)
             for r in self.restored.values()
@@ -115,9 +179,23 @@ class Result:
         return {"kept": 0, "broken": 1, "undecided": 2}[self.verdict]
 
 
-def prepare(settings: Settings, contract: Contract | None = None) -> tuple[Contract, Plan]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
     """
-    The contract and the plan for *settings*; sends nothing.
+    The part of one process in a run that several carry out together, each on another id.
+    """
+
+    position: int
+    """Which of the ids."""
+    tally: Path
+    """The file in which they count their requests."""
+
+
+def prepare(
+    settings: Settings, contract: Contract | None = None, only: frozenset[str] | None = None
+) -> tuple[Contract, Plan]:
+    """
+    The contract and the plan for *settings*, without what none of the rules *only* needs; sends nothing.
 
     Raises:
         SpecError: the fragment cannot be used.
@@ -142,7 +220,20 @@ def prepare(settings: Settings, contract: Contract | None = None) -> tuple[Contr
         resources=settings.resources,
         foreign_ids=settings.foreign_ids,
     )
-    return contract, made
+    return contract, made if only is None else needed(made, contract, only)
+
+
+def account(settings: Settings, rules: Mapping[str, Rule], only: frozenset[str] | None = None) -> Ledger:
+    """
+    The empty ledger of a run.
+
+    Raises:
+        ConfigError: the file of known failures cannot be used.
+    """
+    ledger = Ledger(rules=rules, strict=settings.strict, known=known.load(settings.known_failures, rules))
+    if only is not None:
+        ledger.reasons.update(dict.fromkeys(rules.keys() - only, "it was not selected"))
+    return ledger
 
 
 class _Clock:
@@ -153,6 +244,8 @@ class _Clock:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.silent = 0
+        self.gone = False
+        """True where the API was lost on the way, or the credentials were."""
 
     def sleep(self, seconds: float) -> None:
         """
@@ -170,11 +263,15 @@ def run(
     contract: Contract | None = None,
     transport: httpx.BaseTransport | None = None,
     progress: Callable[[int, int], None] | None = None,
+    only: frozenset[str] | None = None,
+    share: Share | None = None,
 ) -> Result:
     """
     Carries out one run.
 
-    *progress* is called with (requests sent, requests planned) as the run goes on.
+    *progress* is called with (requests sent, requests planned) as the run goes on. *only* are the ids
+    of the rules that matter: nothing is sent that only others need. *share* is this
+    process's part of a run that several processes carry out together.
 
     Raises:
         ConfigError, SpecError: something that was given cannot be used; nothing was sent.
@@ -183,11 +280,14 @@ def run(
         Undecided: the records cannot be read with these credentials; nothing was changed.
     """
     settings.need("base_url", "ids")
-    contract, made = prepare(settings, contract)
+    contract, made = prepare(settings, contract, only)
     contract.retrieve  # noqa: B018 - without a way to read back there is no run: says so before anything is sent
     given = Credentials(**credentials)
     _need_credentials(contract, given)
-    return _Run(settings, given, contract, made, transport, progress).carry_out()
+    runner = _Run(settings, given, contract, made, transport, progress, only)
+    if share is not None:
+        runner.take(share)
+    return runner.carry_out()
 
 
 def _need_credentials(contract: Contract, given: Credentials) -> None:
@@ -219,18 +319,24 @@ class _Run:
         made: Plan,
         transport: httpx.BaseTransport | None,
         progress: Callable[[int, int], None] | None,
+        only: frozenset[str] | None = None,
     ) -> None:
         self.settings = settings
+        self.only = only
+        self.first = True
+        """False where another process sees to the list and to the bystanders."""
         self.contract = contract
         self.plan = made
         self.given = given
         self.transport = transport
         self.progress = progress
         self.judge = Judge(contract, given.secrets)
-        self.ledger = Ledger(rules=self.judge.rules, strict=settings.strict)
-        most = min(settings.max_requests, PROFILES[settings.profile].requests)
+        self.ledger = account(settings, self.judge.rules, only)
+        # Each further record has to be read, proved and put back as well.
+        own = PROFILES[settings.profile].requests + PER_RECORD * (len(settings.ids) - 1)
+        most = min(settings.max_requests, own)
         reserve = min(RESERVE * len(settings.ids), most // 5)
-        self.budget = Budget(most, settings.max_seconds, reserve, rate=settings.rate)
+        self.budget = Budget(most, settings.max_seconds, reserve, rate=settings.rate, most=settings.max_requests)
         self.clock = _Clock(self.budget)
         self.generator = Generator(contract.update, settings.resources)
         self.sessions: list[Session] = []
@@ -239,8 +345,18 @@ class _Run:
         self.lock = threading.Lock()
         self.planned = sum(not c.unless for c in made.cases) + OVERHEAD
         self.result = Result(
-            contract=contract, settings=settings, plan=made, ledger=self.ledger, started=datetime.now(UTC)
+            contract=contract, settings=settings, plan=made, ledger=self.ledger, started=datetime.now(UTC), only=only
         )
+
+    def take(self, share: Share) -> None:
+        """
+        Confines the run to one id and its part of the plan; the budget is that of all of its processes.
+        """
+        blocks = split(self.plan, len(self.settings.ids))[share.position]
+        self.plan = self.result.plan = replace(self.plan, blocks=tuple(blocks))
+        self.settings = self.result.settings = replace(self.settings, ids=(self.settings.ids[share.position],))
+        self.budget.tally = share.tally
+        self.first = share.position == 0
 
     # ------------------------------------------------------------------ frame
 
@@ -316,9 +432,11 @@ class _Run:
         with self.lock:
             if len(self.result.exchanges) < 3000:
                 self.result.exchanges.append(Exchange(case=case, url=url, content=content, response=response))
-            self.clock.silent = self.clock.silent + 1 if response.status in {502, 503, 504} else 0
+            gone = {502, 503, 504} | ({401, 403} if case.credentials == "right" and case.target == "own" else set())
+            self.clock.silent = self.clock.silent + 1 if response.status in gone else 0
             if self.clock.silent >= SILENCE and not self.budget.restoring:
-                self.budget.stop(f"the API answers nothing but {response.status}")
+                self.clock.gone = True
+                self.budget.stop(f"the API answers nothing but {response.status} any more")
         if self.progress is not None:
             self.progress(self.budget.spent, max(self.planned, self.budget.spent))
 
@@ -365,7 +483,7 @@ class _Run:
             try:
                 _, response = session.perform(case)
             except SendError as error:
-                problem = f"{self.settings.base_url} cannot be reached: {error}; check base_url"
+                problem = f"{self.settings.base_url} cannot be tested: {error}; check base_url"
                 raise SendError(problem, kind=error.kind) from error
             self._understand(session, response)
             if session.known is None:
@@ -422,12 +540,20 @@ class _Run:
         """
         Reads the list and the bystanders.
         """
+        if not self.first:
+            return
         session = self.sessions[0]
         light = not self.plan.profile.tour and when == "after"
-        if self.contract.listing is not None and not light:
+        if self.contract.listing is not None and not light and self._matters(f"{self.contract.listing[0].id}."):
             self._list(session, when)
-        for id in self.settings.bystander_ids:
+        for id in self.settings.bystander_ids if self._matters(f"{self.contract.update.id}.bystander") else ():
             self._bystander(session, id, when)
+
+    def _matters(self, prefix: str) -> bool:
+        """
+        True where a rule that begins with *prefix* was selected.
+        """
+        return self.only is None or any(rule.startswith(prefix) for rule in self.only)
 
     def _list(self, session: Session, when: str) -> None:
         """
@@ -502,18 +628,18 @@ class _Run:
             raise
         for session in self.sessions:
             session.doubt = Witness(session, self.generator)
-        go_on = True
         try:
             for session in self.sessions:
                 result.expected_left |= unrestorable(session, self.generator)
             if result.expected_left and not self.settings.allow_unrestorable:
-                go_on = False
                 result.problem = self._cannot_restore()
                 self.ledger.reasons[""] = "nothing was written, because it could not be put back"
-            if go_on:
+                self._only_read()
+            else:
                 self._work()
         except ContractError as error:
             result.problem = str(error)
+            self._unlooked()
         finally:
             self._put_back(held)
         if self.budget.stopped and not result.problem:
@@ -539,7 +665,8 @@ class _Run:
                     if block.name == "random" and self._found():
                         continue  # There is something to look into already, and it needs the requests.
                     Walk(session, self.generator, block, self.ledger).walk()
-                if self.plan.profile.explore or (self.plan.profile.tour and not self._found()):
+                walked = any(block.name == "tour" for block in self.plan.blocks)
+                if walked and (self.plan.profile.explore or (self.plan.profile.tour and not self._found())):
                     from contract.explore import explore
 
                     explore(session, self.generator, self.settings, small=not self.plan.profile.explore)
@@ -564,9 +691,24 @@ class _Run:
             for session in self.sessions:
                 investigate(session, self.generator)
         else:
-            self.ledger.fold()
-            noise = sum(s.sender.noise for s in self.sessions)
-            _settle_unlooked(self.ledger, noise, alone=not any(s.foreign for s in self.sessions))
+            self._unlooked()
+
+    def _only_read(self) -> None:
+        """
+        Looks once more at what was seen in reads, where nothing may be written.
+        """
+        for session in self.sessions:
+            if session.failures():
+                session.read("the record once more")
+        self._unlooked()
+
+    def _unlooked(self) -> None:
+        """
+        Settles what nobody can look into any more.
+        """
+        self.ledger.fold()
+        noise = sum(s.sender.noise for s in self.sessions) + self.clock.gone
+        _settle_unlooked(self.ledger, noise, alone=not any(s.foreign for s in self.sessions))
 
     def _found(self) -> bool:
         """
@@ -574,7 +716,8 @@ class _Run:
         """
         if self.plan.profile.explore:
             return False
-        return any(not self.ledger.weak(failure.finding.rule) for failure in self.ledger.failures)
+        ledger = self.ledger
+        return any(not ledger.weak(f.finding.rule) and ledger.accepted(f) is None for f in ledger.failures)
 
     def _put_back(self, held: list[Custody]) -> None:
         """
@@ -620,7 +763,11 @@ def _settle_unlooked(ledger: Ledger, noise: int, alone: bool) -> None:
     where someone else writes as well, only what no write can bring about.
     """
     for rule, failures in ledger.causes().items():
-        several = len({f.number for f in failures}) > 1 and noise == 0 and (alone or of_answer(rule))
+        numbers = {f.number for f in failures}
+        if of_answer(rule):
+            # The same fault, seen in the answers of other operations.
+            numbers |= {f.number for f in ledger.failures if f.cause == rule}
+        several = len(numbers) > 1 and noise == 0 and (alone or of_answer(rule))
         for failure in failures:
             if failure.confirmed is None:
                 failure.confirmed = several
@@ -668,7 +815,8 @@ def restore_all(
             stack.callback(custody.release)
             if held is None:
                 continue
-            runner = _Run(replace(settings, ids=(id,)), given, contract, plan(contract, profile="smoke"), None, None)
+            alone = replace(settings, ids=(id,), known_failures="")
+            runner = _Run(alone, given, contract, plan(contract, profile="smoke"), None, None)
             runner.budget.restore()
             session = Session(runner.judge, runner._sender(), runner.ledger, id)
             stack.callback(session.sender.close)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, Final, cast
 
 import httpx
@@ -31,8 +32,10 @@ from contract.spec import Contract
 
 __all__ = ["Budget", "Credentials", "Sender", "decode", "encode"]
 
-MAX_CONTENT: Final = 2_000_000
+MAX_CONTENT: Final = 256_000
 """The most bytes of an answer that are read, after decompression."""
+MAX_LIST: Final = 2_000_000
+"""The same for a list of records."""
 MAX_TOTAL: Final = 32_000_000
 """The most bytes that all answers of a run may have together, beside `USUAL` for each."""
 USUAL: Final = 20_000
@@ -98,8 +101,11 @@ class Budget:
         reserve: int = 0,
         clock: Callable[[], float] = time.monotonic,
         rate: str = "",
+        most: int | None = None,
+        tally: Path | None = None,
     ) -> None:
         self.requests = requests
+        self.most = requests + requests // 4 if most is None else most
         self.seconds = seconds
         self.reserve = reserve
         self.clock = clock
@@ -112,6 +118,9 @@ class Budget:
         self.stopped = ""
         self.patience = 0.0
         """The moment until which restoring waits for an API that does not answer."""
+        self.tally = tally
+        """A file that grows by a byte with each request, where several processes share one budget."""
+        self._counted = 0
         self._limit = _limiter(rate)
         self._end = self.started + seconds
         self._lock = threading.Lock()
@@ -121,7 +130,16 @@ class Budget:
         """
         Requests that may still be sent without touching the reserve.
         """
-        return max(0, self.requests - self.spent - (0 if self.restoring else self.reserve))
+        return max(0, self.requests - self.spent - self.elsewhere - (0 if self.restoring else self.reserve))
+
+    @property
+    def elsewhere(self) -> int:
+        """
+        Requests that other processes took from the same budget.
+        """
+        if self.tally is None or self.restoring:
+            return 0
+        return (self.tally.stat().st_size if self.tally.exists() else 0) - self._counted
 
     @property
     def time_left(self) -> float:
@@ -136,10 +154,10 @@ class Budget:
         Releases the reserve: from now on the records are put back.
 
         An API that answers gets 20 seconds at least, because what was changed belongs to others; one
-        that does not is waited for until the end of the budget, between 2 and 10 seconds.
+        that does not is waited for as long as half of what is left, but between 2 and 10 seconds.
         """
         now = self.clock()
-        self.patience = now + min(10.0, max(2.0, self._end - now))
+        self.patience = now + min(10.0, max(2.0, (self._end - now) / 2))
         self._end = max(self._end, now + 20.0)
         self.restoring = True
 
@@ -154,10 +172,14 @@ class Budget:
             if not self.restoring:
                 if self.stopped:
                     raise Undecided(self.stopped)
-                if self.spent >= self.requests - self.reserve:
+                if self.spent + self.elsewhere >= self.requests - self.reserve:
                     raise Undecided(f"the budget of {self.requests} requests is spent")
                 if self.time_left <= 0:
                     raise Undecided(f"the budget of {self.seconds:g} seconds is spent")
+                if self.tally is not None:
+                    with self.tally.open("ab", buffering=0) as file:
+                        file.write(b".")
+                    self._counted += 1
             elif self.time_left <= 0:
                 raise Undecided("the time for putting the record back is spent")
             self.spent += 1
@@ -185,15 +207,15 @@ class Budget:
         """
         with self._lock:
             self.received += max(0, size - USUAL)
-            if self.received > MAX_TOTAL:
+            if self.received > MAX_TOTAL and not self.restoring:
                 raise Undecided(f"the answers are larger than {MAX_TOTAL:,} bytes together")
 
     def grant(self) -> None:
         """
-        Allows one request more: one was put off, which says nothing about the contract.
+        Allows one request more: one was put off or lost, which says nothing about the contract.
         """
         with self._lock:
-            if self.granted < self.requests // 4:
+            if self.granted < self.requests // 4 and self.requests < self.most:
                 self.granted += 1
                 self.requests += 1
 
@@ -367,7 +389,7 @@ class Sender:
         self._transport = transport or httpx.HTTPTransport(
             verify=verify if base_url.lower().startswith("https:") else False,
             cert=cert,
-            proxy=proxy or _proxy(base_url),
+            proxy=proxy or proxy_for(base_url),
         )
         self._urls: dict[str, httpx.URL] = {}
         self._headers = {kind: self._base(kind) for kind in ("right", "none", "wrong_password", "wrong_user")}
@@ -421,12 +443,14 @@ class Sender:
         if content is not None:
             headers["Content-Type"] = case.media_type
         url = self.url(case, id)
+        listing = self.contract.listing
+        most = MAX_LIST if listing is not None and operation is listing[0] else MAX_CONTENT
         retry = Retry(total=4, backoff_factor=0.1, max_backoff_wait=2.0)
         while True:
             self.budget.pace(self.sleep)
             self.budget.take()
             try:
-                response = self._once(operation.method, url, headers, content)
+                response = self._once(operation.method, url, headers, content, most)
             except SendError as error:
                 self.noise += 1
                 # A read that was too slow has cost its time already: once more is enough to be fair.
@@ -434,6 +458,7 @@ class Sender:
                 again = operation.method in REPEATABLE or error.kind == "unsent"
                 if error.kind == "final" or retry.attempts_made >= tries or not again:
                     raise
+                self.budget.grant()
                 retry = self._wait(retry, None)
                 continue
             if response.status in {429, 503} and (wait := self._put_off(response)) is not None:
@@ -483,7 +508,7 @@ class Sender:
             self.sleep(wait)
         return retry
 
-    def _once(self, method: str, url: str, headers: dict[str, str], content: bytes | None) -> Response:
+    def _once(self, method: str, url: str, headers: dict[str, str], content: bytes | None, most: int) -> Response:
         """
         One exchange.
         """
@@ -501,7 +526,7 @@ class Sender:
             try:
                 if len(response.headers) > MAX_HEADERS:
                     raise SendError(f"the answer has more than {MAX_HEADERS} headers", kind="final")
-                body = self._read(response)
+                body = self._read(response, most)
             finally:
                 response.close()
         except (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, ValueError, zlib.error) as error:
@@ -524,9 +549,9 @@ class Sender:
             at=at,
         )
 
-    def _read(self, response: httpx.Response) -> bytes:
+    def _read(self, response: httpx.Response, most: int) -> bytes:
         """
-        The body, decompressed, up to `MAX_CONTENT` bytes.
+        The body, decompressed, up to *most* bytes.
         """
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in {"identity", "gzip", "deflate", ""}:
@@ -535,15 +560,15 @@ class Sender:
         parts, size, raw = [], 0, 0
         for chunk in cast("httpx.SyncByteStream", response.stream):
             raw += len(chunk)
-            part = inflate.decompress(chunk, MAX_CONTENT + 1 - size) if inflate is not None else chunk
+            part = inflate.decompress(chunk, most + 1 - size) if inflate is not None else chunk
             size += len(part)
-            if size > MAX_CONTENT or raw > MAX_CONTENT:
-                raise SendError(f"the answer is larger than {MAX_CONTENT:,} bytes", kind="final")
+            if size > most or raw > most:
+                raise SendError(f"the answer is larger than {most:,} bytes", kind="final")
             parts.append(part)
         return b"".join(parts)
 
 
-def _proxy(base_url: str) -> str | None:
+def proxy_for(base_url: str) -> str | None:
     """
     The proxy that the environment names for *base_url* (``HTTPS_PROXY``, ``NO_PROXY``, …), if it does.
     """

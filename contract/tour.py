@@ -169,7 +169,7 @@ class Tour:
             self.random.shuffle(order)
             targets = [self.values[order[i]] for i in circuit(len(order))] if len(order) > 1 else list(self.values)
         wanted = len(self.triples)
-        remaining = dict.fromkeys(sorted(self.triples, key=repr), True)
+        remaining = dict.fromkeys(sorted(self.triples, key=lambda one: sorted(map(repr, one))), True)
         start = targets[-1] if targets else None
         made: list[Case] = []
         if self.primary is not None:

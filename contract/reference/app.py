@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -129,11 +129,14 @@ def create_app(
 
 
 async def _body(request: Request) -> bytes:
-    """Return the body, or its beginning where it is over the limit; the rest is read and dropped."""
+    """Return the body, or its beginning where it is over the limit; nothing where the client left early."""
     kept = bytearray()
-    async for chunk in request.stream():
-        if len(kept) <= BODY_LIMIT:
-            kept += chunk
+    try:
+        async for chunk in request.stream():
+            if len(kept) <= BODY_LIMIT:
+                kept += chunk
+    except ClientDisconnect:
+        return b""  # Nobody waits for the answer, and no half of a body may be taken for a whole one.
     return bytes(kept)
 
 

@@ -1,0 +1,158 @@
+"""
+A client for a user's own tests: it has the base URL and the credentials, and every answer is judged.
+
+What matches no operation of the contract is let through; a refusal is judged by its body alone, because
+only the test knows whether it asked for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any, Final
+
+import httpx
+
+from contract.api import Spec
+from contract.check import Judgement
+from contract.config import Settings
+from contract.errors import ConfigError
+from contract.ledger import Failure, Ledger
+from contract.model import MISSING, Case, Interaction, Response
+from contract.report import Mask, plain, shown
+from contract.run import account
+from contract.send import Credentials, decode, proxy_for
+
+__all__ = ["client", "transport"]
+
+FEW: Final = 3
+"""Rules that one failure tells."""
+NOISE: Final = frozenset({502, 503, 504})
+"""Answers that say nothing about the request, only that it should come again later."""
+
+
+class _Auth(httpx.Auth):
+    """
+    Sends the credentials to the API alone, whatever else the client is used for.
+    """
+
+    def __init__(self, headers: Mapping[str, str], base: httpx.URL) -> None:
+        self.headers = headers
+        self.base = base
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if _below(self.base, request.url):
+            request.headers.update(self.headers)
+        yield request
+
+
+def _below(base: httpx.URL, url: httpx.URL) -> bool:
+    same = (base.scheme, base.host, base.port) == (url.scheme, url.host, url.port)
+    return same and f"{url.path}/".startswith(f"{base.path.rstrip('/')}/")
+
+
+def transport(settings: Settings) -> httpx.BaseTransport:
+    """
+    What carries the requests, as the settings say: TLS, client certificate and proxy.
+
+    Raises:
+        ConfigError: it cannot be set up like that.
+    """
+    import ssl
+
+    cert: Any = (settings.client_cert, settings.client_key or None) if settings.client_cert else None
+    try:
+        # To load the certificates takes longer than most tests, and is of use only for TLS.
+        verify: Any = settings.base_url.startswith("https:")
+        if verify and settings.ca_file:
+            verify = ssl.create_default_context(cafile=settings.ca_file)
+        return httpx.HTTPTransport(verify=verify, cert=cert, proxy=settings.proxy or proxy_for(settings.base_url))
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        problem = f"the connection cannot be set up: {error}; see ca_file, client_cert, client_key and proxy"
+        raise ConfigError(problem) from error
+
+
+def client(
+    settings: Settings,
+    spec: Spec,
+    credentials: Mapping[str, str],
+    carrier: httpx.BaseTransport,
+    fail: Callable[[str], Any],
+) -> httpx.Client:
+    """
+    A client for the API at ``base_url``; *fail* is called with the lines about an answer that breaks the contract.
+
+    Raises:
+        ConfigError: there is no base URL, or the known failures cannot be used.
+    """
+    settings.need("base_url", option="--contract-")
+    base = httpx.URL(settings.base_url)
+    given = Credentials(**credentials)
+    mask = Mask(secrets=given.secrets, names=tuple(pointer.rpartition("/")[2] for pointer in settings.mask))
+    known = account(settings, spec.rules).known
+
+    def judge(response: httpx.Response) -> None:
+        if not _below(base, response.request.url) or response.status_code in NOISE or response.is_redirect:
+            return
+        response.read()
+        lines = list(_lines(Ledger(spec.rules, settings.strict, known=known), spec, response, mask, base))
+        if lines:
+            fail("\n".join(lines))
+
+    return httpx.Client(
+        base_url=base,
+        auth=_Auth(given.auth("right"), base) if given.secrets else None,
+        timeout=settings.timeout,
+        transport=carrier,
+        event_hooks={"response": [judge]},
+    )
+
+
+def _lines(ledger: Ledger, spec: Spec, response: httpx.Response, mask: Mask, base: httpx.URL) -> Iterator[str]:
+    """
+    What a person reads about an answer that breaks the contract; nothing where it is kept.
+    """
+    request = response.request
+    operation = spec.match(request.method, request.url.path[len(base.path.rstrip("/")) :])
+    if operation is None:
+        return
+    found = Judgement()
+    refusals = {f"{operation.id}.accept", f"{operation.id}.shape.status"} if response.is_client_error else set()
+    found.findings = [f for f in spec.check(response, operation=operation.id) if f.rule not in refusals]
+    body = _body(request)
+    case = Case(label=f"{request.method} {request.url}", operation=operation.id, body=body)
+    answer = Response(status=response.status_code, headers={}, content=response.content)
+    ledger.add(Interaction(case=case, response=answer), found, 0)
+    ledger.fold()
+    causes = ledger.causes()
+    broken = [n for n, failures in causes.items() if not ledger.weak(n) and ledger.accepted(failures[0]) is None]
+    for name in broken[:FEW]:
+        yield from _told(spec, causes[name][0], mask)
+    if len(broken) > FEW:
+        yield f"… and {len(broken) - FEW} more: {', '.join(broken[FEW:][:FEW])}{', …' if len(broken) > 2 * FEW else ''}"
+
+
+def _told(spec: Spec, failure: Failure, mask: Mask) -> Iterator[str]:
+    finding, case = failure.finding, failure.interaction.case
+    rule = spec.rules[finding.rule]
+    name = finding.pointer.rpartition("/")[2]
+    yield f"broken  {rule.id}"
+    yield f"        {plain(mask.text(finding.message))}"
+    yield f"  rule      {rule.text}"
+    yield f"  source    {rule.basis}: {spec.contract.source(rule.fact)}"
+    yield f"  request   {plain(mask.text(case.label))}" + (f", at {plain(finding.pointer)}" if finding.pointer else "")
+    if case.body is not MISSING:
+        yield f"  body      {shown(mask.value(case.body), 400)}"
+    if finding.expected is not MISSING:
+        yield f"  expected  {shown(mask.value(finding.expected, name))}"
+        yield f"  actual    {shown(mask.value(finding.actual, name) if finding.actual is not MISSING else MISSING)}"
+
+
+def _body(request: httpx.Request) -> Any:
+    """
+    The JSON that a request carries, if it carries any and it can still be seen.
+    """
+    try:
+        content = request.content
+    except httpx.RequestNotRead:
+        return MISSING
+    return decode(content)[0]

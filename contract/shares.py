@@ -1,0 +1,245 @@
+"""
+Shares one run out among processes: each takes an id that nobody has taken yet, and all get the whole result.
+
+They meet in a folder. A lock for each id is held by the process that is at work on it, and let go of by
+the system should that process die; a part for each id is what was found there. So no two write to one
+record, and nobody waits for the dead.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from contract.config import Settings
+from contract.custody import Restored
+from contract.errors import ContractError, Undecided
+from contract.ledger import Failure
+from contract.model import Interaction
+from contract.plan import Plan
+from contract.rules import rules as rules_of
+from contract.run import Exchange, Result, Share, account, prepare, run
+from contract.spec import Contract
+
+__all__ = ["Part", "collected", "together"]
+
+GRACE: Final = 60.0
+"""Seconds beside `max_seconds` that another process may take, for putting its record back."""
+PAUSE: Final = 0.02
+"""Seconds between two looks at what the others have done."""
+_SMALLER: Final[Mapping[str, str]] = {"s": "m", "m": "h"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """
+    What was found on one id, as it is handed from process to process.
+    """
+
+    started: datetime
+    only: frozenset[str] | None = None
+    error: str = ""
+    """Why nothing was done at all, where nothing was."""
+    seconds: float = 0.0
+    requests: int = 0
+    problem: str = ""
+    interrupted: int = 0
+    noise: int = 0
+    evidence: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    observations: list[dict[str, Any]] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    interactions: list[Interaction] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
+    restored: dict[str, Restored] = field(default_factory=dict)
+    expected_left: dict[str, str] = field(default_factory=dict)
+    foreign: dict[str, Mapping[str, tuple[Any, Any]]] = field(default_factory=dict)
+
+
+def together(
+    settings: Settings,
+    credentials: Mapping[str, str],
+    folder: Path,
+    *,
+    workers: int = 1,
+    only: frozenset[str] | None = None,
+) -> Result:
+    """
+    Carries out one run together with whoever else calls this with the same *folder*.
+
+    Raises:
+        ContractError: as for `contract.run.run`, where no id could be worked on.
+        Undecided: another process takes longer than it may.
+    """
+    settings.need("base_url", "ids")
+    contract, made = prepare(settings, None, only)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    count = len(settings.ids)
+    each = _fair(settings, workers)
+    patience = time.monotonic() + settings.max_seconds + GRACE
+    while missing := [position for position in range(count) if not _part(folder, position).exists()]:
+        done = next((part for p in missing if (part := _take(each, credentials, folder, p, only))), None)
+        if done is not None and done.interrupted:
+            break
+        if done is not None:
+            patience = time.monotonic() + settings.max_seconds + GRACE
+        elif time.monotonic() > patience:
+            raise Undecided(f"another process did not finish its part of the run: {settings.ids[missing[0]]}")
+        else:
+            time.sleep(PAUSE)
+    return merge(settings, contract, made, _parts(folder, count), only)
+
+
+def collected(settings: Settings, folder: Path) -> Result | None:
+    """
+    The result of the run that others carried out in *folder*, or nothing where none was begun.
+
+    Raises:
+        ContractError: as for `together`.
+    """
+    parts = _parts(folder, len(settings.ids))
+    if not parts:
+        return None
+    only = parts[0].only
+    contract, made = prepare(settings, None, only)
+    result = merge(settings, contract, made, parts, only)
+    if len(parts) < len(settings.ids) and not result.problem:
+        result.problem = "a part of the run was not finished"
+    return result
+
+
+def _fair(settings: Settings, workers: int) -> Settings:
+    """
+    The settings of one share: what is limited for the whole run is divided by how many work at once.
+    """
+    count = len(settings.ids)
+    at_once = min(count, max(1, workers))
+    turns = -(-count // at_once)
+    return replace(settings, max_seconds=settings.max_seconds / turns, rate=_divided(settings.rate, at_once))
+
+
+def _divided(rate: str, by: int) -> str:
+    """
+    A rate such as ``50/s``, divided; over a longer time where that takes less than one request.
+    """
+    if not rate or by == 1:
+        return rate
+    number, _, unit = rate.partition("/")
+    count = int(number)
+    while count < by and unit in _SMALLER:
+        count, unit = count * 60, _SMALLER[unit]
+    return f"{max(1, count // by)}/{unit}"
+
+
+def _part(folder: Path, position: int) -> Path:
+    return folder / f"{position}.part"
+
+
+def _parts(folder: Path, count: int) -> list[Part]:
+    found = []
+    for position in range(count):
+        path = _part(folder, position)
+        if path.exists():
+            # Written by this run into a folder that is this user's alone.
+            found.append(pickle.loads(path.read_bytes()))
+    return found
+
+
+def _take(
+    settings: Settings,
+    credentials: Mapping[str, str],
+    folder: Path,
+    position: int,
+    only: frozenset[str] | None,
+) -> Part | None:
+    """
+    Does one share, if nobody else is at it or has done it.
+    """
+    lock = FileLock(str(folder / f"{position}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    try:
+        path = _part(folder, position)
+        if path.exists():
+            return None
+        started = datetime.now(UTC)
+        try:
+            part = _of(run(settings, credentials, only=only, share=Share(position=position, tally=folder / "tally")))
+        except ContractError as error:
+            part = Part(only=only, started=started, error=str(error))
+        temporary = path.with_suffix(".new")
+        temporary.write_bytes(pickle.dumps(part))
+        temporary.replace(path)
+        return part
+    finally:
+        lock.release()
+
+
+def _of(result: Result) -> Part:
+    ledger = result.ledger
+    return Part(
+        started=result.started,
+        only=result.only,
+        seconds=result.seconds,
+        requests=result.requests,
+        problem=result.problem,
+        interrupted=result.interrupted,
+        noise=result.noise,
+        evidence=ledger.evidence,
+        failures=ledger.failures,
+        observations=ledger.observations,
+        reasons=ledger.reasons,
+        interactions=ledger.interactions,
+        exchanges=result.exchanges,
+        restored=result.restored,
+        expected_left=result.expected_left,
+        foreign=result.foreign,
+    )
+
+
+def merge(settings: Settings, contract: Contract, made: Plan, parts: list[Part], only: frozenset[str] | None) -> Result:
+    """
+    The parts of a run as one result; failures are folded anew, because one cause may show in several parts.
+
+    Raises:
+        ContractError: nothing was done in any of them.
+    """
+    if parts and all(part.error for part in parts):
+        raise ContractError(parts[0].error)
+    ledger = account(settings, rules_of(contract), only)
+    started = min(part.started for part in parts)
+    ended = max(part.started + timedelta(seconds=part.seconds) for part in parts)
+    result = Result(contract=contract, settings=settings, plan=made, ledger=ledger, started=started, only=only)
+    result.seconds = (ended - started).total_seconds()
+    for part in parts:
+        for failure in part.failures:
+            failure.number += result.requests  # The requests of the whole run are counted, part after part.
+        ledger.failures += part.failures
+        ledger.counts.update(part.evidence)
+        ledger.observations += part.observations
+        ledger.interactions += part.interactions
+        ledger.reasons |= {rule: why for rule, why in part.reasons.items() if rule not in ledger.reasons}
+        result.requests += part.requests
+        result.problem = result.problem or part.error or part.problem
+        result.interrupted = result.interrupted or part.interrupted
+        result.noise += part.noise
+        result.exchanges += part.exchanges
+        result.restored |= part.restored
+        result.expected_left |= part.expected_left
+        result.foreign |= part.foreign
+        if part.error:
+            ledger.reasons.setdefault("", f"a part of the run was left out: {part.error}")
+    if len(parts) > 1:
+        ledger.unfold()
+        ledger.fold()
+    return result

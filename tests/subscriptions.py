@@ -1,0 +1,311 @@
+"""
+The service that data/subscriptions.openapi.yaml describes: one subscription in memory, over loopback.
+
+It shares nothing with the package. `DEFECTS` are ways to be wrong, each with the rule that it breaks;
+`VARIANTS` are ways to behave about which the fragment is silent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+FRAGMENT: Final = Path(__file__).parent / "data" / "subscriptions.openapi.yaml"
+TOKEN: Final = "token-of-the-news-service"
+TICKET: Final = 4711
+
+DEFECTS: Final[Mapping[str, str]] = {
+    "backwards": "change_settings.time.changed.forward",
+    "clamping": "change_settings.echo.priority",
+    "crashing": "change_settings.rejection.no_server_error",
+    "dropping": "change_settings.handler.delivery.webhook.shown",
+    "lax": "change_settings.handler.delivery.email.requires.address",
+    "open": "show_settings.access.wrong_password",
+    "resetting": "change_settings.frame.muted",
+    "rounding": "change_settings.echo.share",
+    "swallowing": "change_settings.rejection.delivery.enum",
+    "terse": "change_settings.rejection.error_body",
+    "textual": "change_settings.shape.priority.type",
+    "tracing": "change_settings.rejection.no_trace",
+    "trimming": "change_settings.read_back.title",
+}
+"""Name -> the rule that it breaks."""
+VARIANTS: Final = ("clearing", "precise", "refusing")
+
+COMPANIONS: Final = {
+    ("delivery", "webhook"): ("endpoint",),
+    ("delivery", "email"): ("address",),
+    ("delivery", "queue"): ("queue",),
+    ("cadence", "daily"): ("hour",),
+}
+KINDS: Final[Mapping[str, type]] = {
+    "priority": int,
+    "title": str,
+    "delivery": str,
+    "endpoint": str,
+    "verb": str,
+    "address": str,
+    "queue": str,
+    "retries": int,
+    "cadence": str,
+    "hour": int,
+    "muted": bool,
+    "share": float,
+    "topics": list,
+    "reference": str,
+    "passphrase": str,
+}
+ALLOWED: Final = {
+    "delivery": ("webhook", "email", "queue"),
+    "verb": ("POST", "PUT"),
+    "cadence": ("instant", "daily"),
+}
+RANGES: Final = {"priority": (1, 9), "retries": (0, 10), "hour": (0, 23), "share": (0, 1)}
+LENGTHS: Final = {"title": (1, 40), "queue": (3, 12), "passphrase": (8, 500)}
+NULLABLE: Final = {"endpoint", "verb", "address", "queue", "retries", "hour", "reference"}
+TOPICS: Final = {"news", "sport", "arts", "weather"}
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Refusal(Exception):
+    """A request is not taken; says why, and with which status."""
+
+    def __init__(self, status: int, problem: str, *fields: str) -> None:
+        super().__init__(problem)
+        self.status = status
+        self.fields = fields
+
+
+@dataclass
+class Service:
+    """One subscription, and how it is served."""
+
+    habit: str = ""
+    """The name of a defect or a variant; empty for neither."""
+    base_url: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
+    hidden: str | None = None
+    """The passphrase, which no answer shows."""
+
+    def __post_init__(self) -> None:
+        now = datetime.now(UTC)
+        full = self.habit == "refusing"
+        self.record = {
+            "ticket": TICKET,
+            "state": "active",
+            "priority": 4,
+            "title": "Morning paper",
+            "delivery": "email",
+            "endpoint": "https://example.com/found" if full else None,
+            "verb": "PUT" if full else None,
+            "address": "reader@example.com",
+            "queue": "found" if full else None,
+            "retries": 3 if full else None,
+            "cadence": "instant",
+            "hour": 7 if full else None,
+            "muted": True,
+            "share": 0.25,
+            "topics": ["sport", "news"],
+            "reference": "found" if full else None,
+            "deliveries": 12,
+            "created": _time(now - timedelta(days=30)),
+            "changed": _time(now - timedelta(days=1)),
+        }
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a change can set, as it stands."""
+        return {name: self.record[name] for name in KINDS if name in self.record}
+
+    # ---------------------------------------------------------------- requests
+
+    async def answer(self, request: Request) -> JSONResponse:
+        """The answer to one request."""
+        content = await request.body()
+        try:
+            self.admit(request)
+            if request.path_params["ticket"] != str(TICKET):
+                raise Refusal(404, "there is no such subscription")
+            if request.method == "PATCH":
+                sent = self.change(content, request.headers.get("content-type", ""))
+                return JSONResponse(self.shown(sent))
+            self.record["deliveries"] += 1
+            return JSONResponse(self.shown({}))
+        except Refusal as refusal:
+            body: dict[str, Any] = {"problem": str(refusal), "fields": list(refusal.fields)}
+            if self.habit == "terse":
+                body = {"code": 17}
+            return JSONResponse(body, refusal.status)
+
+    def admit(self, request: Request) -> None:
+        """
+        Lets whoever has the token pass.
+
+        Raises:
+            Refusal: the token is missing or wrong.
+        """
+        given = request.headers.get("authorization", "")
+        if given == f"Bearer {TOKEN}":
+            return
+        if self.habit == "open" and given.startswith("Bearer ") and request.method == "GET":
+            return
+        raise Refusal(403 if self.habit == "precise" else 401, "a token is needed")
+
+    def change(self, content: bytes, kind: str) -> Mapping[str, Any]:
+        """
+        Carries out a change; returns what was sent.
+
+        Raises:
+            Refusal: it is not acceptable.
+        """
+        if kind != "application/json":
+            raise Refusal(415, "JSON is wanted")
+        try:
+            body = json.loads(content)
+        except ValueError:
+            raise Refusal(400, "this is not JSON") from None
+        if not isinstance(body, dict):
+            raise Refusal(422, "an object is wanted")
+        new = dict(self.record)
+        try:
+            sent = {name: value for name, value in body.items() if name in KINDS}
+            if self.habit == "swallowing" and sent.get("delivery", "email") not in ALLOWED["delivery"]:
+                del sent["delivery"]
+            self.check(body, sent)
+            new.update((name, value) for name, value in sent.items() if name != "passphrase")
+            self.hold_together(new, sent)
+        except Refusal:
+            if self.habit == "tracing" and isinstance(body.get("title"), str):
+                self.record["title"] = body["title"][:40]
+            raise
+        self.wrong(new, sent)
+        if any(new[name] != self.record[name] for name in KINDS if name in new):
+            new["changed"] = new["created"] if self.habit == "backwards" else _time(datetime.now(UTC))
+        self.hidden = sent.get("passphrase", self.hidden)
+        self.record = new
+        return sent
+
+    def check(self, body: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
+        """
+        Holds each value to what the fragment says of it.
+
+        Raises:
+            Refusal: one is not acceptable.
+        """
+        if "priority" not in sent:
+            raise Refusal(422, "the priority is missing", "priority")
+        if self.habit == "refusing" and set(body) - set(KINDS):
+            raise Refusal(422, "there is something unknown in it", *(set(body) - set(KINDS)))
+        for name, value in sent.items():
+            if value is None and name in NULLABLE and self.habit != "refusing":
+                continue
+            numbers = (int, float) if KINDS[name] is float else KINDS[name]
+            if not isinstance(value, numbers) or (isinstance(value, bool) and name != "muted"):
+                raise Refusal(422, "the type is wrong", name)
+            if name in ALLOWED and value not in ALLOWED[name]:
+                raise Refusal(422, "the value is not known", name)
+            low, high = RANGES.get(name, (value, value))
+            if not low <= value <= high:
+                raise Refusal(422, "the number is out of range", name)
+            shortest, longest = LENGTHS.get(name, (0, 2000))
+            if isinstance(value, str) and not shortest <= len(value) <= longest:
+                raise Refusal(422, "the length is not allowed", name)
+            if name == "topics" and (not value or not set(map(str, value)) <= TOPICS):
+                raise Refusal(422, "a topic is not known", name)
+            if name == "address" and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+                raise Refusal(422, "this is no address", name)
+
+    def hold_together(self, new: dict[str, Any], sent: Mapping[str, Any]) -> None:
+        """
+        Holds each selector to its companions.
+
+        Raises:
+            Refusal: one is missing.
+        """
+        for name in ("delivery", "cadence"):
+            for companion in COMPANIONS.get((name, new[name]), ()):
+                lax = self.habit == "lax" and companion == "address"
+                if new[companion] in (None, "") and not lax:
+                    raise Refusal(422, f"{name} needs it", companion)
+            if self.habit == "clearing" and new[name] != self.record[name]:
+                for companion in COMPANIONS.get((name, self.record[name]), ()):
+                    if companion not in sent:
+                        new[companion] = None
+
+    def wrong(self, new: dict[str, Any], sent: Mapping[str, Any]) -> None:
+        """What the defects do to a change."""
+        if self.habit == "clamping":
+            new["priority"] = min(new["priority"], 5)
+        if self.habit == "rounding":
+            new["share"] = round(new["share"])
+        if self.habit == "resetting" and "muted" not in sent:
+            new["muted"] = False
+        if self.habit == "dropping" and sent.get("delivery") == "webhook":
+            new["endpoint"] = None
+        if self.habit == "crashing" and '"' in (sent.get("title") or ""):
+            raise RuntimeError("a quotation mark in a title")
+
+    def shown(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer: the record as it stands."""
+        record = dict(self.record)
+        if self.habit == "textual":
+            record["priority"] = str(record["priority"])
+        if self.habit == "trimming" and "title" not in sent:
+            record["title"] = record["title"].strip()
+        if self.habit == "precise":
+            record["topics"] = sorted(record["topics"])
+            record["colour"] = "not in the fragment"
+            for name in ("created", "changed"):
+                record[name] = record[name].replace("Z", ".000+00:00")
+        return record
+
+
+async def _crash(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"problem": "the service failed"}, 500)
+
+
+@contextlib.contextmanager
+def running(habit: str = "") -> Iterator[Service]:
+    """
+    The service on a free loopback port while the block runs; *habit* names a defect or a variant.
+
+    Raises:
+        ValueError: the habit is not known.
+    """
+    if habit and habit not in DEFECTS and habit not in VARIANTS:
+        raise ValueError(f"no habit is called {habit!r}")
+    service = Service(habit=habit)
+    path = "/v2/subscriptions/{ticket}/settings"
+    app = Starlette(routes=[Route(path, service.answer, methods=["GET", "PATCH"])])
+    app.add_exception_handler(RuntimeError, _crash)
+    # What connects before the server accepts waits in the queue of the listening socket.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        service.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v2"
+        config = uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield service
+        finally:
+            server.should_exit = True
+            thread.join()
