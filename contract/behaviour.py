@@ -143,7 +143,8 @@ class _Account:
             if case.label in planned or case.label.removesuffix(" again") in planned:
                 told[case.label] += 1
                 if told[case.label] == 1:
-                    yield self.case(one, early=not selectors <= chosen[one.id])
+                    # A refusal for want of a companion comes before the tour has set every field.
+                    yield self.case(one, early=bool(case.absent) or not selectors <= chosen[one.id])
             if accepted and case.operation == self.contract.update.id and isinstance(case.body, Mapping):
                 chosen[one.id] |= selectors & set(case.body)
 
@@ -174,13 +175,13 @@ class _Account:
             fields = dict(self.fields(sent, response.body, one.before))
             if case.expect != "unspecified":
                 fields = {name: how for name, how in fields.items() if how != ["applied"]}
-            for key, value in (
-                ("fields", fields),
-                ("effects", self.effects(sent, response.body, one.before)),
-                ("derived", {} if early else self.derived(response.body)),
-            ):
+            effects, strays = self.effects(sent, response.body, one.before)
+            derived = {} if early else self.derived(response.body)
+            for key, value in (("fields", fields), ("effects", effects), ("derived", derived)):
                 if value:
                     found[key] = {name: "|".join(how) for name, how in value.items()}
+            if strays:
+                found["strays"] = strays
         return found
 
     def name(self, case: Case) -> str:
@@ -219,14 +220,19 @@ class _Account:
             else:
                 yield name, handling(value, shown, earlier, item, default)
 
-    def effects(self, sent: JSONObject, record: JSONObject, before: JSONObject | None) -> dict[str, list[str]]:
+    def effects(
+        self, sent: JSONObject, record: JSONObject, before: JSONObject | None
+    ) -> tuple[dict[str, list[str]], list[str]]:
         """
-        What became of fields that were not sent, where anything did.
+        What became of fields that were not sent, where anything did and the documents allow it; and the
+        names of those where they do not.
         """
         request = self.contract.update.request
         if before is None or request is None:
-            return {}
+            return {}, []
         found: dict[str, list[str]] = {}
+        strays: list[str] = []
+        free, cleared = self.judge.exempt(sent, record, before)
         for name in self.judge.plain:
             if name in sent or name not in record or name not in before:
                 continue
@@ -240,8 +246,12 @@ class _Account:
                 "default": default is not MISSING and now == default,
                 "mirrored": any(same(item, value, now) for value in others),
             }
-            found[name] = [word for word, holds in possible.items() if holds] or ["changed"]
-        return found
+            words = [word for word, holds in possible.items() if holds]
+            if name in free or (words and name in cleared) or (old is None and words == ["default"]):
+                found[name] = words or ["changed"]
+            else:
+                strays.append(name)
+        return found, strays
 
     def derived(self, record: JSONObject) -> dict[str, list[str]]:
         """

@@ -156,6 +156,8 @@ class Judge:
                 result.findings.append(
                     Finding(rule=name, message=what, expected=operation.success, actual=_brief(response))
                 )
+            elif case.keep:
+                result.single.append(case.rule)
         else:
             message = f"the answer is a {response.status}, which is not documented"
             rule = f"{operation.id}.shape.status"
@@ -234,6 +236,7 @@ class Judge:
             body = case.body if isinstance(case.body, dict) else {}
             if interaction.before is not None:
                 result.findings += self._frame(interaction, body, response.body, interaction.before, result)
+            self._times(operation, interaction, result)
 
     def _error_body(self, operation: Operation, response: Response, result: Judgement) -> None:
         """

@@ -25,14 +25,23 @@ from contract.model import MISSING
 from contract.report import Mask, failure, fragment_path, plain, restored_lines, store, write
 from contract.run import Result
 
-__all__ = ["add_to_step_summary", "annotations", "code_quality", "fingerprint", "summary", "write_all"]
+__all__ = [
+    "add_to_step_summary",
+    "fingerprint",
+    "quality",
+    "short",
+    "summary",
+    "workflow_commands",
+    "write_all",
+    "write_asked",
+]
 
 MOST_ROWS: Final = 50
 """Rows of the summary's table."""
 MOST_DETAILS: Final = 15
 """Failures that the summary tells in full; GitHub takes 1 MiB of summary for a step."""
 MOST_TEXT: Final = 4000
-"""Characters of one body or line of the summary."""
+"""Characters of one text."""
 
 
 def write_all(result: Result, folder: Path, mask: Mask, *, fixed: bool) -> None:
@@ -58,8 +67,30 @@ def write_all(result: Result, folder: Path, mask: Mask, *, fixed: bool) -> None:
     write(result, folder, mask, fixed=fixed)
     sarif.write(result, folder / "run.sarif", mask)
     junit.write(result, folder / "junit.xml", mask)
-    store(folder / "gl-code-quality.json", code_quality(result, mask))
-    store(folder / "github-annotations.txt", "".join(f"{line}\n" for line in annotations(result, mask)))
+    store(folder / "gl-code-quality.json", quality(result, mask))
+    store(folder / "github-annotations.txt", "".join(f"{line}\n" for line in workflow_commands(result, mask)))
+
+
+def write_asked(
+    result: Result, mask: Mask, *, junit: str | None = None, sarif: str | None = None, code_quality: str | None = None
+) -> None:
+    """
+    Writes the files that were asked for by name.
+
+    Raises:
+        ConfigError: one cannot be written.
+    """
+    mask = mask.of(result)
+    if junit:
+        from contract import junit as junit_xml
+
+        junit_xml.write(result, Path(junit), mask)
+    if sarif:
+        from contract import sarif as sarif_log
+
+        sarif_log.write(result, Path(sarif), mask)
+    if code_quality:
+        store(Path(code_quality), quality(result, mask))
 
 
 def fingerprint(entry: Entry) -> str:
@@ -180,7 +211,7 @@ def _fenced(text: str, language: str, mask: Mask) -> Iterator[str]:
     yield fence
 
 
-_ACTIVE: Final = re.compile(r"[\\`*\[\]#|<>~&@$]|\b_|_\b|:(?=//|[\w+-]+:)|(?<=\bwww)\.")
+_ACTIVE: Final = re.compile(r"[\\`*\[\]#|<>~&@$]|(?<![^\W_])_|_(?![^\W_])|:(?=//|[\w+-]+:)|(?<=\bwww)\.")
 """What Markdown, or what GitHub makes of it, could take for more than text."""
 
 
@@ -188,9 +219,7 @@ def _words(text: str, mask: Mask) -> str:
     """
     *text* as Markdown that shows it as it is, on one line.
     """
-    text = plain(mask.text(text))
-    if len(text) > MOST_TEXT:
-        text = f"{text[:MOST_TEXT]}… ({len(text)} characters)"
+    text = short(mask.text(text))
     return _ACTIVE.sub(lambda match: f"&#{ord(match.group())};", text)
 
 
@@ -201,7 +230,7 @@ def _code(text: str, mask: Mask) -> str:
 # ----------------------------------------------------------------------- annotations
 
 
-def annotations(result: Result, mask: Mask) -> Iterator[str]:
+def workflow_commands(result: Result, mask: Mask) -> Iterator[str]:
     """
     Workflow commands that mark the lines of the fragment whose rules are broken.
 
@@ -214,16 +243,25 @@ def annotations(result: Result, mask: Mask) -> Iterator[str]:
         kind = "error" if entry.verdict == "broken" else "warning"
         if entry.failures:
             told = failure(result, entry.failures[0], mask)
-            text = f"{told['message']}\n{entry.rule.basis}: {plain(entry.rule.text)}\n{told['curl']}"
+            text = f"{short(told['message'])}\n{entry.rule.basis}: {plain(entry.rule.text)}\n{short(told['curl'])}"
         else:
-            text = f"undecided: {plain(mask.text(entry.reason))}"
+            text = f"undecided: {short(mask.text(entry.reason))}"
         yield _command(kind, text, file=path, line=entry.rule.line or 1, title=plain(entry.rule.id))
     if result.problem:
-        yield _command("error", plain(mask.text(result.problem)), title="contract: could not tell")
+        yield _command("error", short(mask.text(result.problem)), title="contract: could not tell")
     for id, done in result.restored.items():
         if done.verdict == "not_restored":
-            text = "\n".join(line.strip() for line in restored_lines(id, done, mask, lambda text, name: text))
+            lines = restored_lines(id, done, mask, lambda text, name: text)
+            text = "\n".join(short(line.strip()) for line in lines)
             yield _command("warning", text, title="contract: left changed")
+
+
+def short(text: str) -> str:
+    """
+    *text* without control characters, and without its end where it is long.
+    """
+    text = plain(text)
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}… ({len(text)} characters)"
 
 
 def _command(name: str, text: str, **properties: Any) -> str:
@@ -242,7 +280,7 @@ def _property(text: str) -> str:
 # ---------------------------------------------------------------------- code quality
 
 
-def code_quality(result: Result, mask: Mask) -> str:
+def quality(result: Result, mask: Mask) -> str:
     """
     The content of ``gl-code-quality.json``: what is broken is critical, what warns minor, the rest info.
     """
@@ -250,7 +288,7 @@ def code_quality(result: Result, mask: Mask) -> str:
     severities = {"broken": "critical", "warned": "minor"}
     found = [
         {
-            "description": plain(mask.text(entry.failures[0].finding.message if entry.failures else entry.reason)),
+            "description": short(mask.text(entry.failures[0].finding.message if entry.failures else entry.reason)),
             "check_name": plain(entry.rule.id),
             "fingerprint": fingerprint(entry),
             "severity": severities.get(entry.verdict, "info"),

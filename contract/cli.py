@@ -45,21 +45,41 @@ def main(args: list[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(2)
     except ContractError as error:
-        from contract.report import plain
+        from contract.config import credentials
+        from contract.report import Mask, plain
+        from contract.send import Credentials
 
-        click.echo(f"contract: {plain(str(error))}", err=True)
+        # What went wrong is often told in the words of a library, and these may quote what was sent.
+        told = Mask(secrets=Credentials(**credentials()).secrets).text(str(error))
+        click.echo(f"contract: {plain(told)}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("contract: ended", err=True)
         sys.exit(2)
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain once more while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def _hush() -> None:
+    """
+    Drops all further output: whoever read it has seen enough, and Python would complain at the end.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Commands(click.Group):
+    """
+    The commands; one whose reader has seen enough ends well. click would exit with 1, which says broken here.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _hush()
+            return 0
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="pytest-contract", prog_name="contract")
 def cli() -> None:
     """
@@ -140,9 +160,22 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 @cli.command()
 @_run_options
 @click.option("--against", metavar="RUN.json", help="Earlier run: what changed since then fails this one.")
+@click.option("--accept", is_flag=True, help="Write what is broken now to the known failures, for 90 days.")
+@click.option("--junit", metavar="FILE", help="Write JUnit XML too.")
+@click.option("--sarif", metavar="FILE", help="Write SARIF 2.1.0 too.")
+@click.option("--code-quality", metavar="FILE", help="Write GitLab's code-quality JSON too.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only what is broken, and the verdict.")
-def run(against: str | None, dry_run: bool, quiet: bool, **options: Any) -> int:
+def run(
+    against: str | None,
+    accept: bool,
+    junit: str | None,
+    sarif: str | None,
+    code_quality: str | None,
+    dry_run: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
     """
     Test one environment against the contract.
 
@@ -151,12 +184,23 @@ def run(against: str | None, dry_run: bool, quiet: bool, **options: Any) -> int:
       export CONTRACT_USERNAME=project CONTRACT_PASSWORD=token
       contract run --base-url https://staging.example.com/api/relay/rest --id 3fa85f64-…
     """
+    from contract import known
+
+    config = options["config"]
     settings = _settings(options)
     if dry_run:
         return _dry_run(settings)
     old = _earlier(against, settings)
+    file = None
+    if accept:
+        settings, file = known.place(settings, config)
     result = _carry_out(settings, quiet)
+    if file is not None and (count := result.accept(file)):
+        click.echo(f"accepted {count} failure{'s'[: count != 1]}: {file}")
     _show(result, settings, quiet)
+    written = _write(result, settings, quiet, junit=junit, sarif=sarif, code_quality=code_quality)
+    if not written:
+        return _end(result) or 2
     return _end(result) if old is None else _regressed(old, result, settings)
 
 
@@ -171,12 +215,33 @@ def _carry_out(settings: Settings, quiet: bool) -> Result:
 def _show(result: Result, settings: Settings, quiet: bool) -> None:
     from contract import report
 
-    mask = _mask(settings)
-    path = report.write(result, Path(settings.report_dir), mask)
-    for line in report.lines(result, mask, _style, quiet=quiet):
-        click.echo(line)
+    try:
+        for line in report.lines(result, _mask(settings), _style, quiet=quiet):
+            click.echo(line)
+    except BrokenPipeError:
+        _hush()  # The reports are still to be written, and the exit status to be told.
+
+
+def _write(result: Result, settings: Settings, quiet: bool, **files: str | None) -> bool:
+    """
+    Writes the reports, and those that were asked for; False where one cannot be written, which is told.
+    """
+    from contract import ci, report
+    from contract.errors import ConfigError
+
+    mask = _mask(settings).of(result)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in ci.workflow_commands(result, mask):
+            click.echo(line)
+    try:
+        path = report.write(result, Path(settings.report_dir), mask)
+        ci.write_asked(result, mask, **files)
+    except ConfigError as error:
+        click.echo(f"contract: {report.plain(str(error))}", err=True)
+        return False
     if not quiet:
         click.echo(f"report: {path}")
+    return True
 
 
 def _end(result: Result) -> int:

@@ -274,7 +274,6 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         for name in writable(contract)
         if name in generator.fields
         and record.get(name, "") is None
-        and not request.fields[name].required
         and all(record.get(other) is None for other in request.aliases_of((name,)))
     ]
     for group in request.aliases:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from contract.ledger import Entry, Failure
-from contract.model import MISSING, Case, Interaction, Response
+from contract.model import Case, Finding, Interaction, Response
 from contract.run import Exchange, Result
 
 __all__ = ["NOW", "PORT", "example"]
@@ -52,6 +52,8 @@ class _Example:
     def __init__(self, result: Result) -> None:
         self.result = result
         self.responses: dict[int, Response] = {}
+        self.moments = {exchange.response.at: i * 0.01 for i, exchange in enumerate(result.exchanges)}
+        """When a request was sent -> when its example was, in seconds."""
         self.hosts: dict[str, str] = {}
         parts = urlsplit(result.settings.base_url)
         wanted = parts.netloc
@@ -69,9 +71,9 @@ class _Example:
         The example.
         """
         result = self.result
-        exchanges = [self.exchange(exchange, i) for i, exchange in enumerate(result.exchanges)]
+        exchanges = [self.exchange(exchange) for exchange in result.exchanges]
         ledger = result.ledger
-        failures = {id(failure): self.failure(failure) for failure in ledger.failures}
+        failures = {id(failure): self.value(failure) for failure in ledger.failures}
         entries = [self.entry(entry, failures) for entry in result.entries]
         return replace(
             result,
@@ -79,7 +81,7 @@ class _Example:
             ledger=replace(
                 ledger,
                 failures=list(failures.values()),
-                interactions=[self.interaction(interaction) for interaction in ledger.interactions],
+                interactions=self.value(ledger.interactions),
                 observations=self.value(ledger.observations),
                 reasons=self.value(ledger.reasons),
             ),
@@ -122,14 +124,20 @@ class _Example:
 
     def value(self, value: Any) -> Any:
         """
-        *value* with every text in it replaced; tuples stay tuples.
+        *value* with every text in it replaced, whatever kind of record it is.
         """
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, bytes):
+            return self.content(value)
         if isinstance(value, Mapping):
             return {key: self.value(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return type(value)(self.value(item) for item in value)
+        if isinstance(value, Response):
+            return self.response(value)
+        if isinstance(value, (Case, Failure, Finding, Interaction)):
+            return replace(value, **{item.name: self.value(getattr(value, item.name)) for item in fields(value)})
         return value
 
     def content(self, content: bytes) -> bytes:
@@ -140,13 +148,7 @@ class _Example:
 
     # ---------------------------------------------------------------- records
 
-    def case(self, case: Case) -> Case:
-        """
-        *case* with its body replaced.
-        """
-        return replace(case, body=self.value(case.body)) if case.body is not MISSING else case
-
-    def response(self, response: Response, sent: int = 0, position: int = 0) -> Response:
+    def response(self, response: Response, sent: int = 0) -> Response:
         """
         *response* as an example; the same one for the same one.
         """
@@ -160,7 +162,7 @@ class _Example:
                 body=self.value(response.body),
                 problem=self.text(response.problem),
                 elapsed=round(0.001 + 0.000001 * (sent + len(content)), 6),
-                at=position * 0.01,
+                at=self.moments.get(response.at, 0.0),
             )
         return known
 
@@ -172,47 +174,17 @@ class _Example:
             return format_datetime(NOW, usegmt=True)
         return self.text(_UUID.sub("00000000-0000-4000-8000-000000000000", value))
 
-    def exchange(self, exchange: Exchange, position: int) -> Exchange:
+    def exchange(self, exchange: Exchange) -> Exchange:
         """
         One exchange.
         """
         content = None if exchange.content is None else self.content(exchange.content)
         return replace(
             exchange,
-            case=self.case(exchange.case),
+            case=self.value(exchange.case),
             url=self.text(exchange.url),
             content=content,
-            response=self.response(exchange.response, len(content or b""), position),
-        )
-
-    def interaction(self, interaction: Interaction) -> Interaction:
-        """
-        One interaction.
-        """
-        return replace(
-            interaction,
-            case=self.case(interaction.case),
-            response=self.response(interaction.response),
-            before=self.value(interaction.before),
-            age=0.0,
-        )
-
-    def failure(self, failure: Failure) -> Failure:
-        """
-        One failure.
-        """
-        found = failure.finding
-        return replace(
-            failure,
-            finding=replace(
-                found,
-                message=self.text(found.message),
-                expected=self.value(found.expected),
-                actual=self.value(found.actual),
-            ),
-            interaction=self.interaction(failure.interaction),
-            body=self.value(failure.body),
-            before=self.value(failure.before),
+            response=self.response(exchange.response, len(content or b"")),
         )
 
     def entry(self, entry: Entry, failures: Mapping[int, Failure]) -> Entry:
@@ -222,6 +194,6 @@ class _Example:
         return replace(
             entry,
             evidence=min(entry.evidence, 1) if entry.rule.promise == "time" else entry.evidence,
-            failures=tuple(failures.get(id(failure)) or self.failure(failure) for failure in entry.failures),
+            failures=tuple(failures.get(id(failure)) or self.value(failure) for failure in entry.failures),
             reason=self.text(entry.reason),
         )

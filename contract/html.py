@@ -9,12 +9,11 @@ characters escaped and markup escaped, whoever wrote it.
 from __future__ import annotations
 
 import base64
-import difflib
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from contract.difference import cut, difference, pretty
 from contract.ledger import Entry
 from contract.model import BASES, MISSING, PROMISES, Rule
 from contract.picture import Latency, Matrix, latency, matrices
@@ -39,9 +39,6 @@ VERDICTS: Final[Mapping[str, str]] = {
     "not_exercised": "not exercised",
 }
 """Verdict of a rule, or ``accepted`` for a known failure -> its word, the worst first."""
-MOST_CHARACTERS: Final = 4000
-"""Characters of one body or value that the page shows; ``run.json`` holds the rest."""
-MOST_LINES: Final = 120
 
 
 def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
@@ -66,13 +63,14 @@ def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
         bar=list(_bar(counts)),
         command=_command(result),
         failures=[
-            _told(result, entry, mask, number)
-            for number, entry in enumerate((e for e in entries if e.failures), 1)
+            _told(result, entry, mask, number) for number, entry in enumerate((e for e in entries if e.failures), 1)
         ],
         rows=[_row(result, entry) for entry in entries],
         words=VERDICTS,
         promises={name: text for name, text in PROMISES.items() if any(e.rule.promise == name for e in entries)},
-        operations={id: result.contract.operations[id].label for id in dict.fromkeys(e.rule.operation for e in entries)},
+        operations={
+            id: result.contract.operations[id].label for id in dict.fromkeys(e.rule.operation for e in entries)
+        },
         grid=_grid(result, entries),
         pictures=[_drawn(matrix) for matrix in matrices(result)],
         latency=_plotted(found) if (found := latency(result)) is not None else None,
@@ -199,26 +197,6 @@ def _command(result: Result) -> str:
 # -------------------------------------------------------------------------- failures
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """
-    A piece of a line of a difference.
-    """
-
-    text: str
-    changed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """
-    One line of a difference: ``expected`` only, ``actual`` only, or ``both``.
-    """
-
-    side: str
-    segments: tuple[Segment, ...]
-
-
 def _told(result: Result, entry: Entry, mask: Mask, number: int) -> dict[str, Any]:
     """
     One rule that failed, with all that is needed to see it again.
@@ -229,9 +207,10 @@ def _told(result: Result, entry: Entry, mask: Mask, number: int) -> dict[str, An
     case = first.interaction.case
     sent = None
     if body is not MISSING:
-        sent = _pretty(told["request"]["body"])
+        sent = pretty(told["request"]["body"])
     elif case.content is not None:
-        sent = _cut(mask.text(case.content.decode("utf-8", "replace")))
+        sent = cut(mask.text(case.content.decode("utf-8", "replace")))
+    actual = MISSING if first.finding.actual is MISSING else told["actual"]
     folded = [e.rule.id for e in result.entries if e.reason == f"told under {entry.rule.id}"]
     return {
         "number": number,
@@ -241,78 +220,31 @@ def _told(result: Result, entry: Entry, mask: Mask, number: int) -> dict[str, An
         "source": _source(result, entry.rule),
         "operation": result.contract.operations[case.operation].label,
         "sent": sent,
-        "before": [_pretty(one) for one in told["request"].get("before", ())],
-        "answer": _pretty(told["response"]["body"]),
-        "changes": []
-        if first.finding.expected is MISSING
-        else list(
-            difference(told["expected"], told["actual"] if first.finding.actual is not MISSING else "(absent)")
-        ),
+        "before": [pretty(one) for one in told["request"].get("before", ())],
+        "answer": pretty(told["response"]["body"]),
+        "changes": [] if first.finding.expected is MISSING else list(difference(told["expected"], actual)),
         "others": [one.interaction.case.label for one in entry.failures[1:]],
         "folded": folded,
-        # A number that JSON does not have would keep the page's script from reading any of it.
-        "data": json.loads(
-            json.dumps({"rule": entry.rule.id, "basis": entry.rule.basis, "verdict": entry.verdict, **told}),
-            parse_constant=str,
-        ),
+        "curl": cut(told["curl"]),
+        "data": {"rule": entry.rule.id, "basis": entry.rule.basis, "verdict": entry.verdict, **_brief(told)},
     }
 
 
-def difference(expected: Any, actual: Any) -> Iterator[Change]:
+def _brief(value: Any) -> Any:
     """
-    Two values line by line; where each is one line, the part that differs is marked.
+    *value* without the ends of long texts, and without numbers that JSON does not have.
     """
-    old, new = (_cut(_json(value)).split("\n")[:MOST_LINES] for value in (expected, actual))
-    if len(old) == len(new) == 1:
-        (before, after), (was, now) = _around(old[0], new[0]), (old[0], new[0])
-        if before + after < min(len(was), len(now)) / 2:
-            before = after = 0  # Two values that have little in common: the whole differs.
-        for side, line in (("expected", was), ("actual", now)):
-            end = len(line) - after
-            parts = (Segment(line[:before]), Segment(line[before:end], True), Segment(line[end:]))
-            yield Change(side, tuple(part for part in parts if part.text))
-        return
-    for line in difflib.ndiff(old, new):
-        if line[0] != "?":
-            side = {"-": "expected", "+": "actual"}.get(line[0], "both")
-            yield Change(side, (Segment(line[2:]),))
-
-
-def _around(old: str, new: str) -> tuple[int, int]:
-    """
-    How many characters two lines share at their beginning and at their end.
-    """
-    most = min(len(old), len(new))
-    before = next((i for i in range(most) if old[i] != new[i]), most)
-    after = next((i for i in range(most - before) if old[-1 - i] != new[-1 - i]), most - before)
-    return before, after
-
-
-def _pretty(value: Any) -> str:
-    """
-    *value* as JSON over several lines, or as the text that it is.
-    """
-    return _cut(value if isinstance(value, str) else _json(value))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    if isinstance(value, str):
+        return cut(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {cut(str(key)): _brief(item) for key, item in value.items()}
+    return [_brief(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _line(value: Any) -> str:
-    return _cut(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def _cut(text: str) -> str:
-    """
-    *text*, ended early where it is long.
-    """
-    if len(text) > MOST_CHARACTERS:
-        text = f"{text[:MOST_CHARACTERS]}\n… ({len(text)} characters; run.json holds them)"
-    lines = text.split("\n")
-    if len(lines) > MOST_LINES:
-        lines = [*lines[:MOST_LINES], f"… ({len(lines)} lines; run.json holds them)"]
-    return "\n".join(lines)
+    return cut(json.dumps(value, ensure_ascii=False, default=str))
 
 
 # ---------------------------------------------------------------------------- ledger
@@ -360,7 +292,11 @@ def _grid(result: Result, entries: Iterable[Entry]) -> dict[str, Any]:
         cells = found.setdefault(field_of(result, entry.rule), {})
         cells.setdefault(entry.rule.promise, Counter())[_verdict(entry)] += 1
     update = result.contract.update
-    order = ["", *(update.response.fields if update.response else ()), *(update.request.fields if update.request else ())]
+    order = [
+        "",
+        *(update.response.fields if update.response else ()),
+        *(update.request.fields if update.request else ()),
+    ]
     fields = [name for name in dict.fromkeys(order) if name in found]
     fields += [name for name in found if name not in fields]
     promises = [name for name in PROMISES if any(name in cells for cells in found.values())]
@@ -404,10 +340,7 @@ def _drawn(matrix: Matrix) -> dict[str, Any]:
         "height": lean + CELL * len(matrix.rows) + 2,
         "cell": CELL,
         "counts": matrix.counts,
-        "told": [
-            (state, matrix.place(state))  # type: ignore[arg-type] # the four words are states
-            for state in ("broken", "refused", "warned", "none")
-        ],
+        "told": [(state, matrix.place(state)) for state in ("broken", "refused", "warned", "none")],
     }
 
 

@@ -11,9 +11,10 @@ Source: the schema of the xUnit plugin of Jenkins, junit-10.xsd; times are secon
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from contract.ci import short
 from contract.ledger import Entry
 from contract.report import Mask, failure_lines, opened, plain, restored_lines
 from contract.run import Result
@@ -87,16 +88,18 @@ def _case(result: Result, entry: Entry, mask: Mask) -> ET.Element:
     One rule.
     """
     rule = entry.rule
-    case = ET.Element("testcase", classname=plain(f"{rule.operation}.{rule.promise}"), name=plain(rule.id), time="0.000")
+    case = ET.Element(
+        "testcase", classname=plain(f"{rule.operation}.{rule.promise}"), name=plain(rule.id), time="0.000"
+    )
     if entry.verdict in {"broken", "warned"}:
-        message = plain(mask.text(entry.failures[0].finding.message))
-        lines = "\n".join(failure_lines(result, entry, mask, lambda text, name: text)).rstrip()
+        message = short(mask.text(entry.failures[0].finding.message))
+        lines = "\n".join(_safe(failure_lines(result, entry, mask), mask)).rstrip()
         if entry.verdict == "broken":
             ET.SubElement(case, "failure", type=rule.basis, message=message).text = f"\n{lines}\n"
         else:
             ET.SubElement(case, "system-out").text = f"\n{lines.replace('broken', 'warned', 1)}\n"
         return case
-    reason = plain(mask.text(entry.reason))
+    reason = short(mask.text(entry.reason))
     if entry.verdict == "undecided" and not entry.reason.startswith("told under"):
         ET.SubElement(case, "error", type="undecided", message=reason)
     elif entry.verdict != "kept":
@@ -110,13 +113,20 @@ def _whole(result: Result, mask: Mask) -> Iterator[ET.Element]:
     """
     case = ET.Element("testcase", classname=RUN, name="came to its end", time="0.000")
     if result.problem:
-        ET.SubElement(case, "error", type="undecided", message=plain(mask.text(result.problem)))
+        ET.SubElement(case, "error", type="undecided", message=short(mask.text(result.problem)))
     yield case
     for id, done in result.restored.items():
         case = ET.Element("testcase", classname=RUN, name=plain(mask.text(f"left {id} as it was")), time="0.000")
-        lines = [line.strip() for line in restored_lines(id, done, mask, lambda text, name: text)]
+        lines = [line.strip() for line in _safe(restored_lines(id, done, mask, lambda text, name: text), mask)]
         if done.verdict == "not_restored" and (done.note or not result.settings.allow_unrestorable):
             ET.SubElement(case, "error", type="not_restored", message=lines[0]).text = "\n".join(lines)
         else:
             ET.SubElement(case, "system-out").text = "\n".join(lines)
         yield case
+
+
+def _safe(lines: Iterable[str], mask: Mask) -> Iterator[str]:
+    """
+    *lines* without what XML 1.0 cannot hold.
+    """
+    return (short(mask.text(line)) for line in lines)

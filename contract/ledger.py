@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from contract.check import Judgement
 from contract.known import Accepted, Known
-from contract.model import BASES, Finding, Interaction, Rule
+from contract.model import BASES, Case, Finding, Interaction, JSONObject, Rule
 from contract.shape import Group
 
 __all__ = ["Entry", "Failure", "Ledger", "Verdict"]
@@ -79,6 +79,12 @@ class Failure:
     """The smallest body with which it was seen again, or the one that was sent."""
     before: tuple[Any, ...] = ()
     """Bodies that have to be sent first."""
+    cases: tuple[Case, ...] = ()
+    """The cases with which it was seen again."""
+    read: bool = False
+    """True where the read after these showed it."""
+    state: JSONObject | None = None
+    """The record as it stood before these."""
     confirmed: bool | None = None
     """True where it was seen again, False where it was not, nothing where nobody looked."""
     cause: str = ""
@@ -158,6 +164,10 @@ class Ledger:
         for group, count in self.groups.items():
             for rule in group.rules:
                 found[rule] += count
+        general: Counter[str] = Counter()
+        for known in self.rules.values():
+            general[known.group] += found[known.id]
+        found.update({name: count for name, count in general.items() if name in self.rules and not found[name]})
         return found
 
     def observe(self, **what: Any) -> None:
@@ -308,7 +318,8 @@ class Ledger:
         """
         members: dict[str, list[Failure]] = {}
         for failure in self.failures:
-            if failure.cause:
+            rule = self.rules.get(failure.finding.rule)
+            if failure.cause and rule is not None and failure.cause == rule.group:
                 members.setdefault(failure.cause, []).append(failure)
         kept = []
         for failure in self.failures:

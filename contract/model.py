@@ -8,7 +8,7 @@ back, a `Finding` one rule that an interaction breaks. None of them does any I/O
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 __all__ = [
@@ -164,6 +164,12 @@ class Response:
     """Seconds from sending to the end of the body."""
     at: float = 0.0
     """Seconds on a monotonic clock when the request was sent."""
+
+    def slim(self) -> Response:
+        """
+        The same without its body, which is too large to be kept.
+        """
+        return replace(self, content=b"", body=MISSING, problem=f"{len(self.content)} bytes, too many to be kept")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from contract.spec import Contract, Field
 
 __all__ = ["Cell", "Latency", "Matrix", "Series", "latency", "matrices"]
 
+Kind = Literal["changes", "pairs"]
 State = Literal["kept", "warned", "refused", "broken", "none"]
 _ORDER: Final[tuple[State, ...]] = ("none", "kept", "warned", "refused", "broken")
 
@@ -50,7 +51,7 @@ class Matrix:
     Values by values.
     """
 
-    kind: Literal["changes", "pairs"]
+    kind: Kind
     down: str
     """The field whose values name the rows: for changes, the value before."""
     across: str
@@ -115,13 +116,14 @@ def matrices(result: Result) -> list[Matrix]:
         return []
     primary, *others = sorted(selectors, key=lambda name: -len(selectors[name].choices))
     values = {name: tuple(map(str, item.choices)) for name, item in selectors.items()}
+    axes: list[tuple[Kind, str, str]] = [
+        ("changes", primary, primary),
+        *(("pairs", primary, name) for name in others),
+        *(("changes", name, name) for name in others),
+    ]
     made = [
         Matrix(kind=kind, down=down, across=across, rows=values[down], columns=values[across])
-        for kind, down, across in (
-            ("changes", primary, primary),
-            *(("pairs", primary, name) for name in others),
-            *(("changes", name, name) for name in others),
-        )
+        for kind, down, across in axes
         if kind == "pairs" or len(values[down]) > 1
     ]
     walk = _Walk(result, selectors)
@@ -144,10 +146,12 @@ class _Walk:
         self.state: dict[str, dict[str, Any]] = {}
         self.last: dict[str, list[tuple[tuple[str, str, str], tuple[str, str], str]]] = {}
         self.cells: dict[tuple[str, str, str], dict[tuple[str, str], Cell]] = {}
-        self.failures: dict[int, list[Failure]] = {}
+        self.failures: dict[tuple[str, float], list[Failure]] = {}
         for failure in result.ledger.failures:
             if failure.confirmed is not False:
-                self.failures.setdefault(id(failure.interaction.response), []).append(failure)
+                # The answer itself may have been let go of where it is large; the moment is its own.
+                key = (failure.interaction.id, failure.interaction.response.at)
+                self.failures.setdefault(key, []).append(failure)
         self.weak = result.ledger.weak
 
     def see(self, exchange: Exchange) -> None:
@@ -192,9 +196,7 @@ class _Walk:
             if 200 <= status < 300:
                 self.last[record].append((matrix, place, exchange.case.label))
 
-    def _note(
-        self, matrix: tuple[str, str, str], place: tuple[str, str], state: State, label: str, count: int
-    ) -> None:
+    def _note(self, matrix: tuple[str, str, str], place: tuple[str, str], state: State, label: str, count: int) -> None:
         cells = self.cells.setdefault(matrix, {})
         cells[place] = cells.get(place, Cell()).seen(state, label, count)
 
@@ -209,7 +211,7 @@ class _Walk:
             names |= set(choice.companions) if choice is not None else set()
         mine = [
             f
-            for f in self.failures.get(id(exchange.response), [])
+            for f in self.failures.get((self._record(exchange), exchange.response.at), [])
             if not f.finding.pointer or f.finding.pointer.split("/")[1] in names
         ]
         if not mine:

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import quote
 
-from contract.errors import ConfigError
 from contract.behaviour import behaviour
+from contract.errors import ConfigError
 from contract.ledger import Entry, Failure
 from contract.model import MISSING, Case
+from contract.recall import recipe
 from contract.run import Result
 from contract.send import MALFORMED, UNKNOWN, encode
 from contract.spec import Contract
@@ -303,6 +304,7 @@ def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
             "operation": case.operation,
             "body": mask.value(body),
             **({"before": mask.value(one.before)} if one.before else {}),
+            "replay": _recipe(result, one, mask),
         },
         "response": {
             "status": response.status,
@@ -311,6 +313,15 @@ def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
             else mask.text(plain(response.content[:2000].decode("utf-8", "replace"))),
         },
     }
+
+
+def _recipe(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
+    """
+    What sends a failure again; where values of it are masked, that is said.
+    """
+    made = recipe(result.contract, one, result.ledger.interactions)
+    shown: dict[str, Any] = mask.value(made)
+    return {**shown, "masked": True} if shown != Mask().value(made) else shown
 
 
 _OBEYED: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -447,7 +458,7 @@ def lines(
                 yield f"        {plain(mask.text(entry.reason or entry.failures[0].finding.message))}"
     for note in result.notes():
         if not quiet or "fails again" in note:
-            yield style("known failure ", "warned") + plain(note)
+            yield style("known failure", "warned") + f": {plain(note)}"
     undecided = [e for e in result.entries if e.verdict == "undecided" and not e.reason.startswith("told under")]
     for entry in undecided[:10]:
         yield style("undecided", "undecided") + f" {entry.rule.id}"
@@ -475,9 +486,7 @@ def lines(
     yield style(verdict.upper(), verdict) + f": {rules} rules: {shape}; {result.requests} requests in {seconds}"
 
 
-def failure_lines(
-    result: Result, entry: Entry, mask: Mask, style: Style = lambda text, name: text
-) -> Iterator[str]:
+def failure_lines(result: Result, entry: Entry, mask: Mask, style: Style = lambda text, name: text) -> Iterator[str]:
     """
     What a person reads about one rule that is broken.
     """

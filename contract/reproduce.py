@@ -161,7 +161,7 @@ class Witness:
             if any(session.novel(n, now.get(n)) for n in strange):
                 # It cannot be put back as it was; any value of this run will do.
                 for name, (was, _) in strange.items():
-                    session.attempt(self.own(name, was), "a value of this run")
+                    session.attempt(self.own(name, was, other=now.get(name)), "a value of this run")
             session.trial(cases, read=True)
             now = session.known or {}
             if not any(session.novel(n, now.get(n)) for n in strange):
@@ -301,7 +301,11 @@ class _Look:
                     return
                 if self.again(failure, cases, read):
                     failure.confirmed = True
-                    failure.body = self.reduced(failure, cases, read, body)
+                    failure.body = self.session.completed(self.reduced(failure, cases, read, body))
+                    if not cases[-1].keep:
+                        smaller = isinstance(failure.body, Mapping) and failure.body != cases[-1].body
+                        last = replace(cases[-1], body=failure.body) if smaller else cases[-1]
+                        failure.cases, failure.read = (*cases[:-1], last), read
                     self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
                     return
             failure.confirmed = False
@@ -383,6 +387,7 @@ class _Look:
         before = failure.interaction.before
         if failure.interaction.case.operation != self.update:
             before = next((b for c, n, b in reversed(self.session.updates) if n < failure.number), before)
+        failure.state = before
         plain = any(part in self.rule for part in (".shape", ".enum", ".format", ".e164", ".access", ".error_body"))
         for _ in range(self.times):
             if writes and not plain:

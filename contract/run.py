@@ -33,7 +33,7 @@ from contract.ledger import Entry, Ledger, unsettled
 from contract.model import Case, Finding, Interaction, Response, Rule
 from contract.plan import OVERHEAD, PROFILES, Block, Plan, needed, plan, split
 from contract.reproduce import Witness, investigate, of_answer
-from contract.send import Budget, Credentials, Sender
+from contract.send import USUAL, Budget, Credentials, Sender
 from contract.session import Session
 from contract.spec import Contract
 from contract.walk import Walk
@@ -46,6 +46,8 @@ RESERVE: Final = 16
 """Requests that are kept for putting one record back."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
+LARGE: Final = 2_000_000
+"""Bytes of unusually large answers that are kept for the reports."""
 SILENCE: Final = 5
 """So many answers of 502, 503 or 504 in a row mean that nobody is there."""
 
@@ -244,6 +246,8 @@ class _Clock:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.silent = 0
+        self.kept = 0
+        """Bytes of unusually large answers that are kept for the reports."""
         self.gone = False
         """True where the API was lost on the way, or the credentials were."""
 
@@ -380,6 +384,9 @@ class _Run:
             try:
                 if self._preflight():
                     self._write(held)
+            except SendError as error:
+                problem = f"{self.settings.base_url} cannot be tested: {error}; check base_url, and whether it is up"
+                raise SendError(problem, kind=error.kind) from error
             finally:
                 result.seconds = self.budget.clock() - self.budget.started
                 result.requests = self.budget.spent
@@ -431,6 +438,9 @@ class _Run:
         """
         with self.lock:
             if len(self.result.exchanges) < 3000:
+                self.clock.kept += max(0, len(response.content) - USUAL)
+                if self.clock.kept > LARGE and len(response.content) > USUAL:
+                    response = response.slim()
                 self.result.exchanges.append(Exchange(case=case, url=url, content=content, response=response))
             gone = {502, 503, 504} | ({401, 403} if case.credentials == "right" and case.target == "own" else set())
             self.clock.silent = self.clock.silent + 1 if response.status in gone else 0
@@ -480,11 +490,7 @@ class _Run:
         ready = True
         for session in self.sessions:
             case = Case(label="the record as it was found", operation=self.contract.retrieve.id)
-            try:
-                _, response = session.perform(case)
-            except SendError as error:
-                problem = f"{self.settings.base_url} cannot be tested: {error}; check base_url"
-                raise SendError(problem, kind=error.kind) from error
+            _, response = session.perform(case)
             self._understand(session, response)
             if session.known is None:
                 ready = False

@@ -15,18 +15,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from contract.ci import fingerprint
+from contract.ci import fingerprint, short
 from contract.ledger import Entry, unsettled
 from contract.model import MISSING, PROMISES
-from contract.report import Mask, failure, fragment_path, plain, store
+from contract.report import Mask, failure, fragment_path, store
 from contract.run import Result
 
 __all__ = ["log", "write"]
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS: Final = {"broken": "error", "warned": "warning"}
-LONGEST: Final = 2000
-"""Characters of one message or body."""
 
 
 def write(result: Result, path: Path, mask: Mask) -> Path:
@@ -128,7 +126,7 @@ def _result(result: Result, entry: Entry, index: int, mask: Mask) -> dict[str, A
     told = failure(result, first, mask)
     case = first.interaction.case
     operation = result.contract.operations[case.operation]
-    properties: dict[str, Any] = {"case": _text(told["case"], mask), "curl": told["curl"]}
+    properties: dict[str, Any] = {"case": _text(told["case"], mask), "curl": _text(told["curl"], mask)}
     if told["pointer"]:
         properties["pointer"] = _text(told["pointer"], mask)
     if first.finding.expected is not MISSING:
@@ -173,11 +171,8 @@ def _uri(path: str) -> str:
 
 
 def _text(text: str, mask: Mask) -> str:
-    text = plain(mask.text(text))
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
+    return short(mask.text(text))
 
 
 def _brief(value: Any, mask: Mask) -> str:
     return _text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), mask)
-
-

@@ -66,6 +66,8 @@ _NOBODY: Final = "00000000-0000-4000-8000-00000000dead"
 _URL: Final = re.compile(r"https://[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[\w.~%/-]*)?(?:\?[\w.~%=&-]*)?", re.ASCII)
 _LONG: Final = 100
 """Characters up to which every API that takes free text takes it."""
+_LARGE: Final = 2**31
+"""Numbers from here on, and more than three decimals, are more than some APIs keep."""
 
 
 class BrokenRule(Failure):
@@ -205,7 +207,7 @@ class _Bridge:
             if not declared:
                 # Whatever DELETE does here, it is done to nobody.
                 other = _NOBODY
-            elif id not in self.settings.ids and _well_formed(key.schema, id):
+            elif str(id) not in self.settings.ids and _well_formed(key.schema, id):
                 other = self.settings.ids[zlib.crc32(str(id).encode()) % len(self.settings.ids)]
             if other != id:
                 case.path_parameters = {**case.path_parameters, key.name: other}
@@ -244,7 +246,7 @@ class _Bridge:
         The id of the record that a case is about, or nothing.
         """
         value = case.path_parameters.get(operation.key.name) if operation.key is not None else None
-        return value if isinstance(value, str) else ""
+        return "" if value is None else str(value)
 
     # ------------------------------------------------------------------ answers
 
@@ -318,6 +320,8 @@ class _Bridge:
         self.listed(operation, response, result)
         if operation is self.contract.retrieve and before is not None and result.record is not None:
             result.findings += self.traces(record, before, result.record)
+        if isinstance(body, dict) and 200 <= response.status < 300:
+            result.findings += self.excluded(body, before if record.verified else None)
         self.remember(operation, record, response, result, body)
         return self.told(operation, case, interaction, result)
 
@@ -338,6 +342,36 @@ class _Bridge:
             if kind:
                 found[name] = "any" if before is None else kind
         return found
+
+    def excluded(self, body: JSONObject, before: JSONObject | None) -> Iterator[Finding]:
+        """
+        What the documents exclude in *body*, which was accepted.
+
+        An enum's value in other letters is let pass, and what was never read says nothing about
+        the companions that are stored.
+        """
+        request = self.contract.update.request
+        assert request is not None
+        prefix = self.contract.update.id
+        broken: list[tuple[str, str, Any]] = []
+        for name, value in body.items():
+            item = request.fields.get(name)
+            if item is None or not item.enum or not isinstance(value, str):
+                continue
+            known = {str(v).lower() for v in (*item.enum, *item.open_values)}
+            if value.strip() and value.strip().lower() not in known:
+                broken.append((f"{prefix}.rejection.{name}.enum", name, value))
+            choice = item.choices.get(value)
+            if choice is None or before is None or before.get(name, value) == value:
+                continue
+            for other in choice.requires:
+                names = request.aliases_of((other,))
+                empty = all(before.get(n, MISSING) in (None, "") for n in names if n in self.judge.fields)
+                if other in self.judge.fields and empty and not names & set(body):
+                    broken.append((f"{prefix}.handler.{name}.{value}.requires.{other}", other, MISSING))
+        for rule, name, value in broken:
+            text = f"it is accepted, although {self.judge.rules[rule].text}"
+            yield Finding(rule=rule, message=text, expected="a 4xx, and nothing changed", actual=value)
 
     def unstored(self, record: _Record, finding: Finding) -> Finding:
         """
@@ -465,8 +499,14 @@ def _kind(item: Field, value: Any) -> str:
         return "" if known and value not in item.open_values else "any"
     if not _well_formed(item.schema, value):
         return "any"
+    if isinstance(value, bool):
+        return ""
+    if isinstance(value, (int, float)):
+        return "" if abs(value) < _LARGE and round(value, 3) == value else "any"
+    if isinstance(value, list) and item.item_enum:
+        return "" if len(set(map(repr, value))) == len(value) else "any"
     if not isinstance(value, str):
-        return "" if isinstance(value, (bool, int)) else "exact"
+        return "exact"
     if not value.strip():
         return "blank"
     plain = all(unicodedata.category(c)[0] in "LMNPS" or c == " " for c in value)

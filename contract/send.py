@@ -535,6 +535,9 @@ class Sender:
             raise SendError(_words(error), kind=_kind(error)) from error
         finally:
             watcher.end()
+        if watcher.fired:
+            # What was cut off here may look like a body that ended with its connection.
+            raise SendError(f"no whole answer came within {limit:.3g} seconds", kind="timeout")
         elapsed = self.budget.clock() - at
         self.budget.receive(len(body))
         value, problem = decode(body)

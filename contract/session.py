@@ -5,7 +5,7 @@ One record under test: sends cases to it, keeps what is known of it, and has eve
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -13,9 +13,10 @@ from typing import Any, Final
 from contract.check import Judge, Judgement, same
 from contract.errors import SendError, Undecided
 from contract.formats import instant
+from contract.generate import Generator
 from contract.ledger import Failure, Ledger
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
-from contract.send import Sender
+from contract.send import USUAL, Sender
 
 __all__ = ["Session"]
 
@@ -34,6 +35,9 @@ class Session:
         self.ledger = ledger
         self.id = id
         self.contract = judge.contract
+        generator = Generator(self.contract.update)
+        self.needed = {n: (generator.enums.get(n) or generator.firm(n))[0] for n in generator.required}
+        """Every field that an update must have, with a plain value."""
         self.known: JSONObject | None = None
         """The record as it was last shown."""
         self.verified = False
@@ -78,6 +82,8 @@ class Session:
             Undecided: a budget is spent, or the API puts every request off.
         """
         body = self.fitting(case.body)
+        if self._writes(case):
+            body = self.completed(body, case.absent)
         if body is not case.body:
             case = replace(case, body=body)
         self._own(body)
@@ -100,10 +106,22 @@ class Session:
         self._note(case, response, result, number, before)
         self._question(interaction, result)
         if not self.quiet:
-            self.ledger.add(interaction, result, number)
+            self._enter(interaction, result, number)
             if case.expect == "unspecified":
                 self._observe(case, response, before, result)
         return result, response
+
+    def _enter(self, interaction: Interaction, result: Judgement, number: int) -> None:
+        """
+        Puts what an interaction says into the ledger; of what is unusually large only so much is kept as
+        tells it from others.
+        """
+        if len(interaction.response.content) > USUAL:
+            interaction = replace(interaction, response=interaction.response.slim(), before=_slim(interaction.before))
+            result.findings = [
+                replace(f, expected=_short(f.expected), actual=_short(f.actual)) for f in result.findings
+            ]
+        self.ledger.add(interaction, result, number)
 
     def _own(self, value: Any) -> None:
         """
@@ -165,6 +183,17 @@ class Session:
                     return self.fitting({k: v for k, v in body.items() if k != name})
         return body
 
+    def completed(self, body: Any, absent: Collection[str] = ()) -> Any:
+        """
+        *body* with the required fields that it lacks, as they stand, so that it is not refused for their
+        sake; without those that are to be *absent*.
+        """
+        if not isinstance(body, Mapping) or not body:
+            return body
+        known = self.known or {}
+        missing = {n: known.get(n, v) for n, v in self.needed.items() if n not in body and n not in absent}
+        return {**body, **missing} if missing else body
+
     def _writes(self, case: Case) -> bool:
         return case.operation == self.contract.update.id
 
@@ -213,7 +242,7 @@ class Session:
                 self.known, self.verified = result.record, False
                 if not self.quiet:
                     self.history.append(case)
-                    self.updates.append((case, number, before))
+                    self.updates.append((case, number, before if len(response.content) <= USUAL else _slim(before)))
                 self._learn(case.body, before, result.record)
             else:
                 self.known, self.verified = None, False
@@ -273,7 +302,7 @@ class Session:
         self._note(case, response, result, number, before)
         self._question(interaction, result)
         if not self.quiet:
-            self.ledger.add(interaction, result, number)
+            self._enter(interaction, result, number)
         return result
 
     def _traces(self, result: Judgement, before: JSONObject, refused: list[tuple[Case, int]], verified: bool) -> None:
@@ -351,6 +380,24 @@ class Session:
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _slim(record: JSONObject | None) -> JSONObject | None:
+    """
+    *record* without what is too large to be kept many times.
+    """
+    return record if record is None else {name: _short(value) for name, value in record.items()}
+
+
+def _short(value: Any) -> Any:
+    """
+    *value*, or where it is large its beginning, its size and its hash.
+    """
+    if isinstance(value, (str, list, dict)):
+        text = value if isinstance(value, str) else _text(value)
+        if len(text) > USUAL:
+            return f"{text[:200]}… ({len(text)} characters, {hash(text) & 0xFFFFFFFF:08x})"
+    return value
 
 
 def _values(value: Any) -> Iterator[str]:

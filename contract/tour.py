@@ -81,7 +81,9 @@ class Values:
         gen = self.generator
         name = gen.marker
         if name is not None and name not in body:
-            body[name] = f"must not appear {tag}"
+            schema = gen.fields[name].schema
+            text = f"must not appear {tag}"[: schema.get("maxLength")]
+            body[name] = text.ljust(int(schema.get("minLength", 0)), "x")
         choices = [gen.selectors[n].choices.get(body[n]) for n in gen.selectors if n in body]
         taken = set(body) | {o for choice in choices if choice for o in choice.companions}
         companions = {o for item in gen.selectors.values() for c in item.choices.values() for o in c.requires}
@@ -363,7 +365,7 @@ class Tour:
                     continue
             elif not full:
                 period = max(2, min(3, self.bound // len(self.boundary.firm[name])))
-                if (self.total + i) % period:
+                if (self.total + i) % period and self.boundary.left(name) < self.bound - self.total:
                     continue
             body[name] = self.boundary.take(name)
             taken |= siblings

@@ -24,10 +24,19 @@ __all__ = ["FOUND", "Browser", "Page", "running"]
 FOUND = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), "")
 """The Chromium of this machine, or nothing."""
 _FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --disable-extensions --hide-scrollbars "
-    "--remote-debugging-pipe"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--disable-extensions",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+)
 PATIENCE = 60.0
 """Seconds to wait for one answer."""
 
@@ -97,7 +106,9 @@ class Browser:
         try:
             for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
                 page.call(f"{domain}.enable")
-            page.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+            page.call(
+                "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0
+            )
             page.size(width, 900)
             wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
             page.call("Emulation.setEmulatedMedia", features=wanted)
@@ -130,9 +141,7 @@ class Page:
         Raises:
             RuntimeError: it throws.
         """
-        told = self.call(
-            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True
-        )
+        told = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, userGesture=True)
         if "exceptionDetails" in told:
             raise RuntimeError(str(told["exceptionDetails"].get("exception", {}).get("description")))
         return told["result"].get("value")
@@ -150,7 +159,12 @@ class Page:
         Presses one key and lets it go.
         """
         what: Mapping[str, Any] = {"key": key, "code": key, "windowsVirtualKeyCode": code}
-        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **what, **({"text": text} if text else {}))
+        self.call(
+            "Input.dispatchKeyEvent",
+            type="keyDown" if text else "rawKeyDown",
+            **what,
+            **({"text": text} if text else {}),
+        )
         self.call("Input.dispatchKeyEvent", type="keyUp", **what)
 
     def size(self, width: int, height: int) -> None:

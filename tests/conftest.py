@@ -17,6 +17,6 @@ hypothesis.settings.load_profile("ci")
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No setting and no credential reaches a test from outside, and its journals are its own."""
     for name in list(os.environ):
-        if name.startswith("CONTRACT_"):
+        if name.startswith("CONTRACT_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

@@ -37,9 +37,9 @@ DEFECTS: Final[Mapping[str, str]] = {
     "open": "show_settings.access.wrong_password",
     "resetting": "change_settings.frame.muted",
     "rounding": "change_settings.echo.share",
+    "shouting": "change_settings.enum.state",
     "swallowing": "change_settings.rejection.delivery.enum",
     "terse": "change_settings.rejection.error_body",
-    "textual": "change_settings.shape.priority.type",
     "tracing": "change_settings.rejection.no_trace",
     "trimming": "change_settings.read_back.title",
 }
@@ -121,7 +121,7 @@ class Service:
             "cadence": "instant",
             "hour": 7 if full else None,
             "muted": True,
-            "share": 0.25,
+            "share": 1,
             "topics": ["sport", "news"],
             "reference": "found" if full else None,
             "deliveries": 12,
@@ -147,7 +147,7 @@ class Service:
                 sent = self.change(content, request.headers.get("content-type", ""))
                 return JSONResponse(self.shown(sent))
             self.record["deliveries"] += 1
-            return JSONResponse(self.shown({}))
+            return JSONResponse(self.shown(None))
         except Refusal as refusal:
             body: dict[str, Any] = {"problem": str(refusal), "fields": list(refusal.fields)}
             if self.habit == "terse":
@@ -242,7 +242,7 @@ class Service:
         for name in ("delivery", "cadence"):
             for companion in COMPANIONS.get((name, new[name]), ()):
                 lax = self.habit == "lax" and companion == "address"
-                if new[companion] in (None, "") and not lax:
+                if new[companion] in (None, "") and {name, companion} & set(sent) and not lax:
                     raise Refusal(422, f"{name} needs it", companion)
             if self.habit == "clearing" and new[name] != self.record[name]:
                 for companion in COMPANIONS.get((name, self.record[name]), ()):
@@ -253,21 +253,21 @@ class Service:
         """What the defects do to a change."""
         if self.habit == "clamping":
             new["priority"] = min(new["priority"], 5)
-        if self.habit == "rounding":
+        if self.habit == "rounding" and "share" in sent:
             new["share"] = round(new["share"])
         if self.habit == "resetting" and "muted" not in sent:
             new["muted"] = False
-        if self.habit == "dropping" and sent.get("delivery") == "webhook":
+        if self.habit == "dropping" and sent.get("delivery") == "webhook" and "endpoint" in sent:
             new["endpoint"] = None
         if self.habit == "crashing" and '"' in (sent.get("title") or ""):
             raise RuntimeError("a quotation mark in a title")
 
-    def shown(self, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer: the record as it stands."""
+    def shown(self, sent: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The answer to a change in which *sent* was sent, or to a read: the record as it stands."""
         record = dict(self.record)
-        if self.habit == "textual":
-            record["priority"] = str(record["priority"])
-        if self.habit == "trimming" and "title" not in sent:
+        if self.habit == "shouting":
+            record["state"] = record["state"].upper()
+        if self.habit == "trimming" and sent is None:
             record["title"] = record["title"].strip()
         if self.habit == "precise":
             record["topics"] = sorted(record["topics"])

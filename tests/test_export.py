@@ -359,6 +359,6 @@ def test_the_configuration_names_no_secret() -> None:
     assert basic["auth"] == {"basic": {"username": "${CONTRACT_USERNAME}", "password": "${CONTRACT_PASSWORD}"}}
     assert basic["phases"]["coverage"]["unexpected-methods"] == []
     bearer = tomllib.loads(export.schemathesis_config(spec.loads(PARCELS)))
-    assert bearer["auth"] == {"openapi": {"token": {"bearer": "${CONTRACT_TOKEN}"}}}
+    assert bearer["headers"] == {"Authorization": "Bearer ${CONTRACT_TOKEN}"}
     other = spec.loads(PARCELS.replace("type: http, scheme: bearer", "type: apiKey, in: header, name: Key"))
     assert "auth" not in tomllib.loads(export.schemathesis_config(other))

@@ -1,0 +1,135 @@
+"""
+Writes down how a failure was seen, so that it can be sent again, and reads that back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING as UNSET
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from contract.errors import ConfigError
+from contract.ledger import Failure
+from contract.model import MISSING, Case, Interaction, JSONObject
+from contract.spec import Contract
+
+__all__ = ["Recipe", "recalled", "recipe"]
+
+WRITES: Final = 2
+"""Updates before a read that may have brought about what it shows."""
+_WORDS: Final = {
+    "expect": ("accept", "reject", "unspecified"),
+    "credentials": ("right", "none", "wrong_password", "wrong_user"),
+    "target": ("own", "unknown", "foreign", "malformed"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """
+    What has to be sent for a failure to be seen again.
+    """
+
+    cases: tuple[Case, ...]
+    """Sent in this order; the last one shows it, unless a read does."""
+    read: bool = False
+    """True where the read after the last case shows it."""
+    state: JSONObject | None = None
+    """Where the record stood before, as far as it can be written."""
+
+
+def recipe(contract: Contract, failure: Failure, seen: Sequence[Interaction] = ()) -> dict[str, Any]:
+    """
+    How *failure* was seen, as data for ``run.json``; *seen* are the interactions of the run.
+    """
+    cases, read, state = failure.cases, failure.read, failure.state
+    if not cases:
+        cases, read, state = _guessed(contract, failure, seen)
+    if all(one.operation != contract.update.id for one in cases):
+        # What a mere read shows depends on how the record stands while it is read.
+        shown = failure.interaction.response.body
+        state = shown if isinstance(shown, Mapping) else failure.interaction.before
+    if cases[-1].repeat and len(cases) == 1:
+        cases = (replace(cases[0], repeat=False), *cases)
+    found: dict[str, Any] = {"cases": [_described(one) for one in cases], "read": read}
+    request = contract.update.request
+    if state is not None and request is not None:
+        found["state"] = {n: state[n] for n, item in request.fields.items() if n in state and not item.write_only}
+    return found
+
+
+def _guessed(
+    contract: Contract, failure: Failure, seen: Sequence[Interaction]
+) -> tuple[tuple[Case, ...], bool, JSONObject | None]:
+    """
+    (cases, whether a read shows it, the record before them), where nobody saw it a second time.
+    """
+    update, interaction = contract.update.id, failure.interaction
+    case, rule = interaction.case, failure.finding.rule
+    before = tuple(Case(label="before", operation=update, body=body) for body in failure.before)
+    if case.operation == update:
+        body = failure.body if isinstance(failure.body, Mapping) else case.body
+        return (*before, replace(case, body=body)), False, interaction.before
+    if (
+        not any(part in rule for part in (".read_back", ".no_trace", ".access", ".frame"))
+        or not failure.finding.pointer
+    ):
+        return (case,), False, None
+    place = next((i for i, one in enumerate(seen) if one.response is interaction.response), 0)
+    writes = [one for one in seen[:place] if one.case.operation == update and one.id == interaction.id][-WRITES:]
+    if not writes:
+        return (case,), False, None
+    return tuple(one.case for one in writes), True, writes[0].before
+
+
+def _described(case: Case) -> dict[str, Any]:
+    """
+    A case without what is usual.
+    """
+    found: dict[str, Any] = {}
+    for one in fields(Case):
+        value = getattr(case, one.name)
+        usual = one.default_factory() if one.default_factory is not UNSET else one.default
+        if value is MISSING or value == usual:
+            continue
+        found[one.name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return found
+
+
+def recalled(data: Any, contract: Contract) -> Recipe:
+    """
+    The recipe in *data*.
+
+    Raises:
+        ConfigError: it is damaged, or about an operation that the contract lacks.
+    """
+    cases = data.get("cases") if isinstance(data, Mapping) else None
+    if not isinstance(cases, list) or not cases:
+        raise ConfigError("the run does not say how the failure was seen")
+    state = data.get("state")
+    return Recipe(
+        cases=tuple(_case(one, contract) for one in cases),
+        read=bool(data.get("read")),
+        state=state if isinstance(state, Mapping) else None,
+    )
+
+
+def _case(data: Any, contract: Contract) -> Case:
+    if not isinstance(data, Mapping) or data.get("operation") not in contract.operations:
+        raise ConfigError("the failure is about an operation that the fragment does not have")
+    known = {one.name for one in fields(Case)}
+    given = {str(name): value for name, value in data.items() if name in known}
+    for name, words in _WORDS.items():
+        if given.get(name, words[0]) not in words:
+            raise ConfigError(f"a recorded case is damaged: its {name} is {given[name]!r}")
+    for name, kind in (("content", str), ("media_type", str), ("query", str), ("rule", str), ("open", Mapping)):
+        if not isinstance(given.get(name, kind() if kind is str else {}), kind):
+            raise ConfigError(f"a recorded case is damaged: its {name} is no {kind.__name__.lower()}")
+    if "content" in given:
+        given["content"] = given["content"].encode()
+    given["absent"] = tuple(str(name) for name in given.get("absent", ()))
+    if "away_from" in given:
+        pair = given["away_from"]
+        given["away_from"] = (str(pair[0]), str(pair[1])) if isinstance(pair, list) and len(pair) == 2 else None
+    return Case(**{"label": "recorded", **given})

@@ -1,0 +1,444 @@
+"""
+Sends recorded failures again, each with the state that it needs, and says what became of them.
+
+The record is in custody meanwhile, as in a run: snapshot, journal, and the way back. That a failure is
+fixed takes more than not to see it: the rule must have been exercised, with the record as it stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from jsonschema import Draft202012Validator
+
+from contract.check import MOVES_AFTER, Judgement, same
+from contract.compare import read
+from contract.config import Settings
+from contract.errors import ConfigError, SendError, Undecided, nearest
+from contract.ledger import Failure
+from contract.model import Finding, Interaction, JSONObject, Response
+from contract.plan import plan
+from contract.recall import Recipe, recalled
+from contract.report import plain
+from contract.reproduce import _Look, establish
+from contract.run import Result, _need_credentials, _Run
+from contract.send import Credentials
+from contract.session import Session
+from contract.spec import Contract
+
+__all__ = ["Outcome", "Recorded", "failures", "lines", "read", "replay", "status"]
+
+Verdict = Literal["fixed", "still_broken", "could_not_tell"]
+Style = Callable[[str, str], str]
+
+ROUNDS: Final = 3
+"""How often a failure must not be seen for it to be called fixed."""
+_ACCEPTED: Final = (".accept", ".deprecated.")
+_STATEFUL: Final = (".frame", ".idempotence", ".read_back", ".handler.")
+"""Parts of rules that are about how the record stood before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """
+    One failure of a run that was recorded.
+    """
+
+    rule: str
+    case: str
+    finding: Finding
+    recipe: Recipe | None
+    problem: str = ""
+    """Why it cannot be sent again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """
+    What became of one failure.
+    """
+
+    failure: Recorded
+    verdict: Verdict
+    why: str = ""
+
+
+def failures(run: Mapping[str, Any], contract: Contract, label: str = "") -> list[Recorded]:
+    """
+    The failures of the recorded *run*: the first of each broken rule, or all that the case *label* shows.
+
+    Raises:
+        ConfigError: the run is about another fragment, or no failing case has that label.
+    """
+    title = run.get("spec", {}).get("title", contract.title)
+    if title != contract.title:
+        raise ConfigError(f"the run is about another fragment: {title!r}, and this one is {contract.title!r}")
+    found: list[Recorded] = []
+    labels: dict[str, None] = {}
+    for rule in run["rules"]:
+        told = [one for one in rule.get("failures", ()) if isinstance(one, Mapping)]
+        labels.update(dict.fromkeys(str(one.get("case", "")) for one in told))
+        if label:
+            found += [_recorded(rule["id"], one, contract) for one in told if one.get("case") == label]
+        elif rule["verdict"] == "broken" and told:
+            found.append(_recorded(rule["id"], told[0], contract))
+    if label and not found:
+        raise ConfigError(f"no failing case of the run is called {label!r}.{nearest(label, labels)}")
+    return found
+
+
+def _recorded(rule: str, told: Mapping[str, Any], contract: Contract) -> Recorded:
+    """
+    One failure of the run as it can be sent again.
+    """
+    request = told.get("request") if isinstance(told.get("request"), Mapping) else {}
+    assert isinstance(request, Mapping)
+    recipe, problem = None, ""
+    try:
+        recipe = recalled(request.get("replay"), contract)
+    except ConfigError as error:
+        problem = str(error)
+    if isinstance(request.get("replay"), Mapping) and request["replay"].get("masked"):
+        recipe, problem = None, "values that it needs are masked in the report"
+    finding = Finding(
+        rule=rule,
+        message=str(told.get("message", "")),
+        pointer=str(told.get("pointer", "")),
+        expected=told.get("expected"),
+        actual=told.get("actual"),
+    )
+    return Recorded(rule=rule, case=str(told.get("case", "")), finding=finding, recipe=recipe, problem=problem)
+
+
+def replay(
+    recorded: Iterable[Recorded], settings: Settings, credentials: Mapping[str, str], *, contract: Contract
+) -> tuple[list[Outcome], Result]:
+    """
+    Sends each failure again.
+
+    Raises:
+        ContractError: as `contract.run.run`.
+    """
+    settings.need("base_url", "ids")
+    # The limits of a profile are for a plan; here only those count that were set.
+    settings = replace(settings, ids=settings.ids[:1], profile="deep", known_failures="")
+    given = Credentials(**credentials)
+    _need_credentials(contract, given)
+    work = list(recorded)
+    runner = _Replaying(settings, given, contract, plan(contract, profile="smoke"), None, None)
+    runner.waiting = work
+    result = runner.carry_out()
+    told = {id(outcome.failure): outcome for outcome in runner.outcomes}
+    seen = {failure.finding.rule for failure in result.ledger.failures}
+    for one in work:
+        if id(one) not in told:
+            # It was seen on the way in, or nothing could be sent at all.
+            if one.rule in seen:
+                told[id(one)] = Outcome(failure=one, verdict="still_broken", why=one.finding.message)
+            else:
+                told[id(one)] = Outcome(failure=one, verdict="could_not_tell", why=result.problem)
+    return [told[id(one)] for one in work], result
+
+
+class _Replaying(_Run):
+    """
+    A run whose plan is to send recorded failures.
+    """
+
+    waiting: list[Recorded]
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.outcomes: list[Outcome] = []
+
+    def _work(self) -> None:
+        """
+        Sends them one after another.
+        """
+        session = self.sessions[0]
+        session.quiet, session.doubt = True, None
+        for one in self.waiting:
+            if one.recipe is None:
+                self.outcomes.append(Outcome(failure=one, verdict="could_not_tell", why=one.problem))
+                continue
+            try:
+                verdict, why = _Again(session, self.generator, one, one.recipe).tell()
+            except (SendError, Undecided) as error:
+                verdict, why = "could_not_tell", str(error)
+            self.outcomes.append(Outcome(failure=one, verdict=verdict, why=why))
+            if self.budget.stopped:
+                return
+
+
+class _Again:
+    """
+    One failure, sent again.
+    """
+
+    def __init__(self, session: Session, generator: Any, recorded: Recorded, recipe: Recipe) -> None:
+        self.session = session
+        self.generator = generator
+        self.recorded = recorded
+        self.recipe = recipe
+        self.contract = session.contract
+        self.last = recipe.cases[-1]
+        self.name = recorded.finding.pointer.strip("/").partition("/")[0]
+        self.state = self.stood()
+        self.refused: set[str] = set()
+        """Fields whose former value is refused."""
+        nothing = Response(status=0, headers={})
+        interaction = Interaction(case=self.last, response=nothing, before=self.state, id=session.id)
+        self.failure = Failure(finding=recorded.finding, interaction=interaction, number=0, body=self.last.body)
+        self.look = _Look(session, generator, recorded.rule, [self.failure])
+        self.answer: Response | None = None
+
+    def tell(self) -> tuple[Verdict, str]:
+        """
+        What became of it, and why where that is not plain.
+
+        Raises:
+            SendError, Undecided: it could not be sent.
+        """
+        rule = self.recorded.rule
+        if rule.endswith(".bystander"):
+            return "could_not_tell", "only a whole run shows what happens to other records"
+        why = ""
+        for turn in range(1 if rule.endswith(".moves") else ROUNDS):
+            self.establish()
+            missing = self.unlike()
+            if stored := [n for n in self.last.absent if (self.session.known or {}).get(n) not in (None, "")]:
+                return "could_not_tell", f"{', '.join(stored)} is stored, and could not be cleared"
+            lasting = self.lasting()
+            # What happens to every third update, say, must not always miss the one that matters.
+            findings, evidence = self.send(twice=turn == ROUNDS - 1)
+            seen = next((f for f in findings if self.alike(f)), None)
+            if seen is not None:
+                return "still_broken", seen.message
+            if lasting:
+                return "could_not_tell", f"{self.name} still is what it became then, and no update puts it back"
+            if not self.exercised(evidence):
+                status = self.answer.status if self.answer is not None else 0
+                return "could_not_tell", f"the rule was not exercised: the answer was a {status}"
+            if missing:
+                why = f"it is not seen, but the record could not be brought to where it stood: {', '.join(missing[:5])}"
+        return ("could_not_tell", why) if why else ("fixed", "")
+
+    # ------------------------------------------------------------------ state
+
+    def stood(self) -> JSONObject | None:
+        """
+        Where the record stood; what was shown as empty, or in another type than is documented, was null.
+        """
+        request = self.contract.update.request
+        if self.recipe.state is None or request is None:
+            return None
+        found = dict(self.recipe.state)
+        for name, value in found.items():
+            item = request.fields.get(name)
+            if item is None or value is None:
+                continue
+            kinds = {"type": list(item.types)} if item.types else {}
+            if (value == "" and (item.format or item.enum)) or not Draft202012Validator(kinds).is_valid(value):
+                found[name] = None
+        for name, item in request.fields.items():
+            if name == self.name or (not self.name and self.only_reads and not item.write_only):
+                found.setdefault(name, None)
+        return found
+
+    @property
+    def only_reads(self) -> bool:
+        """
+        True where nothing is written.
+        """
+        return all(case.operation != self.contract.update.id for case in self.recipe.cases)
+
+    def establish(self) -> None:
+        """
+        Brings the record to where it stood: at once, and what that left, one field after another.
+        """
+        session, state = self.session, self.state
+        session.settle()
+        body = self.last.body if isinstance(self.last.body, Mapping) else {}
+        names = {**body, self.name: None}
+        if not self.name and self.only_reads:
+            names = dict(state or {})
+        establish(session, self.generator, state, names)
+        self.refused.clear()
+        for name in self.unlike():
+            response, _ = session.attempt(self.unit(name), "back to where it stood, one by one")
+            if response is not None and 400 <= response.status < 500:
+                self.refused.add(name)
+        for case in self.recipe.cases:
+            if case.absent:
+                self.look.empty(case)
+        if ".echo" in self.recorded.rule and self.name in body:
+            self.differ(body)
+
+    def unit(self, name: str) -> dict[str, Any]:
+        """
+        A body that sets one field to what it was, with what it needs.
+        """
+        state = self.state or {}
+        request = self.contract.update.request
+        choices = request.fields[name].choices if request is not None and name in request.fields else {}
+        choice = choices.get(state[name])
+        needs = choice.requires if choice is not None else ()
+        given = {n: state.get(n) or self.generator.firm(n)[0] for n in needs if n in self.generator.fields}
+        return {name: state[name], **given}
+
+    def differ(self, body: Mapping[str, Any]) -> None:
+        """
+        Gives the field another value than the one that will be sent: else one that is not stored is not seen.
+        """
+        session, gen, name = self.session, self.generator, self.name
+        session.read("read to see whether it differs")
+        if (session.known or {}).get(name) != body[name] or name not in gen.fields:
+            return
+        others = gen.enums[name] if name in gen.enums else gen.firm(name)
+        other = next((value for value in others if value != body[name]), None)
+        if other is not None:
+            session.attempt(gen.complete({name: other}, lambda field: gen.firm(field)[0]), "another value first")
+
+    def unlike(self) -> list[str]:
+        """
+        Fields that do not stand as they did, as far as that matters for the rule.
+        """
+        state, now = self.state or {}, self.session.known or {}
+        rule, fields = self.recorded.rule, self.session.judge.fields
+        if self.only_reads:
+            names = {self.name} if self.name else set(state)
+        elif any(part in rule for part in _STATEFUL):
+            names = {self.name, *self.generator.selectors}
+        else:
+            return []
+        absent = {name for case in self.recipe.cases for name in case.absent}
+        odd = {name for name in self.refused if not self.documented(name)}
+        return [
+            name
+            for name, value in state.items()
+            if name in names - absent - odd and name in now and not same(fields.get(name), value, now[name])
+        ]
+
+    def documented(self, name: str) -> bool:
+        """
+        True where the value that a field had may be sent.
+        """
+        request = self.contract.update.request
+        item = request.fields.get(name) if request is not None else None
+        return item is None or not item.enum or (self.state or {}).get(name) in item.enum
+
+    def lasting(self) -> bool:
+        """
+        True where a field that no update sets still is what it became.
+        """
+        request = self.contract.update.request
+        item = request.fields.get(self.name) if request is not None else None
+        shown = self.session.judge.fields.get(self.name)
+        if shown is None or (item is not None and not item.read_only) or shown.changes in {"derived", "anytime"}:
+            return False
+        now = (self.session.known or {}).get(self.name)
+        return self.name in (self.session.known or {}) and same(shown, now, self.recorded.finding.actual)
+
+    # ---------------------------------------------------------------- sending
+
+    def send(self, *, twice: bool) -> tuple[list[Finding], list[str]]:
+        """
+        (findings, rules that were exercised) of one round.
+        """
+        rule, session = self.recorded.rule, self.session
+        if rule.endswith(".moves"):
+            session.sender.sleep(MOVES_AFTER + 0.2)
+        elif self.name in session.judge.stamps:
+            session.sender.sleep(1.2)  # Clocks of one second are usual.
+        if self.recipe.read:
+            session.read("read before it is sent again")
+        findings: list[Finding] = []
+        evidence: list[str] = []
+        for _ in range(2 if twice and self.recipe.read else 1):
+            result = Judgement()
+            for case in self.recipe.cases:
+                result, self.answer = session.perform(case)
+            findings += result.findings
+            evidence += result.evidence
+            if self.recipe.read:
+                result = session.read("read to see it again")
+                findings += result.findings
+                evidence += result.evidence
+        if rule == self.look.in_list and self.answer is not None:
+            session.read("read to compare with the list")
+            compared = session.judge.in_list(self.answer, session.id, session.known or {})
+            findings += compared.findings
+            evidence += compared.evidence
+        return findings, evidence
+
+    def alike(self, found: Finding) -> bool:
+        """
+        True where *found* is the recorded failure.
+        """
+        if self.accepted and found.rule == f"{self.last.operation}.accept":
+            return True
+        return self.look.alike(self.recorded.finding, found)
+
+    @property
+    def accepted(self) -> bool:
+        """
+        True where the rule is that a documented body is accepted.
+        """
+        detail = self.recorded.rule.removeprefix(self.last.operation)
+        return self.last.expect == "accept" and (detail.startswith(_ACCEPTED) or detail.endswith(".accepted"))
+
+    def exercised(self, evidence: list[str]) -> bool:
+        """
+        True where the rule, one of its group, or what it says of a body was looked at.
+        """
+        rule, rules, last = self.recorded.rule, self.session.judge.rules, self.last
+        refused = self.answer is not None and 400 <= self.answer.status < 500
+        if refused and not self.recipe.read and (last.expect == "unspecified" or last.rule in evidence):
+            return True  # To refuse it is as good an answer, or the right one.
+        if last.expect == "unspecified" and last.rule in evidence:
+            return True
+        if self.accepted:
+            return f"{last.operation}.accept" in evidence
+        if (self.state or {}).get(self.name, "") is None and (self.session.known or {}).get(self.name, "") is None:
+            # It was null that was shown in a wrong way, and is shown as null.
+            typed = f"{rule.partition('.')[0]}.shape.{self.name}.type"
+            if typed in evidence:
+                return True
+        return any(known == rule or (known in rules and rules[known].group == rule) for known in evidence)
+
+
+# --------------------------------------------------------------------------------- telling
+
+
+def status(outcomes: Iterable[Outcome], result: Result | None = None) -> int:
+    """
+    The exit status: 0 all fixed, 1 one still broken, 2 could not tell.
+    """
+    verdicts = {outcome.verdict for outcome in outcomes}
+    if "still_broken" in verdicts:
+        return 1
+    left = result is not None and any(done.verdict == "not_restored" for done in result.restored.values())
+    return 2 if "could_not_tell" in verdicts or left else 0
+
+
+_WORDS: Final[Mapping[Verdict, tuple[str, str]]] = {
+    "fixed": ("FIXED", "kept"),
+    "still_broken": ("STILL BROKEN", "broken"),
+    "could_not_tell": ("COULD NOT TELL", "undecided"),
+}
+
+
+def lines(outcomes: list[Outcome], style: Style = lambda text, name: text) -> Iterator[str]:
+    """
+    What a person reads about them.
+    """
+    for outcome in outcomes:
+        word, look = _WORDS[outcome.verdict]
+        yield style(word, look) + f" {outcome.failure.rule}"
+        yield f"        case: {plain(outcome.failure.case)}"
+        if outcome.why or outcome.verdict == "still_broken":
+            yield f"        {plain(outcome.why or outcome.failure.finding.message)}"
+    counts = {word: sum(outcome.verdict == word for outcome in outcomes) for word in _WORDS}
+    yield ", ".join(f"{counts[word]} {word.replace('_', ' ')}" for word in _WORDS)

@@ -1,0 +1,102 @@
+"""What several test files share: settings for a server, and a run as its user sees it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from contract import report
+from contract import spec as specs
+from contract.config import Settings
+from contract.errors import ContractError
+from contract.reference import Running
+from contract.report import Mask, plain
+from contract.run import Result, run
+from contract.send import Credentials
+
+__all__ = ["CONTRACT", "Outcome", "broken", "credentials", "outcome", "record", "settings", "until"]
+
+CONTRACT: Final = specs.load()
+"""The bundled fragment."""
+
+
+def credentials(server: Running) -> dict[str, str]:
+    """The right ones."""
+    return {"username": server.username, "password": server.password, "token": ""}
+
+
+def settings(server: Running, folder: Path, *, base_url: str = "", **more: Any) -> Settings:
+    """A run on the server's first number, with journals and reports below *folder*."""
+    given: dict[str, Any] = {
+        "base_url": base_url or server.base_url,
+        "ids": server.ids[:1],
+        "bystander_ids": server.ids[3:4],
+        "foreign_ids": server.foreign_ids[:1],
+        "resources": dict(server.resources),
+        "state_dir": str(folder / "journals"),
+        "report_dir": str(folder / "reports"),
+    }
+    return Settings(**given | more)
+
+
+def record(server: Running, number: int = 0) -> dict[str, Any]:
+    """A number as the server shows it, without what moves by itself."""
+    auth = (server.username, server.password)
+    url = f"{server.base_url}/phone_numbers/{server.ids[number]}"
+    with httpx.Client(auth=auth, trust_env=False, verify=False) as client:
+        shown: dict[str, Any] = client.get(url).raise_for_status().json()
+    return {name: value for name, value in shown.items() if name not in {"updated_at", "next_billed_at"}}
+
+
+def broken(result: Result) -> list[str]:
+    """The ids of the broken rules."""
+    return [entry.rule.id for entry in result.entries if entry.verdict == "broken"]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the user of a run sees: exit status, lines, files."""
+
+    status: int
+    text: str
+    seconds: float
+    result: Result | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+    journals: list[Path] = field(default_factory=list)
+
+
+def outcome(chosen: Settings, given: dict[str, str]) -> Outcome:
+    """A run as the command shows it; whatever is not an error of this tool's own is raised."""
+    started = time.monotonic()
+    mask = Mask(secrets=Credentials(**given).secrets, names=tuple(p.rpartition("/")[2] for p in chosen.mask))
+    folder = Path(chosen.report_dir)
+    result = None
+    try:
+        result = run(chosen, given)
+        report.write(result, folder, mask)
+        status, text = result.status, "\n".join(report.lines(result, mask))
+    except ContractError as error:
+        status, text = 2, plain(mask.text(str(error)))
+    return Outcome(
+        status=status,
+        text=text,
+        seconds=time.monotonic() - started,
+        result=result,
+        files={path.name: path.read_bytes() for path in folder.glob("*")} if folder.exists() else {},
+        journals=sorted(Path(chosen.state_dir).glob("*.json")),
+    )
+
+
+def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """What *condition* says as soon as it is true; a test that waits in vain fails."""
+    pause, deadline = threading.Event(), time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        pause.wait(0.005)
+    return found

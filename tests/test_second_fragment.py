@@ -1,0 +1,205 @@
+"""A contract that has nothing in common with the bundled one works without a line of code."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import contract
+from contract import explain, rules, spec
+from contract.config import Settings
+from contract.run import Result, run
+from tests import subscriptions
+from tests.subscriptions import DEFECTS, FRAGMENT, KINDS, TICKET, TOKEN, VARIANTS, Refusal, Service
+
+CREDENTIALS = {"username": "", "password": "", "token": TOKEN}
+CONTRACT = spec.load(FRAGMENT)
+UPDATE = contract.load(FRAGMENT).operation("change_settings")
+WEAK = "change_settings.handler.delivery.queue.requires.retries"
+"""A rule that was only observed; this service does not keep it."""
+
+
+def settings(service: Service, **more: Any) -> Settings:
+    """What a run against *service* is told."""
+    return Settings(base_url=service.base_url, spec=str(FRAGMENT), ids=(str(TICKET),), **more)
+
+
+def broken(result: Result) -> set[str]:
+    """The rules that a run calls broken."""
+    return {entry.rule.id for entry in result.entries if entry.verdict == "broken"}
+
+
+def plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings without the order of the topics, which means nothing."""
+    return {**values, "topics": sorted(values["topics"])}
+
+
+def test_a_clean_service_keeps_every_rule_that_can_be_exercised() -> None:
+    """A whole standard run keeps the contract, within 300 requests, and says of each other rule why not."""
+    with subscriptions.running() as service:
+        before = service.settings
+        result = run(settings(service), CREDENTIALS)
+        after = service.settings
+
+    assert result.verdict == "kept"
+    assert result.problem == ""
+    assert result.requests <= 300
+    assert {e.rule.id: e.reason for e in result.entries if e.verdict == "not_exercised"} == {
+        "change_settings.access.foreign_id": "needs foreign_ids in the configuration",
+        "show_settings.access.foreign_id": "needs foreign_ids in the configuration",
+        "change_settings.bystander": "needs bystander_ids in the configuration",
+        # It is required, so there is no update without it.
+        "change_settings.frame.priority": "no answer of this run bears on it",
+    }
+    assert [e.rule.id for e in result.entries if e.verdict == "warned"] == [WEAK]
+    assert after == before
+
+
+def test_what_can_never_be_read_is_told() -> None:
+    """A field that is never shown is exercised all the same, and named as one that nobody can put back."""
+    with subscriptions.running() as service:
+        result = run(settings(service), CREDENTIALS)
+
+        assert service.hidden is not None
+    assert result.restored[str(TICKET)].verdict == "restored"
+    assert result.restored[str(TICKET)].unseen == ("passphrase",)
+
+
+def test_strict_makes_a_weaker_basis_count() -> None:
+    """What only warns by default fails the run where observed facts count."""
+    with subscriptions.running() as service:
+        result = run(settings(service, strict="observed"), CREDENTIALS)
+
+    assert broken(result) == {WEAK}
+
+
+@pytest.mark.parametrize("habit", VARIANTS)
+def test_a_lawful_variant_keeps(habit: str) -> None:
+    """What the fragment leaves open is no failure, and the record is put back."""
+    with subscriptions.running(habit) as service:
+        before = plain(service.settings)
+        result = run(settings(service), CREDENTIALS)
+        after = plain(service.settings)
+
+    assert result.verdict == "kept"
+    assert after == before
+
+
+@pytest.mark.parametrize("habit", sorted(DEFECTS))
+def test_a_defect_breaks_its_rule_and_no_other(habit: str) -> None:
+    """Each defect is told under the rule that names it, and the record is put back all the same."""
+    with subscriptions.running(habit) as service:
+        before = service.settings
+        result = run(settings(service), CREDENTIALS)
+        after = service.settings
+
+    # A refusal is badly formed in whatever operation refuses.
+    also = {"show_settings.rejection.error_body"} if habit == "terse" else set()
+    assert result.verdict == "broken"
+    assert broken(result) == {DEFECTS[habit]} | also
+    assert result.restored[str(TICKET)].verdict == "restored"
+    assert after == before
+
+
+def test_a_body_that_is_told_can_be_sent() -> None:
+    """The smallest body of a failure holds the required field, so that it shows the failure by itself."""
+    with subscriptions.running("rounding") as service:
+        result = run(settings(service), CREDENTIALS)
+
+    failure = next(f for e in result.entries if e.verdict == "broken" for f in e.failures)
+    assert failure.body["share"] == 0.5
+    assert set(failure.body) == {"share", "priority"}
+
+
+@pytest.mark.parametrize("profile", ["smoke", "deep"])
+def test_the_other_profiles_keep_too(profile: str) -> None:
+    """Smoke needs at most 40 requests, and the state machine of a deep run finds nothing wrong either."""
+    with subscriptions.running() as service:
+        before = service.settings
+        result = run(settings(service, profile=profile, max_requests=500), CREDENTIALS)
+
+        assert service.settings == before
+    assert result.verdict == "kept"
+    assert result.requests <= {"smoke": 40, "deep": 500}[profile]
+
+
+def test_a_wrong_token_ends_the_run_before_anything_is_written() -> None:
+    """Credentials that are refused are no failure of the API."""
+    with subscriptions.running() as service:
+        before = service.record | {"deliveries": 0}
+        with pytest.raises(contract.Undecided, match="credentials are refused"):
+            run(settings(service), {**CREDENTIALS, "token": "another-token"})
+
+        assert service.record | {"deliveries": 0} == before
+
+
+def fresh() -> Service:
+    """A service without a stored companion."""
+    service = Service()
+    service.record.update(dict.fromkeys(("endpoint", "address", "queue", "retries", "hour")), delivery="fax")
+    return service
+
+
+@given(UPDATE.bodies())
+def test_bodies_are_accepted(body: dict[str, Any]) -> None:
+    """Every generated body is valid under its schema, and a service that stores nothing yet takes it."""
+    request = CONTRACT.update.request
+    assert request is not None
+    jsonschema.Draft202012Validator(dict(request.schema)).validate(body)
+    sent = fresh().change(json.dumps(body).encode(), "application/json")
+
+    assert sent == body
+    assert set(body) <= set(KINDS)
+
+
+@given(UPDATE.negative_bodies())
+def test_negative_bodies_are_refused(pair: tuple[dict[str, Any], str]) -> None:
+    """Every body that breaks a rule is refused by the service, but for the rule that it does not keep."""
+    body, rule = pair
+    content = json.dumps(body).encode()
+    if rule == WEAK:
+        fresh().change(content, "application/json")
+        return
+    with pytest.raises(Refusal) as refusal:
+        fresh().change(content, "application/json")
+
+    assert refusal.value.status == 422
+    assert rule.split(".")[2 if ".rejection." in rule else -1] in refusal.value.fields
+
+
+@given(st.data())
+def test_a_check_needs_no_code_either(data: st.DataObject) -> None:
+    """`Spec.check` judges an answer of the second API: what is shown is kept, what is changed is found."""
+    service = fresh()
+    before = service.shown(None)
+    body = data.draw(UPDATE.bodies())
+    service.change(json.dumps(body).encode(), "application/json")
+    after = service.shown(body)
+    checked = contract.load(FRAGMENT)
+
+    assert checked.check(after, request=body, before=before) == []
+    wrong = {**after, "priority": 9 if after["priority"] != 9 else 8}
+    assert [f.rule for f in checked.check(wrong, request=body, before=before)] == ["change_settings.echo.priority"]
+
+
+def test_its_rules_are_its_own() -> None:
+    """Every rule belongs to one of its two operations, and can be told in words."""
+    made = rules.rules(CONTRACT)
+
+    assert {rule.operation for rule in made.values()} == {"change_settings", "show_settings"}
+    assert len(made) > 200
+    for rule in made.values():
+        assert next(explain.lines(CONTRACT, rule)) == rule.id
+
+
+def test_habits_have_names() -> None:
+    """A habit that is not known is refused, and no name stands for a defect and a variant."""
+    with pytest.raises(ValueError, match="no habit is called 'clamp'"), subscriptions.running("clamp"):
+        pass
+    assert not set(DEFECTS) & set(VARIANTS)
+    assert set(DEFECTS.values()) <= set(rules.rules(CONTRACT))
