@@ -330,7 +330,11 @@ class Judge:
         result.record = response.body
         if self.key and interaction.id and interaction.case.target == "own":
             shown = response.body.get(self.key)
-            if not _names(shown, interaction.id) and shown is not None and not wrong & {f"{operation.id}.format.{self.key}"}:
+            if (
+                not _names(shown, interaction.id)
+                and shown is not None
+                and not wrong & {f"{operation.id}.format.{self.key}"}
+            ):
                 message = f"{self.key} is not the one that was asked for"
                 result.findings.append(
                     Finding(

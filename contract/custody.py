@@ -19,13 +19,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
+from jsonschema import Draft202012Validator
 
 from contract.check import same
 from contract.errors import CustodyError, SendError, Undecided
 from contract.generate import Generator
 from contract.model import Case, JSONObject
 from contract.session import Session
-from contract.spec import Contract
+from contract.spec import Contract, Field
 
 __all__ = ["Custody", "Journal", "Restored", "restore", "state_directory", "unrestorable"]
 
@@ -252,6 +253,13 @@ def writable(contract: Contract) -> list[str]:
     return [n for n, f in request.fields.items() if n in response.fields and not f.write_only and not f.read_only]
 
 
+def _kind(item: Field) -> dict[str, Any]:
+    """
+    The part of a field's schema that says which values there are at all.
+    """
+    return {word: item.schema[word] for word in ("type", "enum") if word in item.schema}
+
+
 def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     """
     Fields that could not be put back, and why: found out before anything changes.
@@ -265,10 +273,13 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     active: set[str] = set()
     for name, item in request.selectors.items():
         value = record.get(name)
-        if value is not None and value not in item.enum:
-            found[name] = f"it is {value!r}, which only the platform can set"
-        elif isinstance(value, str):
+        if isinstance(value, str) and value in item.choices:
             active.update(item.choices[value].requires)
+    for name in writable(contract):
+        value, item = record.get(name), request.fields[name]
+        if value is not None and not Draft202012Validator(_kind(item)).is_valid(value):
+            told = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
+            found[name] = f"it is {told}, which {'only the platform' if item.choices else 'no update'} can set"
     nulls = [
         name
         for name in writable(contract)
@@ -296,6 +307,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
             open=dict.fromkeys(body, "null"),
         )
         _, response = session.perform(case)
+        if response.status in LOST:
+            raise Undecided(f"the API answers {response.status} to an update that changes nothing")
         if response.status in {401, 403}:
             raise Undecided(f"the credentials may read, but not update ({response.status}); nothing was changed")
         return not 200 <= response.status < 300

@@ -10,10 +10,13 @@ Source: OpenAPI 3.1.1, sections 4.8 (objects and their fixed fields); JSON Schem
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import yaml
 
@@ -60,6 +63,9 @@ KEYS: Final[Mapping[str, frozenset[str]]] = {
 """What may stand in each kind of object; everything else is refused."""
 
 
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
+
+
 def escape(part: object) -> str:
     """
     One reference token of a JSON Pointer (RFC 6901, section 3).
@@ -96,8 +102,8 @@ class Document:
         for token in pointer.removeprefix("#").split("/")[1:]:
             key = token.replace("~1", "/").replace("~0", "~")
             try:
-                value = value[int(key)] if isinstance(value, list) else value[key]
-            except (KeyError, ValueError, IndexError, TypeError):
+                value = value[int(key) if _INDEX.fullmatch(key) else key] if isinstance(value, list) else value[key]
+            except (KeyError, IndexError, TypeError):
                 raise self.error(f"nothing stands at {pointer!r}", pointer, PointerToNowhere) from None
         return value
 
@@ -112,16 +118,18 @@ class Document:
         while isinstance(value, Mapping) and "$ref" in value:
             ref = value["$ref"]
             where = f"{pointer}/$ref"
-            if not isinstance(ref, str) or not ref.startswith("#"):
+            if not isinstance(ref, str) or not (ref == "#" or ref.startswith("#/")):
                 problem = f"$ref {ref!r} leaves this file; only references that begin with '#/' are followed"
                 raise self.error(problem, where, PointerToNowhere)
             if ref in seen:
                 raise self.error(f"$ref {ref!r} leads back to itself", where, PointerToNowhere)
             seen.append(ref)
             try:
-                value, pointer = self.at(ref), ref
+                value, pointer = self.at(unquote(ref)), unquote(ref)
             except PointerToNowhere:
                 raise self.error(f"$ref {ref!r} leads nowhere", where, PointerToNowhere) from None
+            if not isinstance(value, Mapping):
+                raise self.error(f"$ref {ref!r} leads to no object", where, PointerToNowhere)
         return value, pointer
 
     def expand(self, value: Any, pointer: str, above: tuple[str, ...] = ()) -> Any:
@@ -151,27 +159,22 @@ def read(text: str, file: str = "") -> Document:
     The fragment in *text* (YAML or JSON).
 
     Raises:
-        SpecError: it cannot be read, repeats a key, or uses an anchor.
+        SpecError: it cannot be read, repeats a key, or uses an anchor or a tag.
     """
     if len(text) > MAX_BYTES:
         raise SpecError(f"the file is larger than {MAX_BYTES:,} characters", file=file)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    builder = _Builder(file)
     try:
-        root = loader.get_single_node()
+        builder.events = yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        data = builder.document()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise SpecError(f"this is not YAML or JSON: {error.problem}", line=line, file=file) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, UnicodeError) as error:
         raise SpecError(f"this is not YAML or JSON: {error}", file=file) from error
-    finally:
-        loader.dispose()
-    if root is None:
-        raise SpecError("the file is empty", file=file)
-    lines: dict[str, int] = {}
-    data = _plain(root, "#", lines, set(), file)
     if not isinstance(data, dict):
         raise SpecError("the file holds no object", line=1, file=file)
-    return Document(data, lines, file)
+    return Document(data, builder.lines, file)
 
 
 def read_file(path: Path) -> Document:
@@ -189,41 +192,75 @@ def read_file(path: Path) -> Document:
         raise SpecError("the file is not UTF-8", file=str(path)) from error
 
 
-def _plain(node: Any, pointer: str, lines: dict[str, int], seen: set[int], file: str) -> Any:
+class _Builder:
     """
-    The value of a YAML node, as JSON would have it: string keys, no dates, no anchors.
+    Builds plain data out of the events of a YAML parser, so that depth costs nothing before it is refused.
     """
-    line = node.start_mark.line + 1
-    if id(node) in seen or pointer.count("/") > MAX_DEPTH:
-        problem = "anchors are not read" if id(node) in seen else f"nested deeper than {MAX_DEPTH}"
-        raise SpecError(f"{problem}; write the value out, or use $ref", pointer=pointer, line=line, file=file)
-    lines.setdefault(pointer, line)
-    if isinstance(node, yaml.MappingNode):
-        seen.add(id(node))
-        found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value
-            if not isinstance(key, str):
-                raise SpecError("a key is not a string", pointer=pointer, line=line, file=file)
-            place = f"{pointer}/{escape(key)}"
-            key_line = key_node.start_mark.line + 1
-            if key in found:
-                raise SpecError(f"the key {key!r} stands twice", pointer=place, line=key_line, file=file)
-            lines[place] = key_line
-            found[key] = _plain(value_node, place, lines, seen, file)
-        return found
-    if isinstance(node, yaml.SequenceNode):
-        seen.add(id(node))
-        return [_plain(item, f"{pointer}/{i}", lines, seen, file) for i, item in enumerate(node.value)]
-    return _scalar(node)
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.events: Iterator[Any] = iter(())
+        self.lines: dict[str, int] = {}
+
+    def document(self) -> Any:
+        """
+        The one document of the file.
+        """
+        next(self.events)
+        if isinstance(next(self.events), yaml.StreamEndEvent):
+            raise SpecError("the file is empty", file=self.file)
+        data = self.value(next(self.events), "#", 0)
+        next(self.events)
+        if not isinstance(after := next(self.events), yaml.StreamEndEvent):
+            raise SpecError("the file holds a second document", line=after.start_mark.line + 1, file=self.file)
+        return data
+
+    def value(self, event: Any, pointer: str, depth: int) -> Any:
+        """
+        The value that begins with *event*, as JSON would have it: string keys, no dates, no anchors.
+        """
+        line = event.start_mark.line + 1
+
+        def error(problem: str, place: str = pointer, line: int = line) -> SpecError:
+            return SpecError(problem, pointer=place, line=line, file=self.file)
+
+        if event.anchor is not None:
+            raise error("anchors are not read; write the value out, or use $ref")
+        if event.tag is not None:
+            raise error(f"the tag {event.tag!r} is not read; remove it")
+        if depth > MAX_DEPTH:
+            raise error(f"nested deeper than {MAX_DEPTH}; write the value out, or use $ref")
+        self.lines.setdefault(pointer, line)
+        if isinstance(event, yaml.MappingStartEvent):
+            found: dict[str, Any] = {}
+            while not isinstance(key := next(self.events), yaml.MappingEndEvent):
+                key_line = key.start_mark.line + 1
+                if not isinstance(key, yaml.ScalarEvent):
+                    raise error("a key is not a string", line=key_line)
+                place = f"{pointer}/{escape(key.value)}"
+                if key.value in found:
+                    raise error(f"the key {key.value!r} stands twice", place, key_line)
+                self.value(key, place, depth)
+                found[key.value] = self.value(next(self.events), place, depth + 1)
+            return found
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Any] = []
+            while not isinstance(item := next(self.events), yaml.SequenceEndEvent):
+                items.append(self.value(item, f"{pointer}/{len(items)}", depth + 1))
+            return items
+        return _scalar(event)
 
 
-def _scalar(node: Any) -> Any:
+_INTEGER: Final = re.compile(r"[-+]?[0-9]+")
+_NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+
+
+def _scalar(event: Any) -> Any:
     """
     A scalar under YAML 1.2's core rules: ``no`` and ``2026-01-01`` are strings.
     """
-    text: str = node.value
-    if node.style in {"'", '"', "|", ">"}:
+    text: str = event.value
+    if event.style in {"'", '"', "|", ">"}:
         return text
     if text in {"", "~", "null", "Null", "NULL"}:
         return None
@@ -231,32 +268,115 @@ def _scalar(node: Any) -> Any:
         return True
     if text in {"false", "False", "FALSE"}:
         return False
-    for kind in (int, float):
-        try:
-            return kind(text) if "_" not in text and text.lower() not in {"nan", "inf", "infinity"} else text
-        except ValueError:
-            continue
+    if len(text) < 400 and _INTEGER.fullmatch(text):
+        return int(text)
+    if _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
     return text
+
+
+_TYPES: Final = frozenset({"string", "integer", "number", "boolean", "array", "object", "null"})
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _are_plain(value: Any) -> bool:
+    return isinstance(value, list) and not any(isinstance(item, (list, Mapping)) for item in value)
+
+
+def _are_objects(value: Any) -> bool:
+    """
+    True for an object of objects, each of which may be left empty.
+    """
+    return isinstance(value, Mapping) and all(item is None or isinstance(item, Mapping) for item in value.values())
+
+
+def _is_type(value: Any) -> bool:
+    kinds = [value] if isinstance(value, str) else value
+    return _are_texts(kinds) and bool(kinds) and set(kinds) <= _TYPES
+
+
+_SHAPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    **dict.fromkeys(("operationId", "name", "in", "title", "description", "summary", "pattern"), (_is_text, "a text")),
+    **dict.fromkeys(("x-basis", "x-source", "x-reads-back", "x-unsent"), (_is_text, "a text")),
+    **dict.fromkeys(("format", "x-among", "x-changes", "x-not-before", "x-region-of"), (_is_text, "a text")),
+    **dict.fromkeys(("deprecated", "readOnly", "writeOnly", "uniqueItems", "x-resource"), (_is_flag, "true or false")),
+    **dict.fromkeys(("info", "content", "links", "responses", "properties"), (_is_object, "an object")),
+    **dict.fromkeys(("schema", "requestBody", "items"), (_is_object, "an object")),
+    **dict.fromkeys(("parameters", "servers", "tags", "oneOf", "anyOf", "allOf"), (_is_list, "a list")),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_is_number, "a number")),
+    **dict.fromkeys(("multipleOf",), (_is_number, "a number")),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (_is_size, "a whole number from 0")),
+    **dict.fromkeys(("x-sources", "x-facets", "x-selector"), (_are_objects, "an object of objects")),
+    "security": (lambda value: _is_list(value) and all(map(_is_object, value)), "a list of objects"),
+    "x-aliases": (lambda value: _is_list(value) and all(map(_is_object, value)), "a list of objects"),
+    "type": (_is_type, f"a type, or a list of types, out of {', '.join(sorted(_TYPES))}"),
+    "enum": (lambda value: _are_plain(value) and bool(value), "a list of at least one plain value"),
+    "x-open-values": (_are_plain, "a list of plain values"),
+}
+"""What stands under a key wherever it is read, as a test and in words."""
 
 
 def refuse_unknown_keys(document: Document) -> None:
     """
-    Holds every object of the fragment to `KEYS`.
+    Holds every object of the fragment to `KEYS`, and what stands under them to its shape.
 
     Raises:
         UnsupportedKeyword: an object has a key that is not read there.
+        PointerToNowhere: a reference leads nowhere, outside the file, or in a circle.
         SpecError: something has the wrong shape.
     """
     for value, pointer, kind in _objects(document):
         if not isinstance(value, Mapping):
             raise document.error(f"an object is wanted here, not {value!r}"[:200], pointer)
-        for key in value:
+        for key, inner in value.items():
+            place = f"{pointer}/{escape(key)}"
             if key not in KEYS[kind]:
                 problem = f"{key!r} is not read in a {kind}; remove it.{nearest(key, KEYS[kind])}"
-                raise document.error(problem, f"{pointer}/{escape(key)}", UnsupportedKeyword)
+                raise document.error(problem, place, UnsupportedKeyword)
+            fits, words = _wanted(kind, key)
+            if not fits(inner):
+                raise document.error(f"{key!r} is {words}, not {inner!r}"[:200], place)
         if kind == "schema" and "format" in value and value["format"] not in FORMATS:
-            problem = f"the format {value['format']!r} is not known.{nearest(str(value['format']), FORMATS)}"
+            problem = f"the format {value['format']!r} is not known.{nearest(value['format'], FORMATS)}"
             raise document.error(problem, f"{pointer}/format", UnsupportedKeyword)
+
+
+def _wanted(kind: str, key: str) -> tuple[Callable[[Any], bool], str]:
+    """
+    What stands under *key* in an object of this *kind*: a test, and the same in words.
+    """
+    if key == "required":
+        return (_are_texts, "a list of texts") if kind == "schema" else (_is_flag, "true or false")
+    if key == "parameters" and kind == "link":
+        return _is_object, "an object"
+    return _SHAPES.get(key, (lambda value: True, ""))
 
 
 def _objects(document: Document) -> Iterator[tuple[Any, str, str]]:

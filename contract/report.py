@@ -80,10 +80,16 @@ class Mask:
                 if len(form) > 4 and form[:4] in text[-len(form) :]:
                     cut = next((n for n in range(len(form) - 1, 3, -1) if text.endswith(form[:n])), 0)
                     text = text[:-cut] + "***" if cut else text
+        for name in self.names:
+            if f'"{name}"' in text:
+                text = re.sub(rf'("{re.escape(name)}"\s*:\s*")((?:[^"\\]|\\.)*)', self._member, text)
         for value in self.values:
             if value in text:
                 text = text.replace(value, self._masked(value))
         return text
+
+    def _member(self, found: re.Match[str]) -> str:
+        return found[1] + str(self._masked(found[2]))
 
     def value(self, value: Any, name: str = "") -> Any:
         """

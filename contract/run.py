@@ -492,7 +492,8 @@ class _Run:
             case = Case(label="the record as it was found", operation=self.contract.retrieve.id)
             _, response = session.perform(case)
             self._understand(session, response)
-            if session.known is None:
+            if session.known is None or response.problem:
+                # What others may read differently is nothing to put back later.
                 ready = False
                 self._confirm_read(session)
                 continue

@@ -354,7 +354,7 @@ def _ordinary(server: dict[str, Any], id: str) -> bool:
 
     auth = (server["username"], server["password"])
     record = httpx.get(f"{server['base_url']}/phone_numbers/{id}", auth=auth).json()
-    return record["call_handler"] != "call_flow"
+    return bool(record["call_handler"] != "call_flow")
 
 
 def deep() -> Iterator[Row]:
@@ -399,14 +399,19 @@ def growth() -> Iterator[Row]:
         properties["kind"]["x-selector"] = {
             v: {"requires": {names[i % fields]: {"basis": "documented"}}} for i, v in enumerate(enum)
         }
-        shown = {name: {"type": ["string", "null"]} for name in names}
+        shown: dict[str, Any] = {name: {"type": ["string", "null"]} for name in names}
         shown |= {"id": {"type": "string", "format": "uuid"}, "kind": {"type": "string", "enum": enum}}
         record = {"type": "object", "required": list(shown), "properties": shown}
         answer = {"description": "The record.", "content": {"application/json": {"schema": record}}}
         linked = {**answer, "links": {"read": {"operationId": "read_thing", "x-reads-back": ""}}}
         key = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
         body = {"content": {"application/json": {"schema": {"type": "object", "properties": properties}}}}
-        put = {"operationId": "update_thing", "requestBody": body, "responses": {"200": linked}, "x-unsent": "unchanged"}
+        put = {
+            "operationId": "update_thing",
+            "requestBody": body,
+            "responses": {"200": linked},
+            "x-unsent": "unchanged",
+        }
         get = {"operationId": "read_thing", "responses": {"200": answer}}
         paths = {"/things/{id}": {"parameters": [key], "get": get, "put": put}}
         return spec.loads(json.dumps({"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": paths}))
@@ -438,7 +443,10 @@ def main() -> int:
             rows.append(row)
             sign = ">=" if row.least else "<="
             mark = "ok  " if row.met else "MISS"
-            print(f"{mark} {row.what:<56} {row.figure:9.3g} {row.unit:<3} {sign} {row.goal:g}  {row.spread}  {row.note}", flush=True)
+            print(
+                f"{mark} {row.what:<56} {row.figure:9.3g} {row.unit:<3} {sign} {row.goal:g}  {row.spread}  {row.note}",
+                flush=True,
+            )
     if not chosen:
         write(rows)
     return 0 if all(row.met for row in rows) else 1
@@ -452,12 +460,16 @@ def write(rows: list[Row]) -> None:
     for row in rows:
         sign = "at least" if row.least else "at most"
         mark = "" if row.met else " **missed**"
-        lines.append(f"| {row.what} | {row.figure:.3g} {row.unit}{mark} | {sign} {row.goal:g} | {row.spread} | {row.note} |")
+        lines.append(
+            f"| {row.what} | {row.figure:.3g} {row.unit}{mark} | {sign} {row.goal:g} | {row.spread} | {row.note} |"
+        )
     folder = ROOT / "reports"
     folder.mkdir(exist_ok=True)
     (folder / "bench.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     data = [{**row.__dict__, "met": row.met} for row in rows]
-    (folder / "bench.json").write_text(json.dumps({"machine": machine, "rows": data}, indent=1) + "\n", encoding="utf-8")
+    (folder / "bench.json").write_text(
+        json.dumps({"machine": machine, "rows": data}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -241,9 +241,7 @@ def test_resource_ids_are_derived(api: Api) -> None:
     assert ids[0] == ids[2] != ids[1]
     topic = api.put(call_handler="relay_topic", call_relay_topic="x")
     assert topic["calling_handler_resource_id"] is None
-    assert api.put(message_handler="relay_application", message_relay_application="x")[
-        "messaging_handler_resource_id"
-    ]
+    assert api.put(message_handler="relay_application", message_relay_application="x")["messaging_handler_resource_id"]
 
 
 # Refusing
@@ -278,9 +276,7 @@ def test_wrong_values(api: Api, body: Any, details: list[str]) -> None:
     assert sorted(api.refused(body)) == sorted(details)
 
 
-@pytest.mark.parametrize(
-    "handler", ["fabric_subscriber", "sip_gateway", "call_queue", "ai_agent", "call_flow"]
-)
+@pytest.mark.parametrize("handler", ["fabric_subscriber", "sip_gateway", "call_queue", "ai_agent", "call_flow"])
 def test_handlers_of_the_platform(api: Api, handler: str) -> None:
     """A handler that only the platform sets is refused; a number that has one takes other writes."""
     assert api.refused({"call_handler": handler}) == ["Call handler is not valid"]
@@ -514,9 +510,7 @@ def test_concurrent_writers(tmp_path: Path) -> None:
             except BaseException as error:
                 errors.append(error)
 
-        writers = [
-            threading.Thread(target=write, args=pair) for pair in zip((one, two) * 4, URLS, strict=True)
-        ]
+        writers = [threading.Thread(target=write, args=pair) for pair in zip((one, two) * 4, URLS, strict=True)]
         for writer in writers:
             writer.start()
         for writer in writers:
@@ -683,9 +677,7 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     for name in IDS:
         yield UPDATE, {name: "3fa85f64-5717-4562-b3fc-2c963f66afa6"}, {}
     tags = itertools.count()
-    verbs = itertools.cycle(
-        itertools.product(("GET", "POST"), ("POST", "GET"), ("fax", "voice"), ("GET", "POST"))
-    )
+    verbs = itertools.cycle(itertools.product(("GET", "POST"), ("POST", "GET"), ("fax", "voice"), ("GET", "POST")))
     for selector, other in (("call_handler", "message_handler"), ("message_handler", "call_handler")):
         for old, new in itertools.permutations(REQUIRES[selector], 2):
             for value in (old, new):
@@ -795,9 +787,7 @@ def tell_time(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(f"contract.reference.{module}.datetime", Clock)
 
 
-def test_the_plain_server_never_fails(
-    plain: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_plain_server_never_fails(plain: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plain server always answers the script in the same way, without a 5xx or the secret."""
     tell_time(monkeypatch)
     assert list(transcript(tmp_path / "numbers")) == plain
@@ -815,9 +805,7 @@ def test_a_defect_shows(name: str, plain: list[Any], tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_variant_shows(
-    name: str, plain: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_variant_shows(name: str, plain: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variant answers something else than the plain server somewhere, and never fails."""
     tell_time(monkeypatch)
     answers = list(transcript(tmp_path / "numbers", variants=[name]))
