@@ -578,3 +578,71 @@ def compare(
         for line in comparing.lines(found, _style):
             click.echo(line)
     return found.status or (2 if unsure else 0)
+
+
+@cli.command()
+@click.argument("run_json", metavar="RUN.json", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--case", "label", metavar="LABEL", default="", help="Only what the case with this label showed.")
+@click.option(
+    "--pytest", "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a pytest file that needs only httpx, and send nothing.",
+)  # fmt: skip
+@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
+@click.option("--base-url", metavar="URL", help="Address of the API; that of the run without it.")
+@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+@click.option("--id", "ids", metavar="ID", multiple=True, help="Record that may be updated.")
+@click.option("--state-dir", metavar="DIR", help="Where journals are kept.")
+@click.option(
+    "--allow-unrestorable", is_flag=True, default=None, help="Go on although something will be left changed."
+)
+def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int:
+    """
+    Send recorded failures again: is each FIXED, STILL BROKEN, or COULD NOT TELL?
+
+    The record is put back afterwards. Exit status: 0 all fixed, 1 one still broken, 2 could not tell.
+
+    \b
+    Example:
+      contract replay reports/run.json --case 'tour 12'
+      contract replay reports/run.json --pytest test_found.py
+    """
+    from dataclasses import replace
+
+    from contract import replay as again
+    from contract import spec as specs
+    from contract.config import credentials
+    from contract.report import restored_lines
+
+    found = again.read(run_json, whole=False)
+    settings = _settings(options)
+    contract = specs.load(settings.spec or None)
+    if not settings.base_url:
+        settings = replace(settings, base_url=str(found.get("base_url", "")))
+    recorded = again.failures(found, contract, label)
+    if file is not None:
+        return _write_tests(file, recorded, found, contract)
+    if not recorded:
+        click.echo("nothing to send again: no rule of the run is broken")
+        return 0
+    outcomes, result = again.replay(recorded, settings, credentials(), contract=contract)
+    for line in again.lines(outcomes, _style):
+        click.echo(line)
+    for id, restored in result.restored.items():
+        for line in restored_lines(id, restored, _mask(settings), _style):
+            click.echo(line)
+    return again.status(outcomes, result)
+
+
+def _write_tests(file: Path, recorded: Any, run: dict[str, Any], contract: Any) -> int:
+    from contract import standalone
+    from contract.report import store
+
+    text, left = standalone.text(recorded, contract, run)
+    for one in left:
+        why = one.problem or "one test cannot show it"
+        click.echo(f"no test for {one.rule}: {why}", err=True)
+    if len(left) == len(recorded):
+        click.echo("nothing to write" + ("" if recorded else ": no rule of the run is broken"), err=True)
+        return 2
+    click.echo(f"{store(file, text)}: {len(recorded) - len(left)} tests")
+    return 0

@@ -340,9 +340,14 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     return found | {name: reason for name in nulls if name in stuck}
 
 
-def differences(contract: Contract, record: JSONObject, now: JSONObject) -> dict[str, tuple[Any, Any]]:
+def differences(
+    contract: Contract, record: JSONObject, now: JSONObject, *, exactly: bool = False
+) -> dict[str, tuple[Any, Any]]:
     """
     Field -> (before, now) for what an update could have changed and did.
+
+    Never set and set to the default say the same, unless *exactly* is asked for: some platforms fill it
+    in by themselves, and then nobody can take it back.
     """
     response, request = contract.update.response, contract.update.request
     assert response is not None and request is not None
@@ -352,8 +357,8 @@ def differences(contract: Contract, record: JSONObject, now: JSONObject) -> dict
             continue
         if not same(item, record[name], now[name]):
             default = request.fields[name].default if name in request.fields else None
-            if record[name] is None and now[name] is not None and now[name] == default:
-                continue  # Never set and set to the default say the same; some platforms fill it in by themselves.
+            if not exactly and record[name] is None and now[name] is not None and now[name] == default:
+                continue
             found[name] = (record[name], now[name])
     return found
 
@@ -418,15 +423,18 @@ class _Way:
             values = {n: self.record[n] for n in writable(self.contract) if self.record.get(n) is not None}
             self.session.attempt(values, "restore unseen")
             now = _read(self.session)
-        left = differences(self.contract, self.record, now)
+        left = differences(self.contract, self.record, now, exactly=True)
         turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks]
         while left and turns:
-            changed, self.lost = True, False
+            changed, self.lost, earlier = True, False, left
             turns[0](left)
             now = _read(self.session)
-            left = differences(self.contract, self.record, now)
+            left = differences(self.contract, self.record, now, exactly=True)
+            if left == earlier and not differences(self.contract, self.record, now):
+                break  # All that is left are defaults, and they come again.
             if not self.lost or self.tries <= 0:
                 turns.pop(0)
+        left = differences(self.contract, self.record, now)
         if not left:
             return Restored(verdict="restored" if changed else "nothing_changed", unseen=self.unseen)
         note = "answers were lost on the way" if self.lost else ""

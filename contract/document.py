@@ -10,6 +10,7 @@ Source: OpenAPI 3.1.1, sections 4.8 (objects and their fixed fields); JSON Schem
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -102,7 +103,9 @@ class Document:
         for token in pointer.removeprefix("#").split("/")[1:]:
             key = token.replace("~1", "/").replace("~0", "~")
             try:
-                value = value[int(key) if _INDEX.fullmatch(key) else key] if isinstance(value, list) else value[key]
+                if isinstance(value, list) and not _INDEX.fullmatch(key):
+                    raise IndexError(key)
+                value = value[int(key)] if isinstance(value, list) else value[key]
             except (KeyError, IndexError, TypeError):
                 raise self.error(f"nothing stands at {pointer!r}", pointer, PointerToNowhere) from None
         return value
@@ -154,6 +157,12 @@ class Document:
         return {k: self.expand(v, f"{pointer}/{escape(k)}", above) for k, v in value.items()}
 
 
+_PAIR: Final = re.compile(
+    r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+"""A character beyond the first 65,536, escaped as a surrogate pair (RFC 8259, section 7)."""
+
+
 def read(text: str, file: str = "") -> Document:
     """
     The fragment in *text* (YAML or JSON).
@@ -164,6 +173,8 @@ def read(text: str, file: str = "") -> Document:
     if len(text) > MAX_BYTES:
         raise SpecError(f"the file is larger than {MAX_BYTES:,} characters", file=file)
     builder = _Builder(file)
+    if text.lstrip().startswith("{"):
+        text = _PAIR.sub(lambda found: found[1] + json.loads(f'"{found[2]}"'), text)  # JSON has them, YAML has not.
     try:
         builder.events = yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         data = builder.document()
@@ -310,6 +321,10 @@ def _are_plain(value: Any) -> bool:
     return isinstance(value, list) and not any(isinstance(item, (list, Mapping)) for item in value)
 
 
+def _are_all_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
+
+
 def _are_objects(value: Any) -> bool:
     """
     True for an object of objects, each of which may be left empty.
@@ -329,13 +344,12 @@ _SHAPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     **dict.fromkeys(("deprecated", "readOnly", "writeOnly", "uniqueItems", "x-resource"), (_is_flag, "true or false")),
     **dict.fromkeys(("info", "content", "links", "responses", "properties"), (_is_object, "an object")),
     **dict.fromkeys(("schema", "requestBody", "items"), (_is_object, "an object")),
-    **dict.fromkeys(("parameters", "servers", "tags", "oneOf", "anyOf", "allOf"), (_is_list, "a list")),
+    **dict.fromkeys(("parameters", "tags", "oneOf", "anyOf", "allOf"), (_is_list, "a list")),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_is_number, "a number")),
     **dict.fromkeys(("multipleOf",), (_is_number, "a number")),
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (_is_size, "a whole number from 0")),
     **dict.fromkeys(("x-sources", "x-facets", "x-selector"), (_are_objects, "an object of objects")),
-    "security": (lambda value: _is_list(value) and all(map(_is_object, value)), "a list of objects"),
-    "x-aliases": (lambda value: _is_list(value) and all(map(_is_object, value)), "a list of objects"),
+    **dict.fromkeys(("security", "servers", "x-aliases"), (_are_all_objects, "a list of objects")),
     "type": (_is_type, f"a type, or a list of types, out of {', '.join(sorted(_TYPES))}"),
     "enum": (lambda value: _are_plain(value) and bool(value), "a list of at least one plain value"),
     "x-open-values": (_are_plain, "a list of plain values"),
@@ -352,20 +366,36 @@ def refuse_unknown_keys(document: Document) -> None:
         PointerToNowhere: a reference leads nowhere, outside the file, or in a circle.
         SpecError: something has the wrong shape.
     """
-    for value, pointer, kind in _objects(document):
-        if not isinstance(value, Mapping):
-            raise document.error(f"an object is wanted here, not {value!r}"[:200], pointer)
-        for key, inner in value.items():
-            place = f"{pointer}/{escape(key)}"
-            if key not in KEYS[kind]:
-                problem = f"{key!r} is not read in a {kind}; remove it.{nearest(key, KEYS[kind])}"
-                raise document.error(problem, place, UnsupportedKeyword)
-            fits, words = _wanted(kind, key)
-            if not fits(inner):
-                raise document.error(f"{key!r} is {words}, not {inner!r}"[:200], place)
-        if kind == "schema" and "format" in value and value["format"] not in FORMATS:
-            problem = f"the format {value['format']!r} is not known.{nearest(value['format'], FORMATS)}"
-            raise document.error(problem, f"{pointer}/format", UnsupportedKeyword)
+    walk = _Walk()
+    seen: set[tuple[str, str]] = set()
+    left = [_objects(document)]
+    while left:
+        for value, pointer, kind in left.pop():
+            seen.add((pointer, kind))
+            _refuse(document, value, pointer, kind)
+            if "$ref" in value:
+                target, place = document.follow(value, pointer)
+                if (place, kind) not in seen:
+                    left.append(walk.visit(target, place, kind))
+
+
+def _refuse(document: Document, value: Any, pointer: str, kind: str) -> None:
+    """
+    Holds one object of the fragment to what is read in its *kind*.
+    """
+    if not isinstance(value, Mapping):
+        raise document.error(f"an object is wanted here, not {value!r}"[:200], pointer)
+    for key, inner in value.items():
+        place = f"{pointer}/{escape(key)}"
+        if key not in KEYS[kind]:
+            problem = f"{key!r} is not read in a {kind}; remove it.{nearest(key, KEYS[kind])}"
+            raise document.error(problem, place, UnsupportedKeyword)
+        fits, words = _wanted(kind, key)
+        if not fits(inner):
+            raise document.error(f"{key!r} is {words}, not {inner!r}"[:200], place)
+    if kind == "schema" and "format" in value and value["format"] not in FORMATS:
+        problem = f"the format {value['format']!r} is not known.{nearest(value['format'], FORMATS)}"
+        raise document.error(problem, f"{pointer}/format", UnsupportedKeyword)
 
 
 def _wanted(kind: str, key: str) -> tuple[Callable[[Any], bool], str]:
@@ -397,6 +427,10 @@ def _objects(document: Document) -> Iterator[tuple[Any, str, str]]:
             raise document.error(f"{section!r} is not read in components", place, UnsupportedKeyword)
         if not isinstance(values, Mapping):
             raise document.error("an object is wanted here", place)
+        if section == "securitySchemes":
+            for name, value in values.items():
+                if not isinstance(value, Mapping):
+                    raise document.error("an object is wanted here", f"{place}/{escape(name)}")
         if section in sections:
             for name, value in values.items():
                 yield from walk.visit(value, f"{place}/{escape(name)}", sections[section])

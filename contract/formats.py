@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any, Final
 
-__all__ = ["CUSTOM", "calling_regions", "instant", "is_e164", "matches"]
+__all__ = ["CUSTOM", "SIZES", "UNDIALLED", "calling_regions", "instant", "is_e164", "is_region", "matches"]
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 
@@ -55,15 +55,21 @@ def is_e164(value: str) -> bool:
     return _E164.fullmatch(value) is not None and calling_regions(value) is not None
 
 
+UNDIALLED: Final = frozenset({"AQ", "BV", "GS", "HM", "PN", "TF", "UM"})
+"""Assigned ISO 3166-1 alpha-2 codes of places that share the calling code of another one."""
+
+
 def is_region(value: str) -> bool:
     """
-    True for an assigned ISO 3166-1 alpha-2 code.
+    True for an assigned ISO 3166-1 alpha-2 code, and for XK, AC and TA, which have calling codes all the same.
     """
-    return value in _regions()[1]
+    return value in _regions()[1] or value in UNDIALLED
 
 
 CUSTOM: Final[dict[str, Callable[[str], bool]]] = {"e164": is_e164, "iso-3166-1-alpha-2": is_region}
-"""The formats that jsonschema-rs does not know."""
+"""The formats of strings that jsonschema-rs does not know."""
+SIZES: Final[Mapping[str, int]] = {"int32": 2**31, "int64": 2**63}
+"""The formats of numbers, each with the first number that is too large."""
 
 
 @cache
@@ -75,8 +81,11 @@ def _validator(name: str) -> Any:
 
 def matches(name: str, value: Any) -> bool:
     """
-    True where *value* is no string, or a string of the format *name*.
+    True where *value* is nothing that the format *name* is about, or has that format.
     """
+    if name in SIZES:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return not number or -SIZES[name] <= value < SIZES[name]
     if name in CUSTOM:
         return not isinstance(value, str) or CUSTOM[name](value)
     return bool(_validator(name).is_valid(value))
@@ -89,7 +98,7 @@ def _instant(value: str) -> datetime | None:
     try:
         # A leap second has no datetime of its own: the second before it is near enough to compare.
         return datetime.fromisoformat(value.upper().replace(":60", ":59")).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # The year 0, and what is in UTC before the first or after the last.
         return None
 
 

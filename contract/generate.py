@@ -11,11 +11,13 @@ Source: JSON Schema 2020-12 Validation; RFC 2606, sections 2 and 3; RFC 3986; RF
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from contract.document import escape
 from contract.errors import SpecError
 from contract.spec import Choice, Field, Operation
 
@@ -159,7 +161,6 @@ class Generator:
             if not item.read_only and (not item.resource or name in self.resources)
         }
         """What may be sent."""
-        self.required = tuple(name for name, item in self.fields.items() if item.required)
         self.enums: dict[str, tuple[Any, ...]] = {}
         """The values that may be sent, for each enumerated field."""
         for name, item in self.fields.items():
@@ -169,7 +170,10 @@ class Generator:
                 self.enums[name] = tuple(v for v in item.enum if v not in item.open_values)
             elif item.types == ("boolean",):
                 self.enums[name] = (True, False)
-        self.selectors = {name: self.fields[name] for name in self.request.selectors if self.enums.get(name)}
+        for name in [name for name, values in self.enums.items() if not values]:
+            del self.enums[name], self.fields[name]
+        self.required = tuple(name for name, item in self.fields.items() if item.required)
+        self.selectors = {name: self.fields[name] for name in self.request.selectors if name in self.enums}
         self._firm: dict[str, tuple[Any, ...]] = {}
 
     def settable(self, choice: Choice) -> bool:
@@ -212,7 +216,13 @@ class Generator:
         The boundary values of a field that documents promise to take, plainest first.
         """
         if name not in self._firm:
-            self._firm[name] = tuple(_distinct(self._values(name, self.fields[name].schema)[0]))
+            values = tuple(_distinct(self._values(name, self.fields[name].schema)[0]))
+            if not values:
+                pointer = f"{self.request.pointer}/properties/{escape(name)}"
+                raise SpecError(
+                    f"no value of {name!r} lies within the limits that are documented for it", pointer=pointer
+                )
+            self._firm[name] = values
         return self._firm[name]
 
     def open(self, name: str) -> tuple[tuple[str, Any], ...]:
@@ -246,16 +256,23 @@ class Generator:
         if not firm:
             firm = ("x" * max(low, 1),) if high is None or high else ("",)
         item = self.fields.get(name)
-        if high is not None and item is not None and item.facet("maxLength").basis == "documented":
+        if high and item is not None and item.facet("maxLength").basis == "documented":
             firm += ("m" * (high - 1) + "M",)
             loose = tuple((tag, text) for tag, text in loose if len(text) <= high)
         return firm, loose
 
     def _numbers(self, name: str, schema: Mapping[str, Any]) -> Any:
         whole = schema.get("type") == "integer" or "integer" in schema.get("type", ())
-        step = 1 if whole else 0.5
-        low = schema.get("minimum", schema.get("exclusiveMinimum", -step) + step)
-        high = schema.get("maximum", schema.get("exclusiveMaximum", low + 1000 + step) - step)
+        least, most = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+        bottom, top = schema.get("minimum", least), schema.get("maximum", most)
+        narrow = not whole and bottom is not None and top is not None and 0 < top - bottom < 2
+        step = 1 if whole else (top - bottom) / 4 if narrow else 0.5
+        low = bottom if bottom is not None else 0 if top is None else min(0, top - 1000)
+        high = top if top is not None else low + 1000
+        if whole:
+            low, high = math.ceil(low), math.floor(high)
+        low = low + step if least is not None and low <= least else low
+        high = high - step if most is not None and high >= most else high
         middle = (low + high) // 2 if whole else (low + high) / 2
         wanted = (low, high, middle, low + step, high - step, 0)
         return tuple(v for v in dict.fromkeys(wanted) if low <= v <= high), ()
@@ -264,13 +281,13 @@ class Generator:
         items = self._values("", schema.get("items", {}))[0]
         low = int(schema.get("minItems", 0))
         high = int(schema.get("maxItems", max(low, len(items))))
-        sizes = dict.fromkeys(n for n in (max(low, 1), high, low) if n <= min(high, len(items)))
-        return tuple(list(items[:n]) for n in sizes), ()
+        sizes = dict.fromkeys(n for n in (max(low, 1), min(high, max(low, len(items))), low) if n <= high)
+        return tuple([items[i % len(items)] for i in range(n)] for n in sizes if items or not n), ()
 
     def _objects(self, name: str, schema: Mapping[str, Any]) -> Any:
         parts = {k: self._values("", sub)[0] for k, sub in schema.get("properties", {}).items()}
         most = max((len(values) for values in parts.values()), default=1)
-        return tuple({k: values[i % len(values)] for k, values in parts.items()} for i in range(most)), ()
+        return tuple({k: values[i % len(values)] for k, values in parts.items() if values} for i in range(most)), ()
 
     def refused(self, name: str) -> tuple[Any, ...]:
         """
@@ -334,8 +351,9 @@ class Generator:
         drawn: SearchStrategy[Any]
         if kind == "string" and schema.get("format") == "uri":
             drawn = _urls(name)
-        elif kind == "string" and not schema.get("format"):
-            drawn = _texts(max(int(schema.get("minLength", 1)), 1), min(int(schema.get("maxLength", 60)), 60))
+        elif kind == "string" and not schema.get("format") and schema.get("maxLength") != 0:
+            low = max(int(schema.get("minLength", 1)), 1)
+            drawn = _texts(low, max(low, min(int(schema.get("maxLength", 60)), 60)))
         elif kind == "string" and schema.get("format") == "uuid":
             drawn = st.uuids(version=4).map(str)
         elif kind == "integer":
@@ -343,7 +361,8 @@ class Generator:
             drawn = st.integers(min(values), max(values))
         elif kind == "number":
             values = self.firm(name)
-            drawn = st.floats(min(values), max(values), allow_nan=False).map(lambda x: round(x, 3) + 0.0)
+            low, high = min(values), max(values)
+            drawn = st.floats(low, high, allow_nan=False).map(lambda x: min(max(round(x, 3) + 0.0, low), high))
         else:
             return firm
         # Most values are boundary values: they find more, and cost one choice each.

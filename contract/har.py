@@ -38,18 +38,20 @@ def write(result: Result, path: Path, mask: Mask) -> Path:
     exchanges = sorted(result.exchanges, key=lambda exchange: exchange.response.at)
     first = exchanges[0].response.at if exchanges else 0.0
     creator = harfile.Creator(name="pytest-contract", version=version("pytest-contract"))
-    with opened(path) as file, harfile.open(file, creator=creator, comment=_text(result.contract.title, mask)) as har:
-        for exchange in exchanges:
-            took = round(exchange.response.elapsed * 1000, 3)
-            har.add_entry(
-                startedDateTime=_moment(result.started, exchange.response.at - first),
-                time=took,
-                request=_request(result, exchange, mask),
-                response=_response(exchange, mask),
-                # Only the whole was measured: from sending to the end of the body.
-                timings=harfile.Timings(send=0, wait=took, receive=0),
-                comment=_text(exchange.case.label, mask),
-            )
+    with opened(path) as file:
+        with harfile.open(file, creator=creator, comment=_text(result.contract.title, mask)) as har:
+            for exchange in exchanges:
+                took = round(exchange.response.elapsed * 1000, 3)
+                har.add_entry(
+                    startedDateTime=_moment(result.started, exchange.response.at - first),
+                    time=took,
+                    request=_request(result, exchange, mask),
+                    response=_response(exchange, mask),
+                    # Only the whole was measured: from sending to the end of the body.
+                    timings=harfile.Timings(send=0, wait=took, receive=0),
+                    comment=_text(exchange.case.label, mask),
+                )
+        file.write("\n")
     return path
 
 

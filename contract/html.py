@@ -59,6 +59,7 @@ def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
         notes=list(result.notes()),
         lead=" ".join(_lead(result, counts)),
         counts=[(verdict, word, counts[verdict]) for verdict, word in VERDICTS.items() if counts[verdict]],
+        heading="Failures" if counts["broken"] else "Warnings",
         total=len(entries),
         bar=list(_bar(counts)),
         command=_command(result),
@@ -150,9 +151,10 @@ def _lead(result: Result, counts: Counter[str]) -> Iterator[str]:
     if warned := counts["warned"]:
         bases = {entry.rule.basis for entry in result.entries if _verdict(entry) == "warned"}
         known = " or ".join(basis for basis in BASES if basis in bases)
-        more = "more only " if counts["broken"] else "only "
-        words = f"{warned} {more}{'warns' if warned == 1 else 'warn'}"
-        yield f"{words}: known as {known}, and the run insists on {result.settings.strict}."
+        more, rest = "more " if counts["broken"] else "", "rests" if warned == 1 else "rest"
+        they = "it" if warned == 1 else "they"
+        words = f"{warned} {more}only {'warns' if warned == 1 else 'warn'}, because {they} {rest} on what is {known}"
+        yield f"{words} and the run insists on what is {result.settings.strict}."
     if accepted := counts["accepted"]:
         yield f"{accepted} {'is a known failure' if accepted == 1 else 'are known failures'}, accepted for now."
     left = [id for id, done in result.restored.items() if done.verdict == "not_restored"]

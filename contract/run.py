@@ -492,8 +492,8 @@ class _Run:
             case = Case(label="the record as it was found", operation=self.contract.retrieve.id)
             _, response = session.perform(case)
             self._understand(session, response)
-            if session.known is None or response.problem:
-                # What others may read differently is nothing to put back later.
+            if session.known is None or response.problem or self._tells(response):
+                # What others may read differently is nothing to put back later, and a secret is not to be kept.
                 ready = False
                 self._confirm_read(session)
                 continue
@@ -504,6 +504,12 @@ class _Run:
             return False
         self._others("before")
         return True
+
+    def _tells(self, response: Response) -> bool:
+        """
+        True where an answer holds the credentials of this run.
+        """
+        return any(secret.encode() in response.content for secret in self.given.secrets if len(secret) >= 8)
 
     def _understand(self, session: Session, response: Response) -> None:
         """

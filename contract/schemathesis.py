@@ -207,7 +207,7 @@ class _Bridge:
             if not declared:
                 # Whatever DELETE does here, it is done to nobody.
                 other = _NOBODY
-            elif str(id) not in self.settings.ids and _well_formed(key.schema, id):
+            elif str(id) not in self.settings.ids and _may_name(key.schema, id):
                 other = self.settings.ids[zlib.crc32(str(id).encode()) % len(self.settings.ids)]
             if other != id:
                 case.path_parameters = {**case.path_parameters, key.name: other}
@@ -353,14 +353,14 @@ class _Bridge:
         request = self.contract.update.request
         assert request is not None
         prefix = self.contract.update.id
-        broken: list[tuple[str, str, Any]] = []
+        broken: list[tuple[str, Any]] = []
         for name, value in body.items():
             item = request.fields.get(name)
             if item is None or not item.enum or not isinstance(value, str):
                 continue
             known = {str(v).lower() for v in (*item.enum, *item.open_values)}
             if value.strip() and value.strip().lower() not in known:
-                broken.append((f"{prefix}.rejection.{name}.enum", name, value))
+                broken.append((f"{prefix}.rejection.{name}.enum", value))
             choice = item.choices.get(value)
             if choice is None or before is None or before.get(name, value) == value:
                 continue
@@ -368,8 +368,8 @@ class _Bridge:
                 names = request.aliases_of((other,))
                 empty = all(before.get(n, MISSING) in (None, "") for n in names if n in self.judge.fields)
                 if other in self.judge.fields and empty and not names & set(body):
-                    broken.append((f"{prefix}.handler.{name}.{value}.requires.{other}", other, MISSING))
-        for rule, name, value in broken:
+                    broken.append((f"{prefix}.handler.{name}.{value}.requires.{other}", MISSING))
+        for rule, value in broken:
             text = f"it is accepted, although {self.judge.rules[rule].text}"
             yield Finding(rule=rule, message=text, expected="a 4xx, and nothing changed", actual=value)
 
@@ -486,6 +486,15 @@ def _well_formed(schema: Mapping[str, Any], value: Any) -> bool:
     True where *value* is one that *schema* describes, its format included.
     """
     return bool(_validator(json.dumps(schema, sort_keys=True)).is_valid(value))
+
+
+def _may_name(schema: Mapping[str, Any], value: Any) -> bool:
+    """
+    True where *value* in a path may name a record: a number is often written as text there.
+    """
+    text = str(value)
+    forms = (value, text, int(text)) if text.isdecimal() else (value, text)
+    return any(_well_formed(schema, form) for form in forms)
 
 
 def _kind(item: Field, value: Any) -> str:

@@ -267,7 +267,7 @@ def decode(content: bytes) -> tuple[Any, str]:
     problem = ""
     if text.startswith("\ufeff"):
         text, problem = text[1:], "it begins with a byte order mark"
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+    if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
         return MISSING, f"it is nested deeper than {MAX_DEPTH}"
     strict = _Strict()
     try:
@@ -288,23 +288,22 @@ def decode(content: bytes) -> tuple[Any, str]:
 _TOKEN: Final = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
 
 
-def _depth(text: str) -> int:
+def _too_deep(text: str) -> bool:
     """
-    How deep brackets nest in *text*, those in strings left out.
+    True where brackets nest deeper than `MAX_DEPTH` in *text*, those in strings left out.
     """
-    depth = most = 0
-    quoted = False
-    for token in _TOKEN.findall(text):
+    depth, quoted = 0, False
+    for found in _TOKEN.finditer(text):
+        token = found[0]
         if token == '"':
             quoted = not quoted
-        elif quoted:
-            continue
-        elif token in "[{":
+        elif not quoted and token in "[{":
             depth += 1
-            most = max(most, depth)
-        elif token in "]}":
+            if depth > MAX_DEPTH:
+                return True
+        elif not quoted and token in "]}":
             depth -= 1
-    return most
+    return False
 
 
 class _Watcher:

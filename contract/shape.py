@@ -14,7 +14,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contract.document import escape
-from contract.formats import CUSTOM, calling_regions, instant, is_e164, matches
+from contract.formats import CUSTOM, SIZES, UNDIALLED, calling_regions, instant, is_e164, matches
 from contract.model import Finding, JSONObject
 from contract.spec import Body, Field
 
@@ -73,6 +73,7 @@ class RecordShape:
         # What jsonschema-rs would have to ask Python about is asked here, where the answers are remembered.
         self.validator = jsonschema_rs.Draft202012Validator(dict(body.schema), validate_formats=True)
         self.custom = [(name, CUSTOM[f.format]) for name, f in body.fields.items() if f.format in CUSTOM]
+        self.sized = [(name, f.format) for name, f in body.fields.items() if f.format in SIZES]
         self.regions = [(f, str(f.schema["x-region-of"])) for f in body.fields.values() if "x-region-of" in f.schema]
         prefix = f"{operation}"
         self.always: list[str] = [f"{prefix}.shape", f"{prefix}.shape.body"]
@@ -124,13 +125,14 @@ class RecordShape:
         if not (
             self.validator.is_valid(record)
             and all(not isinstance(record.get(name), str) or fits(record[name]) for name, fits in self.custom)
+            and all(matches(kind, record.get(name)) for name, kind in self.sized)
         ):
             found = list(self._closely(record, base))
         for item, other in self.regions:
             code, number = record.get(item.name), record.get(other)
             if isinstance(code, str) and isinstance(number, str) and is_e164(number):
-                regions = calling_regions(number) or ()
-                if regions and "001" not in regions and code not in regions and matches(item.format, code):
+                regions = calling_regions(number) or ("001",)
+                if "001" not in regions and code not in {*regions, *UNDIALLED} and matches(item.format, code):
                     message = f"{item.name} is not a region of the calling code of {other}"
                     rule = f"{self.operation}.e164.{item.name}"
                     found.append(

@@ -20,6 +20,7 @@ from contract.model import BASES, MISSING, Fact
 
 __all__ = ["AliasGroup", "Body", "Choice", "Contract", "Field", "Link", "Operation", "Parameter", "bundled", "load"]
 
+_FACETS: Final = ("present", "type", "null", "enum", "format", "default", "maxLength")
 CHANGES: Final = ("never", "on-write", "derived", "anytime")
 _BODY_KEYS: Final = frozenset({"pattern", "oneOf", "anyOf", "allOf", "multipleOf", "const", "uniqueItems"})
 _METHODS: Final = ("get", "put", "post", "patch", "delete", "head", "options")
@@ -554,7 +555,7 @@ class _Reader:
         facts: dict[int, Fact] = {}
         for status, value in (raw.get("responses") or {}).items():
             found, place = self.document.follow(value, f"{pointer}/responses/{status}")
-            if not str(status).isdigit():
+            if not re.fullmatch("[1-5][0-9][0-9]", status):
                 continue
             known = self.fact(found, fact, place)
             media, media_place = self.media(found, place)
@@ -629,12 +630,14 @@ class _Reader:
         The property *name*.
         """
         own = self.fact(schema, fact, pointer)
-        if not isinstance(schema.get("enum", []), list) or schema.get("enum") == []:
-            raise self.document.error("an enum lists at least one value", f"{pointer}/enum")
         if (changes := schema.get("x-changes")) is not None and changes not in CHANGES:
             raise self.document.error(
                 f"x-changes is one of {', '.join(CHANGES)}, not {changes!r}", f"{pointer}/x-changes"
             )
+        for facet in schema.get("x-facets", ()):
+            if facet not in _FACETS:
+                problem = f"the facet {facet!r} is not known.{nearest(facet, _FACETS)}"
+                raise self.document.error(problem, f"{pointer}/x-facets/{escape(facet)}")
         facets = {
             facet: self.fact(value, own, f"{pointer}/x-facets/{facet}")
             for facet, value in (schema.get("x-facets") or {}).items()
@@ -665,11 +668,15 @@ class _Reader:
             if key not in {"requires", "uses", "x-basis", "x-source", "basis", "source", "deprecated"}:
                 raise self.document.error(f"{key!r} is not read in a selector's value", f"{pointer}/{escape(key)}")
         own = self.fact(entry, fact, pointer)
+        needed, used = entry.get("requires") or {}, entry.get("uses") or []
+        if not isinstance(needed, Mapping):
+            raise self.document.error(f"an object is wanted here, not {needed!r}"[:200], f"{pointer}/requires")
+        if not isinstance(used, list) or not all(isinstance(name, str) for name in used):
+            raise self.document.error(f"a list of texts is wanted here, not {used!r}"[:200], f"{pointer}/uses")
         requires = {
-            name: self.fact(detail or {}, own, f"{pointer}/requires/{escape(name)}")
-            for name, detail in (entry.get("requires") or {}).items()
+            name: self.fact(detail or {}, own, f"{pointer}/requires/{escape(name)}") for name, detail in needed.items()
         }
-        uses = tuple(entry.get("uses") or ())
+        uses = tuple(used)
         for name in (*requires, *uses):
             if name not in known:
                 problem = f"the companion {name!r} is no property of the body.{nearest(name, known)}"
@@ -687,11 +694,13 @@ class _Reader:
         """
         One group of aliases.
         """
-        names = tuple(raw.get("fields", ()))
-        for name in (*names, raw.get("wins")):
-            if name not in fields:
+        names, wins = raw.get("fields"), raw.get("wins")
+        if not isinstance(names, list) or not isinstance(wins, str) or wins not in names:
+            raise self.document.error("a group of aliases has a list of 'fields', and one of them 'wins'", pointer)
+        for name in names:
+            if not isinstance(name, str) or name not in fields:
                 raise self.document.error(f"the alias {name!r} is no property of the body", pointer)
-        return AliasGroup(fields=names, wins=raw["wins"], fact=self.fact(raw, fact, pointer))
+        return AliasGroup(fields=tuple(names), wins=wins, fact=self.fact(raw, fact, pointer))
 
     def fact(self, raw: Mapping[str, Any], above: Fact, pointer: str) -> Fact:
         """

@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,14 @@ _FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+_LAUNCH = """
+import fcntl, os, sys
+commands, answers = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(commands, 3)
+os.dup2(answers, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Starts a browser, which reads its commands from descriptor 3 and answers on descriptor 4."""
 PATIENCE = 60.0
 """Seconds to wait for one answer."""
 
@@ -200,16 +209,25 @@ class Page:
             if event["method"] == "Network.requestWillBeSent"
         ]
 
-    def names(self, role: str) -> list[str]:
+    def blocked(self) -> list[str]:
         """
-        The accessible names of everything with a *role*, as a screen reader is told them.
+        The addresses that the page's own policy kept it from.
         """
-        nodes = self.call("Accessibility.getFullAXTree")["nodes"]
-        return [
-            str(node.get("name", {}).get("value", ""))
-            for node in nodes
-            if not node.get("ignored") and node.get("role", {}).get("value") == role
-        ]
+        events = self.browser.events(self.session)
+        asked = {e["params"]["requestId"]: e["params"] for e in events if e["method"] == "Network.requestWillBeSent"}
+        failed = (e["params"] for e in events if e["method"] == "Network.loadingFailed")
+        return [asked[f["requestId"]]["request"]["url"] for f in failed if f.get("blockedReason") == "csp"]
+
+    def names(self) -> dict[str, list[str]]:
+        """
+        Role -> the accessible names of everything that has it, in order, as a screen reader is told them.
+        """
+        found: dict[str, list[str]] = {}
+        for node in self.call("Accessibility.getFullAXTree")["nodes"]:
+            if not node.get("ignored"):
+                role = str(node.get("role", {}).get("value", ""))
+                found.setdefault(role, []).append(str(node.get("name", {}).get("value", "")))
+        return found
 
     def picture(self, path: Path, *, top: int = 0, height: int | None = None) -> Path:
         """
@@ -230,9 +248,8 @@ def running() -> Iterator[Browser]:
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     with tempfile.TemporaryDirectory(prefix="contract-chromium", ignore_cleanup_errors=True) as home:
-        # Chromium reads its commands from descriptor 3 and answers on descriptor 4.
-        line = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
-        command = ["sh", "-c", line, FOUND, *_FLAGS, f"--user-data-dir={home}", "about:blank"]
+        launcher = [sys.executable, "-c", _LAUNCH, str(theirs_in), str(theirs_out), FOUND]
+        command = [*launcher, *_FLAGS, f"--user-data-dir={home}", "about:blank"]
         process = subprocess.Popen(
             command,
             pass_fds=(theirs_in, theirs_out),

@@ -96,16 +96,16 @@ def drips_body(proxy: Proxy, exchange: Exchange) -> None:
 
 @behaviour
 def endless_chunks(proxy: Proxy, exchange: Exchange) -> None:
-    """Chunks of one byte without an end, as fast as they go."""
+    """Chunks of one byte without an end, quickly."""
     exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while not proxy.closed.is_set():
+    while not proxy.closed.wait(0.002):
         exchange.send(b"1\r\n \r\n" * 50)
 
 
 @behaviour
 def informational_flood(proxy: Proxy, exchange: Exchange) -> None:
     """Interim answers without an end."""
-    while not proxy.closed.is_set():
+    while not proxy.closed.wait(0.002):
         exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 20)
 
 
@@ -223,8 +223,11 @@ def barely_fits(proxy: Proxy, exchange: Exchange) -> None:
 
 @behaviour
 def many_objects(proxy: Proxy, exchange: Exchange) -> None:
-    """Every answer with sixty thousand empty objects, which take much more room than their text."""
-    exchange.send(changed(exchange, lambda record: {**record, "padding": [{}] * 60_000}))
+    """Every answer with eighty thousand empty objects, which take much more room than their text."""
+    head, body = right(exchange)
+    exchange.send(answered(body[:-1] + b',"padding":[' + b"{}," * 80_000 + b"{}]}") if body[:5] == b'{"id"' else head)
+    if body[:5] != b'{"id"':
+        exchange.send(b"\r\n\r\n" + body)
 
 
 @functools.cache

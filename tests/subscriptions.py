@@ -216,8 +216,8 @@ class Service:
         for name, value in sent.items():
             if value is None and name in NULLABLE and self.habit != "refusing":
                 continue
-            numbers = (int, float) if KINDS[name] is float else KINDS[name]
-            if not isinstance(value, numbers) or (isinstance(value, bool) and name != "muted"):
+            kinds: Any = (int, float) if KINDS[name] is float else KINDS[name]
+            if not isinstance(value, kinds) or (isinstance(value, bool) and name != "muted"):
                 raise Refusal(422, "the type is wrong", name)
             if name in ALLOWED and value not in ALLOWED[name]:
                 raise Refusal(422, "the value is not known", name)

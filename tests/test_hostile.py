@@ -14,10 +14,10 @@ from contract import reference
 from tests.hostile import BEHAVIOURS, hostile
 from tests.kit import Outcome, credentials, outcome, record, settings
 
-SECONDS = 6.0
+SECONDS = 4.0
 MARGIN = 5.0
 """Seconds for putting back, for the reports, and for a machine that does other things as well."""
-LATER = 60
+LATER = 40
 """Exchanges after which a server that began well turns hostile."""
 BATCHES = 6
 SHOWN = ("\x1b", "\x9b", "\u202e", "\x07")
@@ -66,8 +66,9 @@ def trial(name: str, after: int, folder: Path) -> list[str]:
             server,
             folder / f"{name}-{after}",
             base_url=proxy.base_url,
-            timeout=0.5,
+            timeout=0.3,
             max_seconds=SECONDS,
+            max_requests=120,
             mask=("/number",),
         )
         found = outcome(chosen, credentials(server))

@@ -769,7 +769,7 @@ TESTS = """
 """
 
 
-def tests_of(site: Site, code: str) -> pytest.RunResult:
+def session_of(site: Site, code: str) -> pytest.RunResult:
     """A session of a user's own tests, without --contract."""
     site.pytester.makepyfile(TESTS + code)
     return site.pytester.runpytest("-p", "no:cacheprovider", "-rA")
@@ -777,7 +777,7 @@ def tests_of(site: Site, code: str) -> pytest.RunResult:
 
 def test_the_client_asks_with_credentials_and_lets_kept_answers_through(serve: Serve) -> None:
     """Reads, updates, lists and refusals that keep the contract are answers like any other."""
-    found = tests_of(
+    found = session_of(
         serve(),
         """
     def test_read(contract_client, path):
@@ -802,7 +802,7 @@ def test_the_client_asks_with_credentials_and_lets_kept_answers_through(serve: S
 def test_the_client_fails_the_test_that_asked(serve: Serve) -> None:
     """An answer that breaks the contract fails the test with our lines, although it catches every exception."""
     site = serve("name-trimmed")
-    found = tests_of(
+    found = session_of(
         site,
         """
     def test_mine(contract_client, path):
@@ -832,7 +832,7 @@ def test_the_client_fails_the_test_that_asked(serve: Serve) -> None:
 
 def test_the_client_tells_the_cause_of_many_findings(serve: Serve) -> None:
     """One fault that breaks many rules is told in a few lines."""
-    found = tests_of(
+    found = session_of(
         serve("nulls-left-out"),
         """
     def test_mine(contract_client, path):
@@ -846,7 +846,7 @@ def test_the_client_tells_the_cause_of_many_findings(serve: Serve) -> None:
 def test_the_client_judges_what_respx_answers(serve: Serve) -> None:
     """Under respx the answers are the test's own, and are judged like the API's."""
     site = serve()
-    found = tests_of(
+    found = session_of(
         site,
         """
     import httpx
@@ -889,7 +889,7 @@ def test_the_client_judges_what_respx_answers(serve: Serve) -> None:
 
 def test_the_client_sends_with_a_transport_of_the_users_own(serve: Serve) -> None:
     """A fixture contract_transport may return an httpx.MockTransport; credentials go to the API alone."""
-    found = tests_of(
+    found = session_of(
         serve(),
         """
     import httpx
@@ -916,7 +916,7 @@ def test_the_client_keeps_to_what_is_strict_and_known(serve: Serve) -> None:
     (site.pytester.path / "contract-known.toml").write_text(
         '[[accept]]\nrule = "update_phone_number.echo.name"\nreason = "a"\n'
     )
-    found = tests_of(
+    found = session_of(
         site,
         """
     def test_mine(contract_client, path):
@@ -929,7 +929,7 @@ def test_the_client_keeps_to_what_is_strict_and_known(serve: Serve) -> None:
 def test_the_other_fixtures(serve: Serve) -> None:
     """contract_config holds the settings, contract_spec the fragment that they name."""
     site = serve()
-    found = tests_of(
+    found = session_of(
         site,
         f"""
     def test_mine(contract_config, contract_spec, contract_client):

@@ -25,6 +25,7 @@ from contract import export, spec
 from contract import schemathesis as bridge
 from contract.formats import is_e164, is_region
 from contract.generate import Generator
+from contract.model import Fact
 from contract.reference import Running, running
 
 CONTRACT = spec.load()
@@ -358,7 +359,10 @@ def test_a_refused_update_leaves_no_trace(web: Requests, link: bridge._Bridge) -
         ({"name": 7}, "7", {}),
         ({"name": "two\nlines"}, "twolines", {"contract_echo": {"update_phone_number.echo.name"}}),
         ({"call_handler": "ai_agent"}, None, {}),
-        ({"call_handler": "bogus"}, "laml_webhooks", {}),
+        ({"call_handler": "bogus"}, "laml_webhooks", {"contract_rejection": {"update_phone_number.rejection.call_handler.enum"}}),
+        ({"call_handler": "LAML_Webhooks"}, "laml_webhooks", {}),
+        ({"call_handler": ""}, "laml_webhooks", {}),
+        ({"call_handler": 7}, "laml_webhooks", {}),
         ({"call_request_url": "http://example.com:80/"}, "before", {}),
         ({"call_request_url": "https://example.com/A"}, "https://example.com/a", {"contract_echo": {"update_phone_number.echo.call_request_url"}}),
         ({"call_receive_mode": "fax"}, "voice", {"contract_echo": {"update_phone_number.echo.call_receive_mode"}}),
@@ -373,6 +377,25 @@ def test_only_what_is_certain_is_judged(
     update = web.put(body)
     now = record | ({name: shown for name in body if shown != "before"} if isinstance(body, dict) else {})
     assert judged(link, update, fake(update, 200, now)) == told
+
+
+def test_an_omission_counts_while_nothing_is_stored(web: Requests, link: bridge._Bridge) -> None:
+    """A selector's value without its companion may not be accepted, where a read showed that there is none."""
+    record = json.loads(web.send(web.get()).content)
+    read, update = web.get(), web.put({"call_handler": "video_room"})
+    rule = "update_phone_number.handler.call_handler.video_room.requires.call_video_room_id"
+    told = {"contract_handlers": {rule}}
+    for before, expected in (
+        ({"call_video_room_id": None}, told),
+        ({"call_video_room_id": "a0ff96f1-4ee6-4bcf-862e-13b61b1c48ed"}, {}),
+        ({"call_video_room_id": None, "call_handler": "video_room"}, {}),
+    ):
+        link.records.clear()
+        judged(link, read, fake(read, 200, record | before))
+        after = record | before | {"call_handler": "video_room"}
+        assert judged(link, update, fake(update, 200, after)) == expected
+        # Seen only in an update's answer, the record proves nothing.
+        assert judged(link, update, fake(update, 200, after)) == {}
 
 
 def test_without_a_known_record_less_is_certain(web: Requests, link: bridge._Bridge) -> None:
@@ -433,6 +456,44 @@ def test_values_are_fitted_to_the_record(web: Requests, link: bridge._Bridge, mo
     link.tours.add(update.id)
     link.prepare(update)
     assert "call_receive_mode" not in update.body
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "named"),
+    [
+        ({"type": "integer"}, 7, True),
+        ({"type": "integer"}, "7", True),
+        ({"type": "integer"}, "seven", False),
+        ({"type": "string"}, 7, True),
+        ({"type": "string", "format": "uuid"}, "7", False),
+    ],
+)
+def test_what_may_name_a_record(schema: dict[str, Any], value: Any, named: bool) -> None:
+    """A number names a record as a number or as text; what has the wrong form names none."""
+    assert bridge._may_name(schema, value) is named
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "kind"),
+    [
+        ({"type": "boolean"}, True, ""),
+        ({"type": "integer"}, 7, ""),
+        ({"type": "integer"}, 10**12, "any"),
+        ({"type": "number"}, 0.25, ""),
+        ({"type": "number"}, 0.123456789, "any"),
+        ({"type": "array", "items": {"enum": ["a", "b"]}}, ["b", "a"], ""),
+        ({"type": "array", "items": {"enum": ["a", "b"]}}, ["a", "a"], "any"),
+        ({"type": "array", "items": {"type": "string"}}, ["x"], "exact"),
+        ({"type": "string"}, "x" * 101, "exact"),
+        ({"type": "string", "maxLength": 3}, "four", "any"),
+        ({"type": "string", "format": "uri"}, "https://example.com/a?b=1", ""),
+        ({"type": "string", "format": "uri"}, "https://example.com/a#b", "exact"),
+    ],
+)
+def test_how_certain_a_value_is(schema: dict[str, Any], value: Any, kind: str) -> None:
+    """Plain values must come back to the letter; what some APIs do not keep is judged less, or not at all."""
+    item = spec.Field(name="x", schema=schema, fact=Fact("documented", ""))
+    assert bridge._kind(item, value) == kind
 
 
 def test_updates_go_to_the_configured_records_only(web: Requests, link: bridge._Bridge) -> None:

@@ -1,0 +1,615 @@
+"""
+Writes recorded failures as a file of pytest tests that needs nothing but httpx.
+
+Each test brings the record to where it stood, sends what was sent, and asserts in plain words of Python
+what the rule expects; a fixture puts the record back, whatever happens. The text is made of literals
+only: nothing that an API answered is ever code.
+"""
+
+from __future__ import annotations
+
+import pprint
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from contract.custody import writable
+from contract.formats import CUSTOM, calling_regions, is_e164
+from contract.model import MISSING, Case
+from contract.recall import Recipe
+from contract.replay import Recorded
+from contract.report import plain
+from contract.rules import rules as rules_of
+from contract.send import MALFORMED, UNKNOWN
+from contract.spec import Contract, Field, Operation
+
+__all__ = ["text"]
+
+_HEAD: Final = '''\
+{docstring}
+
+import json
+import os
+import re
+import time
+from datetime import datetime
+
+import httpx
+import pytest
+
+BASE_URL = os.environ.get("CONTRACT_BASE_URL") or {base_url!r}
+ID = (os.environ.get("CONTRACT_IDS") or "").split(",")[0].strip()
+"""The record that is written to, and put back."""
+USERNAME = os.environ.get("CONTRACT_USERNAME", "")
+PASSWORD = os.environ.get("CONTRACT_PASSWORD", "")
+TOKEN = os.environ.get("CONTRACT_TOKEN", "")
+FOREIGN_ID = (os.environ.get("CONTRACT_FOREIGN_IDS") or "").split(",")[0].strip()
+
+UPDATE = {update!r}
+RETRIEVE = {retrieve!r}
+WRITABLE = {writable}
+"""Fields that can be both written and read."""
+NEEDS = {needs}
+"""Selector -> value -> the fields that must be sent with it."""
+
+
+def send(api, request, body=None, content=None, credentials="right", target="own", media_type="application/json", query=""):
+    method, path = request
+    targets = {{"own": ID, "unknown": {unknown!r}, "foreign": FOREIGN_ID, "malformed": {malformed!r}}}
+    if target == "foreign" and not FOREIGN_ID:
+        pytest.skip("set CONTRACT_FOREIGN_IDS to the id of somebody else's record")
+    headers, auth = {{}}, None
+    if credentials != "none" and TOKEN:
+        headers["Authorization"] = f"Bearer {{TOKEN if credentials == 'right' else 'wrong'}}"
+    elif credentials != "none":
+        auth = (USERNAME if credentials != "wrong_user" else "wrong", PASSWORD if credentials == "right" else "wrong")
+    if body is not None:
+        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    if content is not None:
+        headers["Content-Type"] = media_type
+    url = BASE_URL.rstrip("/") + re.sub(r"{{[^}}]*}}", targets[target], path) + query
+    return api.request(method, url, content=content, headers=headers, auth=auth)
+
+
+def read(api):
+    """The record as it is."""
+    answer = send(api, RETRIEVE)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def like(one, other):
+    """Lists in any order, times in any notation, and everything else to the letter."""
+    if isinstance(one, list) and isinstance(other, list):
+        return sorted(map(repr, one)) == sorted(map(repr, other))
+    if isinstance(one, str) and isinstance(other, str) and one != other:
+        first, second = moment(one), moment(other)
+        return first is not None and second is not None and abs((first - second).total_seconds()) < 1
+    return one == other and type(one) is type(other)
+
+
+def moment(value):
+    if not isinstance(value, str) or not re.match(r"\\d{{4}}-\\d\\d-\\d\\d[Tt ]", value):
+        return None
+    try:
+        found = datetime.fromisoformat(value.upper().replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def differing(before, now):
+    return {{n: before[n] for n in WRITABLE if n in before and n in now and not like(before[n], now[n])}}
+
+
+def write(api, body):
+    """Sends what it can of *body*: at once, or else selectors with what they need, and field by field."""
+    if not body or send(api, UPDATE, body).is_success:
+        return
+    rest = dict(body)
+    for name, choices in NEEDS.items():
+        if name in rest:
+            needed = {{n: rest.pop(n) for n in choices.get(rest[name], ()) if n in rest}}
+            send(api, UPDATE, {{name: rest.pop(name), **needed}})
+    for name, value in rest.items():
+        send(api, UPDATE, {{name: value}})
+
+
+def stand(api, state):
+    """Brings the record to where it stood when the failure was seen."""
+    now = read(api)
+    wanted = {{n: v for n, v in state.items() if n in now and not like(now[n], v)}}
+    write(api, {{n: v for n, v in wanted.items() if v is not None}})
+    write(api, {{n: v for n, v in wanted.items() if v is None}})
+
+
+def clear(api, names):
+    now = read(api)
+    write(api, {{n: None for n in names if now.get(n) not in (None, "")}})
+    now = read(api)
+    if any(now.get(n) not in (None, "") for n in names):
+        pytest.skip(f"{{', '.join(names)}} could not be cleared, so the request proves nothing")
+
+
+def no_key_twice(pairs):
+    found = dict(pairs)
+    assert len(found) == len(pairs), f"a key stands twice: {{[key for key, _ in pairs]}}"
+    return found
+
+
+def no_such_number(name):
+    raise AssertionError(f"{{name}} is no JSON number")
+
+
+def strict(answer):
+    """The JSON of an answer, which must be well-formed (RFC 8259) UTF-8 without a key twice."""
+    text = answer.content.decode("utf-8")
+    assert not text.startswith("\\ufeff"), "it begins with a byte order mark"
+    return json.loads(text, object_pairs_hook=no_key_twice, parse_constant=no_such_number)
+
+
+FORMATS = {{
+    "uuid": r"[0-9a-fA-F]{{8}}(-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}",
+    "date-time": r"\\d{{4}}-\\d\\d-\\d\\d[Tt]\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?([Zz]|[+-]\\d\\d:\\d\\d)",
+    "e164": r"\\+[1-9][0-9]{{1,14}}",
+    "iso-3166-1-alpha-2": r"[A-Z]{{2}}",
+}}
+TYPES = {{"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}}
+
+
+def problem(value, schema):
+    """What is wrong with *value* by the words of JSON Schema that are used here; nothing where nothing is."""
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    whole = number and float(value).is_integer()
+    right = [k for k in kinds if (number if k == "number" else whole if k == "integer" else isinstance(value, TYPES[k]))]
+    if kinds and not right:
+        return f"{{value!r}} is no {{' or '.join(kinds)}}"
+    if "enum" in schema and value not in schema["enum"]:
+        return f"{{value!r}} is not one of {{schema['enum']}}"
+    if "const" in schema and value != schema["const"]:
+        return f"{{value!r}} is not {{schema['const']!r}}"
+    if isinstance(value, str) and schema.get("format") in FORMATS:
+        if not re.fullmatch(FORMATS[schema["format"]], value):
+            return f"{{value!r}} is no {{schema['format']}}"
+        if schema["format"] == "date-time" and moment(value) is None:
+            return f"{{value!r}} is no time that exists"
+    if isinstance(value, dict):
+        missing = [name for name in schema.get("required", []) if name not in value]
+        if missing:
+            return f"{{', '.join(missing)}} missing"
+        inner = [problem(value[n], s) for n, s in schema.get("properties", {{}}).items() if n in value]
+        return next(filter(None, inner), "")
+    if isinstance(value, list) and "items" in schema:
+        return next(filter(None, (problem(item, schema["items"]) for item in value)), "")
+    return ""
+
+
+@pytest.fixture
+def api():
+    if not ID:
+        pytest.skip("set CONTRACT_IDS to the id of a record that may be updated")
+    with httpx.Client(timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def record(api):
+    """The record as it was found; it is put back, whatever the test does."""
+    before = read(api)
+    try:
+        yield before
+    finally:
+        for _ in range(2):
+            left = differing(before, read(api))
+            write(api, {{n: v for n, v in left.items() if v is not None}})
+            write(api, {{n: v for n, v in differing(before, read(api)).items() if v is None}})
+        left = differing(before, read(api))
+        assert not left, f"could not be put back: {{left}}"
+'''
+
+_SCHEMA_WORDS: Final = ("type", "enum", "const", "format", "required", "properties", "items")
+
+
+def text(recorded: Iterable[Recorded], contract: Contract, run: Mapping[str, Any]) -> tuple[str, list[Recorded]]:
+    """
+    The file, and the failures that no test can be written for.
+    """
+    maker = _Maker(contract)
+    tests: list[str] = []
+    left: list[Recorded] = []
+    for one in recorded:
+        made = maker.test(one, len(tests) + 1)
+        if made is None:
+            left.append(one)
+        else:
+            tests.append(made)
+    when = str(run.get("started", ""))
+    docstring = (
+        f"Failures of the contract {contract.title!r}, found {when}, to be tried again one by one.\n\n"
+        "Needs pytest and httpx. Reads CONTRACT_BASE_URL, CONTRACT_IDS (the first is written to, and put\n"
+        "back), and CONTRACT_USERNAME with CONTRACT_PASSWORD, or CONTRACT_TOKEN.\n\n"
+        "Written by: contract replay --pytest"
+    )
+    head = _HEAD.format(
+        docstring=_quoted(docstring),
+        base_url=str(run.get("base_url", "")),
+        update=(contract.update.method, contract.update.path),
+        retrieve=(contract.retrieve.method, contract.retrieve.path),
+        writable=_literal(writable(contract), 0),
+        needs=_literal(maker.needs(), 0),
+        unknown=maker.unknown(),
+        malformed=MALFORMED,
+    )
+    return "\n\n".join([head.rstrip("\n"), *tests]) + "\n", left
+
+
+def _quoted(words: str) -> str:
+    """
+    *words* as a docstring.
+    """
+    safe = "\n".join(plain(line) for line in words.split("\n")).replace("\\", "\\\\").replace('"', "'")
+    return f'"""\n{safe}\n"""' if "\n" in safe else f'"""{safe}"""'
+
+
+def _literal(value: Any, indent: int) -> str:
+    """
+    *value* as Python, over as many lines as it needs.
+    """
+    if value is MISSING:
+        return "None"
+    lines = pprint.pformat(value, width=110 - indent, sort_dicts=False).split("\n")
+    return ("\n" + " " * indent).join(lines)
+
+
+def _schema(value: Any) -> Any:
+    """
+    *value* with the words that the file reads, and no others.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    found: dict[str, Any] = {}
+    for word in _SCHEMA_WORDS:
+        if word in value:
+            inner = value[word]
+            if word == "properties":
+                inner = {name: _schema(one) for name, one in inner.items()}
+            elif word == "items":
+                inner = _schema(inner)
+            found[word] = inner
+    return found
+
+
+class _Maker:
+    """
+    Writes one test after another.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.rules = rules_of(contract)
+        response, request = contract.update.response, contract.update.request
+        self.fields: Mapping[str, Field] = response.fields if response is not None else {}
+        self.sent: Mapping[str, Field] = request.fields if request is not None else {}
+
+    def needs(self) -> dict[str, dict[str, list[str]]]:
+        """
+        Selector -> value -> its companions.
+        """
+        request = self.contract.update.request
+        selectors = request.selectors if request is not None else {}
+        return {n: {v: list(choice.requires) for v, choice in f.choices.items()} for n, f in selectors.items()}
+
+    def unknown(self) -> str:
+        key = self.contract.update.key
+        kinds = key.schema.get("type", "string") if key is not None else "string"
+        return "987654321" if "integer" in kinds else str(UNKNOWN)
+
+    def test(self, one: Recorded, number: int) -> str | None:
+        """
+        The test for one failure, or nothing.
+        """
+        rule = self.rules.get(one.rule)
+        if one.recipe is None or rule is None:
+            return None
+        operation = self.contract.operations[rule.operation]
+        asserts = list(_Asserts(self, one, one.recipe, operation).lines())
+        if not asserts:
+            return None
+        slug = re.sub(r"\W+", "_", one.rule.partition(".")[2]).strip("_").lower()[:60]
+        told = f"{one.rule}: {rule.text}."
+        source = f"{rule.basis}: {self.contract.source(rule.fact)}"
+        comment = [f"# {plain(line)}"[:118] for line in (f"case: {one.case}", f"source: {source}", one.finding.message)]
+        body = [_quoted(told), *comment, *self.steps(one, one.recipe), *asserts]
+        return f"def test_{number:02}_{slug}(api, record):\n" + "\n".join(f"    {line}" for line in body)
+
+    def steps(self, one: Recorded, recipe: Recipe) -> Iterator[str]:
+        """
+        What is sent.
+        """
+        state = self.state(one, recipe)
+        if state:
+            yield f"stand(api, {_literal(state, 15)})"
+        absent = list(dict.fromkeys(name for case in recipe.cases for name in case.absent))
+        if absent:
+            yield f"clear(api, {absent!r})"
+        if one.rule.endswith(".moves"):
+            yield "time.sleep(3.2)"
+        elif one.finding.pointer.strip("/") in self.fields and self.time(one):
+            yield "time.sleep(1.2)  # clocks of one second are usual"
+        yield "before = read(api)"
+        for i, case in enumerate(recipe.cases):
+            name = "answer" if i == len(recipe.cases) - 1 else f"earlier_{i + 1}"
+            yield from self.call(case, name)
+
+    def time(self, one: Recorded) -> bool:
+        """
+        True where the rule compares times.
+        """
+        item = self.fields[one.finding.pointer.strip("/")]
+        return item.format == "date-time" and not any(part in one.rule for part in (".shape", ".format"))
+
+    def state(self, one: Recorded, recipe: Recipe) -> dict[str, Any]:
+        """
+        How the record has to stand, as far as that may matter.
+        """
+        state = recipe.state or {}
+        name = one.finding.pointer.strip("/").partition("/")[0]
+        names = [name]
+        if any(part in one.rule for part in (".frame", ".idempotence", ".read_back", ".handler.", ".echo")):
+            for selector, choices in self.needs().items():
+                names += [selector, *choices.get(str(state.get(selector)), ())]
+        for case in recipe.cases:
+            if case.away_from is not None and state.get(case.away_from[0]) == case.away_from[1]:
+                names = [n for n in names if n != case.away_from[0]]
+        absent = {n for case in recipe.cases for n in case.absent}
+        found = {n: state[n] for n in dict.fromkeys(names) if n in state and n in self.sent and n not in absent}
+        return {n: v for n, v in found.items() if v is None or not self.sent[n].enum or v in self.sent[n].enum}
+
+    def call(self, case: Case, name: str) -> Iterator[str]:
+        """
+        One request.
+        """
+        operation = self.contract.operations[case.operation]
+        known = {self.contract.update.id: "UPDATE", self.contract.retrieve.id: "RETRIEVE"}
+        request = known.get(operation.id) or repr((operation.method, operation.path))
+        given = ["api", request]
+        if case.body is not MISSING:
+            yield f"body = {_literal(case.body, 11)}"
+            given.append("body")
+        if case.content is not None:
+            given.append(f"content={case.content!r}")
+        for key in ("credentials", "target", "media_type", "query"):
+            value = getattr(case, key)
+            if value != getattr(Case(label="", operation=""), key):
+                given.append(f"{key}={value!r}")
+        yield f"{name} = send({', '.join(given)})"
+
+
+class _Asserts:
+    """
+    What one rule expects, as lines of Python.
+    """
+
+    def __init__(self, maker: _Maker, one: Recorded, recipe: Recipe, operation: Operation) -> None:
+        self.maker = maker
+        self.one = one
+        self.recipe = recipe
+        self.operation = operation
+        self.case = recipe.cases[-1]
+        self.detail = one.rule.partition(".")[2]
+        self.promise = self.detail.partition(".")[0]
+        pointer = one.finding.pointer.strip("/")
+        listing = maker.contract.listing
+        self.in_list = listing is not None and operation is listing[0]
+        self.records = listing[1].strip("/").split("/") if listing is not None and self.in_list else []
+        self.field = pointer.rpartition("/")[2] if self.in_list else pointer.partition("/")[0]
+
+    def lines(self) -> Iterator[str]:
+        """
+        The assertions; none where the rule is about something that one test cannot show.
+        """
+        writer = {
+            "shape": self.shape, "enum": self.value, "e164": self.value, "format": self.value, "access": self.refused,
+            "accept": self.accepted, "deprecated": self.accepted, "handler": self.handler, "echo": self.echo,
+            "read_back": self.read_back, "frame": self.frame, "idempotence": self.idempotence, "time": self.time,
+            "rejection": self.rejection,
+        }.get(self.promise)  # fmt: skip
+        if writer is not None:
+            yield from writer()
+
+    # ----------------------------------------------------------------- pieces
+
+    def success(self) -> str:
+        return f"assert answer.status_code == {self.operation.success}, answer.text"
+
+    def answered(self) -> Iterator[str]:
+        """
+        The record, or the records, in the answer.
+        """
+        reads = self.recipe.read and self.operation is self.maker.contract.retrieve
+        yield "shown = read(api)" if reads else "shown = answer.json()"
+
+    def equal(self, left: str, right: str) -> str:
+        return f"assert like({left}[{self.field!r}], {right}[{self.field!r}])"
+
+    def refused(self) -> Iterator[str]:
+        """
+        The request is refused, and nothing changed.
+        """
+        if self.case.credentials != "right":
+            yield "assert answer.status_code in (401, 403), answer.text"
+        elif self.case.target in {"unknown", "foreign"}:
+            yield "assert answer.status_code == 404, answer.text"
+        else:
+            yield "assert 400 <= answer.status_code < 500, answer.text"
+        yield "assert not differing(before, read(api))"
+
+    def shape(self) -> Iterator[str]:
+        facet = self.detail.partition(".")[2]
+        if facet == "status":
+            yield self.success()
+        elif facet == "media_type":
+            yield "kind, _, rest = answer.headers.get('content-type', '').partition(';')"
+            yield f"assert kind.strip().lower() == {self.operation.media_type!r}"
+            yield "assert 'charset' not in rest.lower() or 'utf' in rest.lower()"
+        elif facet == "json":
+            yield "strict(answer)"
+        elif facet == "identity":
+            yield from self.answered()
+            key = self.maker.contract.update.key
+            yield f"assert shown[{key.name if key is not None else 'id'!r}] == ID"
+        elif facet in {"", "body"}:
+            yield from self.answered()
+            yield "found = shown"
+            for token in self.records:
+                yield f"found = found[{token!r}]"
+            body = self.maker.contract.retrieve.response
+            schema: dict[str, Any] = {"type": "object", "required": [n for n, f in body.fields.items() if f.required] if body else []}
+            schema = {"type": "array", "items": schema} if self.in_list else schema
+            yield f"assert not problem(found, {_literal(schema, 8)})"
+        else:
+            yield from self.value()
+
+    def value(self) -> Iterator[str]:
+        """
+        A value has the documented type, format, or is one of those that are documented.
+        """
+        item = self.maker.fields.get(self.field)
+        if item is None:
+            return
+        yield from self.answered()
+        yield f"schema = {_literal(_schema(item.schema), 9)}"
+        if not self.in_list:
+            yield from self.one_value(item, "shown")
+            return
+        yield "found = shown"
+        for token in self.records:
+            yield f"found = found[{token!r}]"
+        yield "for entry in found:"
+        for line in self.one_value(item, "entry"):
+            yield f"    {line}"
+
+    def one_value(self, item: Field, name: str) -> Iterator[str]:
+        if item.required:
+            yield f"assert {item.name!r} in {name}"
+            yield f"assert not problem({name}[{item.name!r}], schema)"
+        else:
+            yield f"assert {item.name!r} not in {name} or not problem({name}[{item.name!r}], schema)"
+        number = self.number(item)
+        if number and not self.in_list:
+            regions = [region for region in calling_regions(number) or () if region != "001"]
+            if regions:
+                yield f"assert {name}[{item.name!r}] in {regions!r}  # the regions of {number[:4]}…"
+        if item.format in CUSTOM and isinstance(self.one.finding.actual, str) and not number:
+            # What an assigned code is takes tables; the value that was wrong stays wrong.
+            yield f"assert {name}[{item.name!r}] != {self.one.finding.actual!r}"
+
+    def number(self, item: Field) -> str:
+        """
+        The number whose regions a country code must be among, where the failure is about that.
+        """
+        expected = self.one.finding.expected
+        known = isinstance(expected, str) and expected.startswith("one of ") and "x-region-of" in item.schema
+        answer = self.one.answer
+        found = answer.get(item.schema["x-region-of"]) if known and isinstance(answer, Mapping) else None
+        return found if isinstance(found, str) and is_e164(found) else ""
+
+    def accepted(self) -> Iterator[str]:
+        yield self.success()
+        body = self.case.body
+        if isinstance(body, Mapping) and self.field in body and self.field in self.maker.fields:
+            yield f"assert answer.json()[{self.field!r}] == body[{self.field!r}]"
+
+    def handler(self) -> Iterator[str]:
+        if ".requires." in self.detail or self.case.expect == "reject":
+            yield from self.refused()
+        else:
+            yield from self.accepted()
+
+    def echo(self) -> Iterator[str]:
+        body = self.case.body
+        if not isinstance(body, Mapping) or self.field not in body:
+            return
+        if self.case.expect == "unspecified":
+            yield "if answer.is_success:  # it may be refused as well"
+            yield f"    assert answer.json()[{self.field!r}] in (body[{self.field!r}], before[{self.field!r}])"
+            return
+        yield self.success()
+        yield f"assert answer.json()[{self.field!r}] == body[{self.field!r}]"
+
+    def read_back(self) -> Iterator[str]:
+        if self.in_list:
+            key = self.maker.contract.update.key
+            yield "found = answer.json()"
+            for token in self.records:
+                yield f"found = found[{token!r}]"
+            yield f"entry = next(one for one in found if one[{key.name if key is not None else 'id'!r}] == ID)"
+            yield self.equal("entry", "read(api)")
+        elif self.field:
+            yield "assert answer.is_success, answer.text"
+            yield self.equal("read(api)", "answer.json()")
+
+    def frame(self) -> Iterator[str]:
+        if not self.field:
+            return
+        body = self.case.body
+        sent = isinstance(body, Mapping) and self.field in body
+        yield "if answer.is_success:"
+        comment = "" if sent else "  # it was not sent"
+        yield f"    {self.equal('answer.json()', 'before')}{comment}"
+        if self.case.expect == "accept":
+            yield self.success()
+
+    def idempotence(self) -> Iterator[str]:
+        if self.field and len(self.recipe.cases) > 1:
+            yield self.success()
+            yield self.equal("answer.json()", f"earlier_{len(self.recipe.cases) - 1}.json()")
+
+    def time(self) -> Iterator[str]:
+        name = repr(self.field)
+        item = self.maker.fields.get(self.field)
+        shown = "read(api)" if self.recipe.read else "answer.json()"
+        if self.detail.endswith(".forward"):
+            yield f"assert moment({shown}[{name}]) >= moment(before[{name}])"
+        elif self.detail.endswith(".not_before") and item is not None:
+            yield f"shown = {shown}"
+            yield f"assert moment(shown[{name}]) >= moment(shown[{item.schema.get('x-not-before', '')!r}])"
+        elif self.detail.endswith(".moves"):
+            yield f"assert moment(answer.json()[{name}]) > moment(before[{name}])"
+
+    def rejection(self) -> Iterator[str]:
+        facet = self.detail.partition(".")[2]
+        if facet == "no_server_error":
+            yield "assert answer.status_code < 500, answer.text"
+        elif facet == "no_leak":
+            yield "assert not [s for s in (PASSWORD, TOKEN) if len(s) >= 8 and s in answer.text + str(answer.headers)]"
+            yield "assert not re.search(r'Traceback|\\.(java|rb|php|cs|js):\\d+|goroutine \\d+', answer.text)"
+            yield 'assert not re.search(r\'(?i)"[^"]*(password|secret|api_?key|auth_?token|api_?token)": *"\', answer.text)'
+        elif facet == "error_body":
+            yield from self.error_body()
+        elif facet == "no_trace":
+            if self.field:
+                yield "assert not answer.is_success, answer.text"
+                yield self.equal("read(api)", "before")
+        elif self.case.expect == "reject":
+            yield from self.refused()
+        elif self.field:
+            yield "if answer.is_success:  # it may be refused as well"
+            if self.case.keep:
+                yield f"    {self.equal('answer.json()', 'before')}"
+            else:
+                allowed = f"(body.get({self.field!r}), before[{self.field!r}], None, '')"
+                yield f"    assert answer.json()[{self.field!r}] in {allowed}"
+
+    def error_body(self) -> Iterator[str]:
+        schemas = {
+            status: _schema(schema)
+            for status, schema in self.operation.errors.items()
+            if schema.get("x-basis", "documented") == "documented"
+        }
+        yield f"schemas = {_literal(schemas, 10)}"
+        yield "if answer.status_code in schemas:"
+        yield f"    assert answer.headers['content-type'].partition(';')[0].strip().lower() == {self.operation.media_type!r}"
+        yield "    assert not problem(answer.json(), schemas[answer.status_code])"

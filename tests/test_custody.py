@@ -1,0 +1,840 @@
+"""Custody: the journal, the lease, the way back, and what happens when a run is cut off or is not alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from contract import reference
+from contract.check import Judge
+from contract.cli import main
+from contract.custody import Custody, Journal, differences, restore, state_directory
+from contract.errors import ContractError, CustodyError, SendError
+from contract.generate import Generator
+from contract.ledger import Ledger
+from contract.reference import Running
+from contract.run import Result, restore_all, run
+from contract.send import Budget, Credentials, Sender
+from contract.session import Session
+from contract.walk import Walk
+from tests.kit import CONTRACT, broken, credentials, outcome, record, settings, until
+from tests.proxy import Exchange, Lost, Proxy, faulty, passing
+
+URL = "https://staging.example.com/api/relay/rest"
+ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+RECORD = {"id": ID, "name": "Café 🏢 <b>", "call_handler": None}
+MINUTE = 60.0
+
+
+def client(server: Running) -> httpx.Client:
+    """Somebody else, who uses the same server."""
+    auth = (server.username, server.password)
+    return httpx.Client(base_url=server.base_url, auth=auth, trust_env=False, verify=False)
+
+
+def put(server: Running, body: Mapping[str, Any], number: int = 0) -> None:
+    """Writes to a number, as somebody else would."""
+    with client(server) as other:
+        assert other.put(f"/phone_numbers/{server.ids[number]}", json=dict(body)).status_code == 200
+
+
+def command(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    """(exit status, output, errors) of the command."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(list(args))
+    shown = capsys.readouterr()
+    return int(end.value.code or 0), shown.out, shown.err
+
+
+# ----------------------------------------------------------------------- journal
+
+
+def test_a_journal_holds_the_record_and_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """What was written is read again to the letter; file and folder are private."""
+    journal = Journal.of(tmp_path / "state", URL, ID)
+    assert journal.read() is None
+    journal.write(URL, ID, RECORD)
+    found = journal.read()
+
+    assert found is not None
+    assert (found["base_url"], found["id"], found["record"]) == (URL, ID, RECORD)
+    assert journal.path.stat().st_mode & 0o777 == 0o600
+    assert journal.path.parent.stat().st_mode & 0o777 == 0o700
+    assert [one for one, _ in Journal.all(tmp_path / "state", URL)] == [journal]
+    assert list(Journal.all(tmp_path / "state", URL + "/other")) == []
+    journal.remove()
+    journal.remove()
+    assert journal.read() is None
+
+
+def test_a_journal_is_on_disk_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is synchronised before it gets its name, and the folder after."""
+    steps: list[str] = []
+    right, rename = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        steps.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")
+        right(descriptor)
+
+    def replace(self: Path, target: Any) -> Path:
+        steps.append("name")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    Journal.of(tmp_path, URL, ID).write(URL, ID, RECORD)
+
+    if Path("/proc/self/fd").exists():
+        assert steps == ["file", "name", "folder"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe", b"[]", b'{"id": "x"}', b'{"id": "x", "base_url": "y", "record": []}', b"[" * 99999],
+)
+def test_a_journal_that_cannot_be_read_is_named_and_stops_the_run(content: bytes, tmp_path: Path) -> None:
+    """A damaged journal is no journal that can be ignored: the message names the file and says what now."""
+    custody = Custody(tmp_path, URL, ID)
+    custody.journal.path.write_bytes(content)
+    with pytest.raises(CustodyError, match="see to the record by hand, then remove the file") as error:
+        custody.acquire()
+
+    assert str(custody.journal.path) in str(error.value)
+    custody.journal.remove()
+    assert custody.acquire() is None, "the lease was given back"
+    custody.release()
+
+
+def test_a_damaged_journal_does_not_keep_the_others_from_being_put_back(tmp_path: Path) -> None:
+    """The readable ones come first, and then the error."""
+    (tmp_path / "0.json").write_text("?")
+    good = Journal.of(tmp_path, URL, ID)
+    good.write(URL, ID, RECORD)
+    found = Journal.all(tmp_path, URL)
+
+    assert next(found)[0] == good
+    with pytest.raises(CustodyError, match=r"0\.json"):
+        next(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "id", "same"),
+    [
+        (URL + "/", ID, True),
+        ("HTTPS://Staging.Example.com:443/api/relay/rest", ID.upper(), True),
+        (URL, ID.replace("3", "4"), False),
+        (URL.replace("https", "http"), ID, False),
+        (URL + "/v2", ID, False),
+        (URL.replace(".com", ".com:8443"), ID, False),
+        ("http://[", ID, False),
+    ],
+)
+def test_one_record_has_one_journal_however_it_is_spelt(url: str, id: str, same: bool, tmp_path: Path) -> None:
+    """Capitals, the usual port and a slash at the end make no difference; everything else does."""
+    assert (Journal.of(tmp_path, url, id) == Journal.of(tmp_path, URL, ID)) is same
+
+
+def test_journals_survive_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand in the configured folder, or in the user's state directory."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert state_directory() == tmp_path / "pytest-contract"
+    assert state_directory("~/x") == Path.home() / "x"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert state_directory() == Path.home() / ".local" / "state" / "pytest-contract"
+
+
+@pytest.mark.parametrize("inside", ["", "deeper"])
+def test_without_a_place_for_the_journal_nothing_is_sent(inside: str, tmp_path: Path) -> None:
+    """A state directory that is a file ends the run before the first request, with the path in the message."""
+    (tmp_path / "file").write_text("")
+    with reference.running() as server, Proxy(server.base_url) as proxy:
+        place = tmp_path / "file" / inside if inside else tmp_path / "file"
+        chosen = settings(server, tmp_path, base_url=proxy.base_url, state_dir=str(place))
+        found = outcome(chosen, credentials(server))
+
+    assert (found.status, proxy.exchanges) == (2, 0)
+    assert "the state directory" in found.text
+    assert str(place) in found.text
+
+
+def test_a_journal_that_cannot_be_written_leaves_none_behind(tmp_path: Path) -> None:
+    """Where the second of two records gets no journal the first one's goes too, because nothing was changed."""
+    with reference.running() as server:
+        chosen = settings(server, tmp_path, ids=server.ids[:2])
+        blocked = Journal.of(Path(chosen.state_dir), chosen.base_url, server.ids[1]).path.with_suffix(".new")
+        blocked.mkdir(parents=True)
+        found = outcome(chosen, credentials(server))
+
+    assert (found.status, found.journals) == (2, [])
+    assert "cannot be written" in found.text
+
+
+# ------------------------------------------------------------------------- lease
+
+
+def test_a_lease_has_one_holder(tmp_path: Path) -> None:
+    """The second one is told whose it is; when the first is done it is free."""
+    first, second = Custody(tmp_path, URL, ID), Custody(tmp_path, URL + "/", ID.upper())
+    first.acquire()
+    with pytest.raises(CustodyError, match="another run is at work"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+
+
+@contextmanager
+def held(server: Running, folder: Path, number: int = 30) -> Iterator[tuple[Proxy, Callable[[], Result]]]:
+    """A run that waits in its request *number*, and what lets it go on and returns what it found."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.number == number:
+            reached.set()
+            go_on.wait(MINUTE)
+        passing(exchange)
+
+    with Proxy(server.base_url, harm) as proxy, ThreadPoolExecutor(1) as pool:
+        chosen = settings(server, folder, base_url=proxy.base_url, timeout=MINUTE)
+        future = pool.submit(run, chosen, credentials(server))
+        assert reached.wait(MINUTE)
+
+        def finish() -> Result:
+            go_on.set()
+            return future.result(MINUTE)
+
+        try:
+            yield proxy, finish
+        finally:
+            go_on.set()
+
+
+def test_two_runs_on_one_number_do_not_overlap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second one ends with 2 and a plain line, sends nothing, and leaves the first one alone."""
+    with reference.running() as server, held(server, tmp_path) as (proxy, finish):
+        monkeypatch.setenv("CONTRACT_USERNAME", server.username)
+        monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
+        base = ["--base-url", proxy.base_url, "--state-dir", str(tmp_path / "journals")]
+        second = command(capsys, "run", *base, "--id", server.ids[0])
+        asked = command(capsys, "restore", *base)
+        assert proxy.exchanges == 30
+        assert finish().verdict == "kept"
+
+    assert second == (
+        2,
+        "",
+        f"contract: another run is at work on {server.ids[0]}; wait for it to end, or give this one another id\n",
+    )
+    assert asked[0] == 2
+    assert "another run is at work" in asked[1]
+
+
+# ------------------------------------------------------------------ being cut off
+
+
+class Cut:
+    """A run in a process of its own that gets a signal in the middle of one of its requests."""
+
+    def __init__(self, server: Running, folder: Path, seed: int, *, kill: signal.Signals) -> None:
+        self.server, self.folder = server, folder
+        chance = random.Random(seed)
+        self.moment = chance.randint(2, 262)
+        self.answered = chance.random() < 0.5
+        self.signal = kill
+        self.process: subprocess.Popen[str] | None = None
+
+    def harm(self, exchange: Exchange) -> None:
+        """Sends the signal before the server sees the request, or after it has done what it says."""
+        if exchange.number != self.moment:
+            passing(exchange)
+            return
+        answer = exchange.answer() if self.answered else b""
+        assert self.process is not None
+        self.process.send_signal(self.signal)
+        if self.signal == signal.SIGKILL:
+            self.process.wait(MINUTE)
+            raise Lost
+        exchange.send(answer or exchange.answer())
+
+    def command(self, proxy: Proxy, *args: str) -> subprocess.Popen[str]:
+        """The command in a process of its own."""
+        environment = os.environ | {
+            "CONTRACT_USERNAME": self.server.username,
+            "CONTRACT_PASSWORD": self.server.password,
+            "XDG_STATE_HOME": str(self.folder / "state"),
+        }
+        self.folder.mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [sys.executable, "-m", "contract", *args, "--base-url", proxy.base_url],
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def carry_out(self) -> list[str]:
+        """What went otherwise than it should, in words; nothing where the number is as it was in the end."""
+        wrong: list[str] = []
+        before = record(self.server)
+        with Proxy(self.server.base_url, self.harm) as proxy:
+            self.process = self.command(proxy, "run", "--id", self.server.ids[0])
+            out, errors = self.process.communicate(timeout=MINUTE)
+            if "Traceback" in out + errors:
+                wrong.append(errors)
+            if self.signal == signal.SIGKILL:
+                wrong += self.after_a_kill(proxy)
+            elif self.process.returncode != 2:
+                wrong.append(f"the run exited with {self.process.returncode}: {out}{errors}")
+            elif self.signal.name not in out + errors:
+                wrong.append(f"the signal is not named: {out}{errors}")
+        if record(self.server) != before:
+            wrong.append(f"the number is not as it was: {out}{errors}")
+        if list(self.folder.glob("state/**/*.json")):
+            wrong.append("a journal is left")
+        return [f"{self.signal.name} in request {self.moment}: {what}" for what in wrong]
+
+    def after_a_kill(self, proxy: Proxy) -> Iterator[str]:
+        """The next run refuses, and says how to go on; restoring does it."""
+        assert self.process is not None
+        if self.process.returncode != -signal.SIGKILL:
+            yield f"the run exited with {self.process.returncode}"
+        written = bool(list(self.folder.glob("state/**/*.json")))
+        sent = proxy.exchanges
+        again = self.command(proxy, "run", "--id", self.server.ids[0])
+        out, errors = again.communicate(timeout=MINUTE)
+        if written and (again.returncode != 2 or "contract restore" not in errors or proxy.exchanges != sent):
+            yield f"the run after it exited with {again.returncode}: {out}{errors}"
+        back = self.command(proxy, "restore")
+        out, errors = back.communicate(timeout=MINUTE)
+        if back.returncode != 0:
+            yield f"restore exited with {back.returncode}: {out}{errors}"
+
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_run_that_is_cut_off_leaves_the_number_as_it_was(seed: int, tmp_path: Path) -> None:
+    """SIGTERM and SIGINT put it back at once; after SIGKILL the next run refuses, and `contract restore` does it."""
+    with reference.running() as server:
+        assert Cut(server, tmp_path / "cut", seed, kill=SIGNALS[seed % 3]).carry_out() == []
+
+
+def test_a_run_that_is_cut_off_before_it_wrote_leaves_nothing_to_do(tmp_path: Path) -> None:
+    """A kill in the very first request leaves no journal, and the next run goes on as if nothing had been."""
+    with reference.running() as server:
+        cut = Cut(server, tmp_path / "cut", 0, kill=signal.SIGKILL)
+        cut.moment = 1
+        assert cut.carry_out() == []
+
+
+def test_a_fault_of_this_tool_puts_the_number_back_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug shows as what it is, in every thread, and the records are as they were."""
+    right = Walk.send
+    count = iter(range(10_000))
+
+    def fails(self: Walk, case: Any) -> None:
+        if next(count) == 60:
+            raise ZeroDivisionError("a bug")
+        right(self, case)
+
+    monkeypatch.setattr(Walk, "send", fails)
+    with reference.running() as server:
+        before = [record(server, n) for n in (0, 1)]
+        chosen = settings(server, tmp_path, ids=server.ids[:2])
+        with pytest.raises(ZeroDivisionError):
+            run(chosen, credentials(server))
+        assert [record(server, n) for n in (0, 1)] == before
+
+    assert list(Path(chosen.state_dir).glob("*.json")) == []
+
+
+# ----------------------------------------------------------------------- restore
+
+
+def wild(seed: int) -> list[dict[str, Any]]:
+    """Updates that leave hardly a field as it was, each of them a right one."""
+    chance = random.Random(seed)
+    generator = Generator(CONTRACT.update, dict(reference.seed.RESOURCES))
+    bodies = []
+    for selector in generator.selectors:
+        value = chance.choice(generator.enums[selector])
+        bodies.append(generator.complete({selector: value}, lambda name: chance.choice(generator.firm(name))))
+    names = [name for name in generator.fields if name not in generator.selectors]
+    for name in chance.sample(names, 12):
+        bodies.append({name: chance.choice(generator.firm(name))})
+    return bodies
+
+
+VARIANTS = (
+    None,
+    "null-ignored",
+    "companions-in-body",
+    "former-cleared",
+    "aliases-mirrored",
+    "blank-refused",
+    "callback-required",
+    "unavailable",
+    "rate-limited",
+)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_record_is_put_back_whatever_order_the_server_wants(variant: str | None, seed: int, tmp_path: Path) -> None:
+    """Handlers before and with their companions, aliases apart, nulls last: a strict server takes one of these."""
+    with reference.running(variant=variant) as server:
+        before = record(server)
+        chosen = settings(server, tmp_path)
+        Journal.of(Path(chosen.state_dir), chosen.base_url, server.ids[0]).write(
+            chosen.base_url, server.ids[0], before | {"updated_at": "2026-01-01T00:00:00Z"}
+        )
+        with client(server) as other:
+            for body in wild(seed):
+                for _ in range(3):
+                    status = other.put(f"/phone_numbers/{server.ids[0]}", json=body).status_code
+                    if status not in {429, 503}:
+                        break
+        assert record_of(server) != before
+        done = restore_all(chosen, credentials(server))[server.ids[0]]
+        now = record_of(server)
+
+    left = {name: (before[name], now[name]) for name in before if name in now and now[name] != before[name]}
+    assert {name: pair for name, pair in left.items() if not name.endswith("_resource_id")} == done.left
+    assert all(was is None for was, _ in done.left.values()), "only what cannot be cleared is left"
+    assert done.verdict == ("not_restored" if done.left else "restored")
+    if variant != "null-ignored":
+        assert done.left == {}
+    assert list(Path(chosen.state_dir).glob("*.json")) == []
+
+
+def record_of(server: Running) -> dict[str, Any]:
+    """The record, from a server that may put a request off."""
+    for _ in range(5):
+        with suppress(httpx.HTTPStatusError):
+            return record(server)
+    raise AssertionError("the server puts everything off")
+
+
+def test_what_is_left_where_null_is_refused_is_named(tmp_path: Path) -> None:
+    """A server that takes no null cannot be brought back to null; every such field is told with both values."""
+    with reference.running(variant="null-refused") as server:
+        before = record(server)
+        chosen = settings(server, tmp_path)
+        Journal.of(Path(chosen.state_dir), chosen.base_url, server.ids[0]).write(chosen.base_url, server.ids[0], before)
+        put(server, {"call_handler": "relay_topic", "call_relay_topic": "their topic", "name": "another"})
+        done = restore_all(chosen, credentials(server))[server.ids[0]]
+        now = record(server)
+
+    assert done.verdict == "not_restored"
+    assert done.left == {"call_relay_topic": (None, now["call_relay_topic"])}
+    assert (now["name"], now["call_handler"]) == (before["name"], before["call_handler"])
+
+
+def test_nothing_to_put_back_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`contract restore` without a journal sends nothing and exits with 0."""
+    monkeypatch.setenv("CONTRACT_USERNAME", "u")
+    monkeypatch.setenv("CONTRACT_PASSWORD", "p")
+    found = command(capsys, "restore", "--base-url", "http://127.0.0.1:9/api", "--state-dir", str(tmp_path))
+
+    assert found == (0, "nothing to put back: no run was cut off here\n", "")
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_restoring_with_wrong_credentials_changes_nothing(status: int, tmp_path: Path) -> None:
+    """A record that may not be read is not written to unseen either, and the journal stays."""
+    with reference.running() as server, Proxy(server.base_url) as proxy:
+        chosen = settings(server, tmp_path, base_url=proxy.base_url)
+        id = server.ids[0] if status == 401 else ID
+        journal = Journal.of(Path(chosen.state_dir), chosen.base_url, id)
+        journal.write(chosen.base_url, id, record(server))
+        given = credentials(server) | ({"password": "wrong"} if status == 401 else {})
+        done = restore_all(chosen, given)[id]
+
+        assert {one.line.split()[0] for one in proxy.requests} == {"GET"}
+    assert done.verdict == "not_restored"
+    assert f"cannot be read ({status})" in done.note
+    assert journal.read() is not None
+
+
+def session_on(server: Running, budget: Budget) -> Session:
+    """A session on the first number, as a run has it."""
+    given = Credentials(username=server.username, password=server.password)
+    judge = Judge(CONTRACT, given.secrets)
+    sender = Sender(CONTRACT, base_url=server.base_url, credentials=given, budget=budget)
+    return Session(judge, sender, Ledger(rules=judge.rules), server.ids[0])
+
+
+def test_a_default_that_a_platform_fills_in_is_no_difference() -> None:
+    """Null before and the default now say the same; another value does not, and what no update changes is left out."""
+    before = {"name": None, "call_receive_mode": None, "updated_at": "2026-01-01T00:00:00Z", "number": "+15558675309"}
+    now = before | {"name": "x", "call_receive_mode": "voice", "updated_at": "2026-02-01T00:00:00Z"}
+
+    assert CONTRACT.update.request is not None
+    assert CONTRACT.update.request.fields["call_receive_mode"].default == "voice"
+    assert differences(CONTRACT, before, now) == {"name": (None, "x")}
+
+
+def test_a_budget_that_is_spent_still_restores(tmp_path: Path) -> None:
+    """The reserve is for putting back: a run that stops in the middle leaves the number as it was."""
+    with reference.running() as server:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, max_requests=90), credentials(server))
+        assert record(server) == before
+
+    assert found.status == 2
+    assert "the budget of 90 requests is spent" in found.text
+    assert "was put back as it was" in found.text
+    assert found.journals == []
+
+
+# -------------------------------------------------------------------- unrestorable
+
+
+@pytest.mark.parametrize(
+    ("defect", "first", "reason"),
+    [
+        ("null-refused", {}, "it is null, and the API refuses null"),
+        ("call-flow-found", {}, "it is 'call_flow', which only the platform can set"),
+    ],
+)
+def test_what_cannot_be_put_back_is_found_before_anything_changes(
+    defect: str, first: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    """The run names the fields and the way to allow it, exits with 2, and has written nothing but null over null."""
+    with reference.running(variant=defect) as server, Proxy(server.base_url) as proxy:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        bodies = [json.loads(one.body) for one in proxy.requests if one.line.startswith("PUT")]
+        assert record(server) == before
+
+    assert found.status == 2
+    assert reason in found.text
+    assert "--allow-unrestorable" in found.text
+    assert all(value is None or value == before[name] for body in bodies for name, value in body.items())
+    assert found.journals == []
+
+
+def test_with_permission_the_run_goes_on_and_tells_what_is_left(tmp_path: Path) -> None:
+    """`allow_unrestorable` exercises everything, and the report shows each field that is not as it was."""
+    with reference.running(variant="null-refused") as server:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, allow_unrestorable=True), credentials(server))
+        now = record(server)
+
+    assert found.status == 0, found.text
+    assert found.result is not None
+    left = found.result.restored[server.ids[0]].left
+    changed = {name for name in before if before[name] != now[name] and not name.endswith("_resource_id")}
+    assert set(left) == changed
+    assert left
+    assert all(f"{name}: was null, is " in found.text for name in left)
+    assert found.journals == []
+
+
+def test_a_companion_that_cannot_be_emptied_while_it_is_used_is_told_apart(tmp_path: Path) -> None:
+    """Where null is refused only for the companion of the handler that stands, that companion alone is named."""
+    with reference.running() as server:
+        budget = Budget(100, 60)
+        session = session_on(server, budget)
+        generator = Generator(CONTRACT.update, server.resources)
+
+        def harm(exchange: Exchange) -> None:
+            body = json.loads(exchange.body) if exchange.body else {}
+            if "call_request_url" in body:
+                exchange.send(b"HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 2\r\n\r\n{}")
+            else:
+                passing(exchange)
+
+        with Proxy(server.base_url, harm) as proxy:
+            session.sender.base_url = proxy.base_url
+            session.read()
+            assert session.known is not None
+            session.known = {**session.known, "call_request_url": None}
+            from contract.custody import unrestorable
+
+            assert unrestorable(session, generator) == {"call_request_url": "it is null, and the API refuses null"}
+        session.sender.close()
+
+
+@pytest.mark.parametrize("value", [7, ["x"], True])
+def test_a_value_that_no_update_can_set_is_found(value: Any, tmp_path: Path) -> None:
+    """A record that shows a field in a type that no update takes is broken, and nothing is written to it."""
+
+    def mutate(operation: str, status: int, body: Any) -> Any:
+        return {**body, "name": value} if isinstance(body, dict) and "name" in body else body
+
+    with reference.running(mutate=mutate) as server, Proxy(server.base_url) as proxy:
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        bodies = [json.loads(one.body) for one in proxy.requests if one.line.startswith("PUT")]
+
+    assert found.status == 1, found.text
+    assert "which no update can set" in found.text
+    assert all(value is None for body in bodies for value in body.values())
+
+
+def test_credentials_that_may_only_read_are_told(tmp_path: Path) -> None:
+    """403 for updates is about the credentials, and nothing that the API breaks."""
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.line.startswith("PUT"):
+            exchange.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}")
+        else:
+            passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+
+    assert found.status == 2, found.text
+    assert "the credentials may read, but not update (403)" in found.text
+
+
+# ------------------------------------------------------------------------- outage
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_server_that_goes_down_ends_the_run_in_seconds(back: bool, tmp_path: Path) -> None:
+    """Undecided; put back where the server comes back within seconds, else journaled, and put back later."""
+    helper: list[threading.Thread] = []
+
+    def return_soon() -> None:
+        proxy.closed.wait(1.5)
+        proxy.up()
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.number != 100:
+            passing(exchange)
+            return
+        proxy.down()
+        if back:
+            helper.append(threading.Thread(target=return_soon))
+            helper[0].start()
+        raise Lost
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        chosen = settings(server, tmp_path, base_url=proxy.base_url, max_seconds=600 if back else 10)
+        started = time.monotonic()
+        found = outcome(chosen, credentials(server))
+        assert time.monotonic() - started < 25
+        assert found.status == 2
+        assert "no connection" in found.text
+        if back:
+            helper[0].join()
+            assert found.journals == []
+            assert "was put back as it was" in found.text
+        else:
+            assert len(found.journals) == 1
+            assert "contract restore" in found.text
+            with pytest.raises(CustodyError, match="contract restore"):
+                run(chosen, credentials(server))
+            proxy.up()
+            assert restore_all(chosen, credentials(server))[server.ids[0]].verdict == "restored"
+        assert record(server) == before
+
+
+def test_credentials_that_are_withdrawn_end_the_run(tmp_path: Path) -> None:
+    """401 for everything from some moment on is about the credentials; the journal stays for when they are right."""
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.number >= 80:
+            exchange.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+        else:
+            passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        assert found.status == 2, found.text
+        assert len(found.journals) == 1
+        proxy.harm = passing
+        restore_all(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        assert record(server) == before
+
+
+@pytest.mark.parametrize("seeds", [(3, 7)])
+def test_a_network_that_loses_and_garbles_is_not_blamed_on_the_api(seeds: tuple[int, ...], tmp_path: Path) -> None:
+    """With a fifth of the exchanges lost, late or garbled nothing is called broken, and the number is as it was."""
+
+    def trial(seed: int) -> tuple[list[str], bool, int]:
+        with reference.running() as server, faulty(server.base_url, seed) as faults:
+            before = record(server)
+            chosen = settings(server, tmp_path / str(seed), base_url=faults.proxy.base_url, timeout=2.0)
+            found = outcome(chosen, credentials(server))
+            named = broken(found.result) if found.result else []
+            return named, record(server) == before, faults.counts.total()
+
+    with ThreadPoolExecutor(len(seeds)) as pool:
+        found = list(pool.map(trial, seeds))
+
+    assert [(named, same) for named, same, _ in found] == [([], True)] * len(seeds)
+    assert all(count > 30 for _, _, count in found)
+
+
+# ------------------------------------------------------------------ someone else
+
+THEIRS: tuple[dict[str, Any], ...] = (
+    {"name": "Somebody else's"},
+    {"call_request_url": "https://somebody.example.org/else"},
+    {"message_fallback_url": "https://somebody.example.org/fallback"},
+    {"call_handler": "relay_topic", "call_relay_topic": "somebody's topic"},
+    {"call_relay_script_url": "https://somebody.example.org/script"},
+)
+
+
+def interleaved(seed: int, folder: Path) -> tuple[Result, dict[str, Any], dict[str, Any], int]:
+    """(result, their values, the record in the end, how often they wrote): someone else writes during a run."""
+    chance = random.Random(seed)
+    theirs, moment = chance.choice(THEIRS), chance.randint(6, 240)
+    period = chance.choice([0.0, 0.05, 0.1, 0.2, 0.3])
+    go, done = threading.Event(), threading.Event()
+    count = 0
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.number >= moment:
+            go.set()
+        passing(exchange)
+
+    def write() -> None:
+        nonlocal count
+        go.wait(MINUTE)
+        with client(server) as other:
+            while not done.is_set():
+                answer = other.put(f"/phone_numbers/{server.ids[0]}", json=theirs)
+                count += 1
+                assert answer.status_code == 200
+                if not period or done.wait(period):
+                    return
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        helper = threading.Thread(target=write)
+        helper.start()
+        try:
+            found = run(settings(server, folder, base_url=proxy.base_url), credentials(server))
+        finally:
+            done.set()
+            go.set()
+            helper.join()
+        return found, theirs, record(server), count
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_someone_elses_writes_are_not_blamed_on_the_api(first: int, tmp_path: Path) -> None:
+    """Once or again and again, at any moment: nothing is called broken, and what was noticed is told as what it is."""
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda seed: interleaved(seed, tmp_path / str(seed)), range(first, first + 4)))
+
+    assert [broken(result) for result, *_ in found] == [[]] * 4
+    noticed = [(result, theirs) for result, theirs, _, _ in found if result.foreign]
+    assert noticed
+    for result, theirs in noticed:
+        assert result.status == 2
+        assert "someone else writes to" in result.problem
+        values = {name: now for fields in result.foreign.values() for name, (_, now) in fields.items()}
+        assert values.items() <= theirs.items()
+
+
+def test_both_values_are_shown_and_theirs_is_left_alone(tmp_path: Path) -> None:
+    """The lines show what it was and what it is; the rest is put back, and their value stays."""
+    written = threading.Event()
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.number == 12 and not written.is_set():
+            written.set()
+            put(server, {"call_relay_script_url": "https://somebody.example.org/"})
+        passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        now = record(server)
+
+    assert found.status == 2
+    assert "call_relay_script_url: was null, is https://somebody.example.org/" in found.text
+    assert "but for what someone else set meanwhile" in found.text
+    assert now == before | {"call_relay_script_url": "https://somebody.example.org/"}
+    assert found.journals == []
+    shown = json.loads(found.files["run.json"])
+    assert shown["foreign"] == {server.ids[0]: {"call_relay_script_url": [None, "https://somebody.example.org/"]}}
+    assert shown["restored"][server.ids[0]]["left"] == {
+        "call_relay_script_url": [None, "https://somebody.example.org/"]
+    }
+
+
+def test_the_same_run_from_another_machine_is_noticed(tmp_path: Path) -> None:
+    """Two runs that do not know of each other send the same values; neither calls the API broken."""
+    with reference.running() as server, Proxy(server.base_url) as proxy:
+
+        def twin(name: str) -> Result:
+            if name == "second":
+                until(lambda: proxy.exchanges > 70)
+            return run(settings(server, tmp_path / name, base_url=proxy.base_url), credentials(server))
+
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(twin, ["first", "second"]))
+
+    assert [broken(result) for result in found] == [[], []]
+    assert any(result.foreign for result in found)
+
+
+@pytest.mark.parametrize("defect", ["third-write-lost", "message-method-not-stored"])
+def test_the_apis_own_changes_are_not_taken_for_someone_elses(defect: str, tmp_path: Path) -> None:
+    """What the API itself loses or changes is broken, as before."""
+    with reference.running(defect=defect) as server:
+        found = run(settings(server, tmp_path), credentials(server))
+
+    assert found.verdict == "broken"
+    assert found.foreign == {}
+
+
+def test_a_default_that_the_api_writes_elsewhere_is_the_apis_own(tmp_path: Path) -> None:
+    """A value that this run never sent, written by the API at each update, comes again, and so is no stranger's."""
+
+    def mutate(operation: str, status: int, body: Any) -> Any:
+        if status == 200 and operation == CONTRACT.update.id:
+            return {**body, "call_relay_script_url": f"https://api.example.com/{next(count) // 4}"}
+        return body
+
+    count = iter(range(100_000))
+    with reference.running(mutate=mutate) as server:
+        found = run(settings(server, tmp_path), credentials(server))
+
+    assert found.verdict == "broken"
+    assert found.foreign == {}
+
+
+def test_errors_of_restoring_are_told_and_not_raised(tmp_path: Path) -> None:
+    """An API that is gone is a record that could not be put back, with the reason."""
+    with reference.running() as server:
+        session = session_on(server, Budget(100, 60))
+        session.read()
+        known = session.known
+    assert known is not None
+    session.sender.budget.restore()
+    session.sender.budget.patience = 0
+    done = restore(session, known, Generator(CONTRACT.update, {}))
+    session.sender.close()
+
+    assert done.verdict == "not_restored"
+    assert "no connection" in done.note
+    assert issubclass(SendError, ContractError)
