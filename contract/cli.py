@@ -592,9 +592,7 @@ def compare(
 @click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
 @click.option("--id", "ids", metavar="ID", multiple=True, help="Record that may be updated.")
 @click.option("--state-dir", metavar="DIR", help="Where journals are kept.")
-@click.option(
-    "--allow-unrestorable", is_flag=True, default=None, help="Go on although something will be left changed."
-)
+@click.option("--allow-unrestorable", is_flag=True, default=None, help="Go on although something will be left changed.")
 def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int:
     """
     Send recorded failures again: is each FIXED, STILL BROKEN, or COULD NOT TELL?
@@ -646,3 +644,40 @@ def _write_tests(file: Path, recorded: Any, run: dict[str, Any], contract: Any) 
         return 2
     click.echo(f"{store(file, text)}: {len(recorded) - len(left)} tests")
     return 0
+
+
+@cli.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--operation", metavar="ID", default="", help="What the bodies are answers of, where they do not tell.")
+@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
+@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+@click.option("--strict", metavar="BASIS", help="Weakest basis that fails a check: documented, observed, inferred.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(files: tuple[str, ...], operation: str, as_json: bool, **options: Any) -> int:
+    """
+    Judge recorded responses, offline: JSON, NDJSON or HAR, gzip or not; - is standard input.
+
+    A HAR pairs requests with their answers, so what was sent and what an earlier answer showed is judged
+    too. Exit status: 0 kept, 1 broken, 2 unreadable, or nothing there to judge.
+
+    \b
+    Example:
+      contract check recorded.har
+      zcat log.ndjson.gz | contract check - --operation retrieve_phone_number
+    """
+    from contract import recorded
+    from contract import spec as specs
+    from contract.report import plain
+
+    settings = _settings(options)
+    mask = _mask(settings)
+    contract = specs.load(settings.spec or None)
+    account = recorded.check(files, contract, operation=operation, strict=settings.strict, secrets=mask.secrets)
+    for problem in account.problems:
+        click.echo(f"contract: {plain(problem)}", err=True)
+    if as_json:
+        click.echo(json.dumps(recorded.data(account, mask), ensure_ascii=False, indent=1))
+    else:
+        for line in recorded.lines(account, mask, _style):
+            click.echo(line)
+    return account.status

@@ -34,6 +34,8 @@ PROBES: Final = 14
 """Updates that may be tried to see which fields refuse null."""
 TRIES: Final = 24
 """Updates that may be tried to put one record back."""
+LATE: Final = (0.5, 1.0)
+"""Seconds after which a record is read once more where an update was given up."""
 LOST: Final = frozenset({429, 502, 503, 504})
 """Answers that say nothing about the request, only that it should come again later."""
 
@@ -405,6 +407,7 @@ class _Way:
         self.hopeless = hopeless
         self.unseen = unseen
         self.tries = TRIES
+        self.changed = bool(session.history)
         self.lost = False
         """True where an update got no answer, so that nobody knows whether it would have helped."""
 
@@ -412,21 +415,43 @@ class _Way:
         """
         Sends what brings the record back until nothing differs or nothing helps.
         """
-        changed = bool(self.session.history)
+        now = self.turned(self.first())
+        # An update that was given up may be carried out all the same, a little later.
+        for pause in LATE if self.session.sender.late else ():
+            self.session.sender.sleep(pause)
+            now = self.turned(_read(self.session))
+        left = differences(self.contract, self.record, now)
+        if not left:
+            return Restored(verdict="restored" if self.changed else "nothing_changed", unseen=self.unseen)
+        note = "answers were lost on the way" if self.lost else ""
+        return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
+
+    def first(self) -> JSONObject:
+        """
+        The record as it was left.
+
+        Raises:
+            SendError, Undecided: it cannot be read.
+        """
         try:
-            now = _read(self.session)
+            return _read(self.session)
         except Undecided:
             status = self.session.last.status if self.session.last is not None else 0
             if status in {401, 403, 404, *LOST}:
                 raise
-            # It may be what this run wrote that makes it unreadable: put it back unseen, and look again.
-            values = {n: self.record[n] for n in writable(self.contract) if self.record.get(n) is not None}
-            self.session.attempt(values, "restore unseen")
-            now = _read(self.session)
+        # It may be what this run wrote that makes it unreadable: put it back unseen, and look again.
+        values = {n: self.record[n] for n in writable(self.contract) if self.record.get(n) is not None}
+        self.session.attempt(values, "restore unseen")
+        return _read(self.session)
+
+    def turned(self, now: JSONObject) -> JSONObject:
+        """
+        The record after every turn that it took to bring it back from *now*, or after the last one.
+        """
         left = differences(self.contract, self.record, now, exactly=True)
         turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks]
         while left and turns:
-            changed, self.lost, earlier = True, False, left
+            self.changed, self.lost, earlier = True, False, left
             turns[0](left)
             now = _read(self.session)
             left = differences(self.contract, self.record, now, exactly=True)
@@ -434,11 +459,7 @@ class _Way:
                 break  # All that is left are defaults, and they come again.
             if not self.lost or self.tries <= 0:
                 turns.pop(0)
-        left = differences(self.contract, self.record, now)
-        if not left:
-            return Restored(verdict="restored" if changed else "nothing_changed", unseen=self.unseen)
-        note = "answers were lost on the way" if self.lost else ""
-        return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
+        return now
 
     def put(self, body: JSONObject) -> bool:
         """

@@ -89,8 +89,10 @@ class Document:
         """
         An error that says where in the file *pointer* stands.
         """
-        line = self.lines.get(pointer) or self.lines.get(pointer.rpartition("/")[0])
-        return kind(problem, pointer=pointer, line=line, file=self.file)
+        place = pointer
+        while place and place not in self.lines:
+            place = place.rpartition("/")[0]
+        return kind(problem, pointer=pointer, line=self.lines.get(place), file=self.file)
 
     def at(self, pointer: str) -> Any:
         """
@@ -157,9 +159,7 @@ class Document:
         return {k: self.expand(v, f"{pointer}/{escape(k)}", above) for k, v in value.items()}
 
 
-_PAIR: Final = re.compile(
-    r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-)
+_PAIR: Final = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
 """A character beyond the first 65,536, escaped as a surrogate pair (RFC 8259, section 7)."""
 
 

@@ -369,12 +369,17 @@ class ContractRun:
         What the run found; the first call carries it out, for the items that were selected.
         """
         if self.result is None and not self.problem:
-            self._carry_out(session)
+            # Should this tool itself fail, one item shows how, and the others do not try again.
+            self.problem = "the run did not come to its end"
+            self.problem = self._carry_out(session)
         if self.result is None:
             _fail(f"could not tell: {self.problem}")
         return self.result
 
-    def _carry_out(self, session: pytest.Session) -> None:
+    def _carry_out(self, session: pytest.Session) -> str:
+        """
+        Carries out the run; returns why there is no result, where there is none.
+        """
         from contract.compare import read
         from contract.config import credentials
         from contract.errors import ContractError
@@ -396,13 +401,13 @@ class ContractRun:
             else:
                 result = run(settings, credentials(), only=self.only)
         except ContractError as error:
-            self.problem = plain(_mask(self.settings).text(str(error)))
-            return
+            return plain(_mask(self.settings).text(str(error)))
         self._have(result)
         if earlier is not None:
             self._compare(earlier)
         if result.interrupted:
             self._end(result.interrupted)
+        return ""
 
     def _have(self, result: Result) -> None:
         if self.accept:

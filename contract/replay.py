@@ -196,7 +196,10 @@ class _Again:
         self.recipe = recipe
         self.contract = session.contract
         self.last = recipe.cases[-1]
-        self.name = recorded.finding.pointer.strip("/").partition("/")[0]
+        pointer = recorded.finding.pointer.strip("/")
+        listing = session.contract.listing
+        in_list = listing is not None and self.last.operation == listing[0].id
+        self.name = pointer.rpartition("/")[2] if in_list else pointer.partition("/")[0]
         self.state = self.stood()
         self.refused: set[str] = set()
         """Fields whose former value is refused."""
@@ -427,6 +430,8 @@ class _Again:
         whole = f"{self.last.operation}.shape"
         if self.recorded.rule in {whole, f"{whole}.body"} and found.rule.startswith(whole):
             return True
+        if found.rule == self.recorded.rule == self.look.in_list:
+            return True  # Its place in the list may be another one.
         if self.accepted and found.rule == f"{self.last.operation}.accept":
             return True
         return self.look.alike(self.recorded.finding, found)

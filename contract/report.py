@@ -28,7 +28,7 @@ from contract.behaviour import behaviour
 from contract.errors import ConfigError
 from contract.ledger import Entry, Failure
 from contract.model import MISSING, Case
-from contract.recall import recipe
+from contract.recall import recalled, recipe
 from contract.run import Result
 from contract.send import MALFORMED, UNKNOWN, encode
 from contract.spec import Contract
@@ -37,6 +37,8 @@ __all__ = ["Mask", "curl", "data", "failure_lines", "fragment_path", "lines", "o
 
 LONGEST: Final = 200
 """Characters of a value that a line shows."""
+STEPS: Final = 4
+"""Requests that the line for sending a failure again takes at most."""
 SHORT: Final = 5
 """Characters that a masked value must have to be looked for in other texts: a shorter one stands everywhere."""
 
@@ -305,7 +307,7 @@ def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
         "pointer": found.pointer,
         "expected": mask.value(found.expected, name),
         "actual": mask.value(found.actual, name),
-        "curl": mask.text(curl(result.contract, result.settings.base_url, case, one.interaction.id, body, mask)),
+        "curl": mask.text(_again(result, one, mask)),
         "request": {
             "operation": case.operation,
             "body": mask.value(body),
@@ -319,6 +321,26 @@ def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
             else mask.text(plain(response.content[:2000].decode("utf-8", "replace"))),
         },
     }
+
+
+def _again(result: Result, one: Failure, mask: Mask) -> str:
+    """
+    One line for a shell that shows the failure again: the updates that it takes, and the read that shows it.
+    """
+    contract, case = result.contract, one.interaction.case
+    update = contract.update.id
+    steps = [step for step in one.cases if step.operation == update]
+    if case.operation != update:
+        if not steps:
+            guessed = recalled(recipe(contract, one, result.ledger.interactions), contract).cases
+            steps = [step for step in guessed if step.operation == update]
+        steps.append(case)
+    elif len(steps) < 2:
+        steps = [case if one.body is None else replace(case, body=one.body)]
+    lines = [
+        curl(contract, result.settings.base_url, step, one.interaction.id, step.body, mask) for step in steps[-STEPS:]
+    ]
+    return " && ".join([*(line.replace("-sS", "-sS -o /dev/null", 1) for line in lines[:-1]), lines[-1]])
 
 
 def _recipe(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:

@@ -159,7 +159,8 @@ class Result:
         """
         if any(e.verdict == "broken" for e in self.entries):
             return "broken"
-        if self.problem or unsettled(self.entries) or self.left_behind:
+        doubtful = any(not self.ledger.weak(entry.rule.id) for entry in unsettled(self.entries))
+        if self.problem or doubtful or self.left_behind:
             return "undecided"
         return "kept"
 

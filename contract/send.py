@@ -379,6 +379,8 @@ class Sender:
         self.sleep = sleep
         self.noise = 0
         """Answers that were lost or put off: 429, 503, broken connections."""
+        self.late = False
+        """True where an update was given up after it had been sent, so that it may still be carried out."""
         self.sent: Callable[[Case, str, bytes | None, Response], None] | None = None
         """Called with every case, its URL, the bytes sent and the answer."""
         self._watcher = _Watcher(budget.clock)
@@ -452,6 +454,7 @@ class Sender:
                 response = self._once(operation.method, url, headers, content, most)
             except SendError as error:
                 self.noise += 1
+                self.late = self.late or (error.kind == "timeout" and content is not None)
                 # A read that was too slow has cost its time already: once more is enough to be fair.
                 tries = 1 if error.kind == "timeout" else 3
                 again = operation.method in REPEATABLE or error.kind == "unsent"

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any, Final
 
 import jsonschema_rs
 
-from contract.document import escape
+from contract.document import FORMATS, escape
 from contract.formats import CUSTOM, SIZES, UNDIALLED, calling_regions, instant, is_e164, matches
 from contract.model import Finding, JSONObject
 from contract.spec import Body, Field
@@ -71,7 +72,8 @@ class RecordShape:
         self.body = body
         self.fields = body.fields
         # What jsonschema-rs would have to ask Python about is asked here, where the answers are remembered.
-        self.validator = jsonschema_rs.Draft202012Validator(dict(body.schema), validate_formats=True)
+        asked = CUSTOM if any(name in CUSTOM for f in body.fields.values() for name in _inner(f.schema)) else None
+        self.validator = jsonschema_rs.Draft202012Validator(dict(body.schema), validate_formats=True, formats=asked)
         self.custom = [(name, CUSTOM[f.format]) for name, f in body.fields.items() if f.format in CUSTOM]
         self.sized = [(name, f.format) for name, f in body.fields.items() if f.format in SIZES]
         self.regions = [(f, str(f.schema["x-region-of"])) for f in body.fields.values() if "x-region-of" in f.schema]
@@ -105,7 +107,9 @@ class RecordShape:
         key = (nulls, *[name in record for name in self.optional])
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group(self._evidence(record))
+            group = Group(self._evidence(record))
+            if len(self._groups) < 5000:
+                self._groups[key] = group
         return group
 
     def _evidence(self, record: JSONObject) -> list[str]:
@@ -187,7 +191,9 @@ class RecordShape:
         if kinds and not any(_is(value, kind) for kind in kinds):
             yield finding("type", f"{name} has the wrong type", " or ".join(kinds))
             return
-        if allowed is not None and not any(type(v) is type(value) and v == value for v in allowed):
+        if allowed is not None and not any(
+            v == value and isinstance(v, bool) is isinstance(value, bool) for v in allowed
+        ):
             yield finding("enum", f"{name} holds a value that is not documented", list(item.enum))
             return
         if item.item_enum and isinstance(value, list):
@@ -218,11 +224,36 @@ def _is(value: Any, kind: str) -> bool:
     return isinstance(value, _TYPES.get(kind, ()))
 
 
+def _inner(schema: Any) -> Iterator[str]:
+    """
+    The formats of what stands inside of a value of *schema*.
+    """
+    parts = list(schema.values()) if isinstance(schema, Mapping) else schema if isinstance(schema, list) else ()
+    for part in parts:
+        if isinstance(part, Mapping) and isinstance(part.get("format"), str):
+            yield part["format"]
+        yield from _inner(part)
+
+
+@cache
+def _checker() -> Any:
+    """
+    jsonschema's view of the formats, which is that of this tool.
+    """
+    from jsonschema import FormatChecker
+
+    checker = FormatChecker(formats=())
+    for name in FORMATS:
+        checker.checks(name)(partial(matches, name))
+    return checker
+
+
 def _detail(item: Field, value: Any) -> str:
     """
     What jsonschema has against a value whose type, enum and format are right.
     """
     from jsonschema import Draft202012Validator
 
-    error = next(iter(Draft202012Validator(dict(item.schema)).iter_errors(value)), None)
+    validator = Draft202012Validator(dict(item.schema), format_checker=_checker())
+    error = next(iter(validator.iter_errors(value)), None)
     return str(error.message)[:200] if error is not None else ""

@@ -466,7 +466,10 @@ class _Asserts:
             for token in self.records:
                 yield f"found = found[{token!r}]"
             body = self.maker.contract.retrieve.response
-            schema: dict[str, Any] = {"type": "object", "required": [n for n, f in body.fields.items() if f.required] if body else []}
+            schema: dict[str, Any] = {
+                "type": "object",
+                "required": [n for n, f in body.fields.items() if f.required] if body else [],
+            }
             schema = {"type": "array", "items": schema} if self.in_list else schema
             yield f"assert not problem(found, {_literal(schema, 8)})"
         else:

@@ -7,6 +7,7 @@ missed. Ratios are of medians; the spread is the least and the most. Traffic goe
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
@@ -379,7 +380,7 @@ print(json.dumps({"verdict": result.verdict, "marks": marks}))
         command = [sys.executable, "-c", code, json.dumps(server), str(DEEP_SECONDS), folder]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEEP_SECONDS + 120)
     marks = json.loads(done.stdout.splitlines()[-1])["marks"]
-    speeds = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in zip(marks, marks[1:], strict=False)]
+    speeds = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.pairwise(marks)]
     first, last = statistics.median(speeds[2:4]), statistics.median(speeds[-3:-1])
     note = f"{last:.0f} requests a second"
     yield Row(f"deep for {DEEP_SECONDS:.0f} s, last speed against first", last / first, 0.9, "x", least=True, note=note)

@@ -22,7 +22,7 @@ import xmlschema
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
-from contract import ci, junit, reference, report, sarif
+from contract import ci, html, junit, reference, report, sarif
 from contract.cli import cli
 from contract.errors import ConfigError
 from contract.example import NOW, example
@@ -36,6 +36,7 @@ from tests.subscriptions import FRAGMENT
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = Path(__file__).parent / "data" / "schemas"
+KEPT = "update_phone_number.echo.name"
 BROKEN = "update_phone_number.handler.call_handler.video_room.shown"
 RUNS: dict[str, Callable[[], Result]] = {
     "kept": lambda: made(None),
@@ -310,6 +311,61 @@ def test_summary_hostile() -> None:
     for told in ("<script>alert(1)</script>", "**bold** __init__ _x_ # 1. - > [a](https://evil.example)", "a|b`c``d"):
         assert told in words
     assert len(text) < 500_000
+
+
+def several(verdict: str, count: int, **changes: Any) -> Result:
+    """A result in which so many kept rules have another verdict, with the failure of the run with one defect."""
+    result = copy.copy(made())
+    first = next(entry for entry in result.entries if entry.verdict == "broken")
+    given = changes | {"verdict": verdict}
+    if verdict != "undecided":
+        given["failures"] = first.failures
+    kept = [entry for entry in result.entries if entry.verdict == "kept"]
+    result._entries = [replace(entry, **given) for entry in kept[:count]] + kept[count:]
+    return result
+
+
+def test_summary_of_much() -> None:
+    """Of very many broken rules the summary names the first and says how many more there are."""
+    text = ci.summary(several("broken", 80), MASK)
+    page = rendered(text)
+    assert page.tags["tr"] == 1 + ci.MOST_ROWS
+    assert page.tags["details"] == ci.MOST_DETAILS
+    assert "… and 30 more." in "".join(page.words)
+    assert len(text) < 200_000
+
+
+def test_undecided_rules() -> None:
+    """A rule that nobody could decide is told everywhere, and breaks nothing anywhere."""
+    result = several("undecided", 2, reason="seen once, and not again when it was repeated: [x]")
+    assert "| undecided | " in ci.summary(result, MASK)
+    assert [read_back(line)[0] for line in ci.workflow_commands(result, MASK)] == ["warning", "warning"]
+    assert [one["severity"] for one in json.loads(ci.quality(result, MASK))] == ["info", "info"]
+    run = sarif.log(result, MASK)["runs"][0]
+    assert run["results"] == []
+    notes = run["invocations"][0]["toolExecutionNotifications"]
+    assert [run["tool"]["driver"]["rules"][n["associatedRule"]["index"]]["id"] for n in notes] == [
+        n["associatedRule"]["id"] for n in notes
+    ]
+    assert junit.document(result, MASK).get("errors") == "2"
+
+
+def test_known_failures(tmp_path: Path) -> None:
+    """A known failure is told as accepted, with its reason, and what is to be done about the list is told too."""
+    known = tmp_path / "known.toml"
+    entries = "".join(f'[[accept]]\nrule = "{rule}"\nreason = "ticket 4711"\n' for rule in (BROKEN, KEPT))
+    known.write_text(entries, encoding="utf-8")
+    result = made(known_failures=str(known))
+    text = " ".join("".join(rendered(ci.summary(result, MASK)).words).split())
+    assert text.startswith("Contract kept: ")
+    assert "1 accepted, " in text
+    assert f"accepted {BROKEN} accepted: ticket 4711 documented" in text
+    assert f"Known failures: no longer failing, remove it: {KEPT}" in text
+    assert {one["level"] for one in sarif.log(result, MASK)["runs"][0]["results"]} == {"warning"}
+    page = html.page(result, MASK)
+    assert "is a known failure, accepted for now." in page
+    assert f"Known failures: no longer failing, remove it: {KEPT}" in page
+    assert 'data-verdict="accepted"' in page
 
 
 def test_step_summary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ def test_quiet_prints_the_verdict_alone(server: reference.Running, capsys: pytes
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_dry_run_needs_no_network(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dry_run_needs_no_network(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     What would be sent is shown without a server, credentials or an id.
     """

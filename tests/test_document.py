@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import document
@@ -176,10 +177,12 @@ def test_an_error_below_a_known_place_has_the_line_above() -> None:
     found = read("a:\n  b: 1\n")
 
     assert found.error("wrong", "#/a/c").line == 1
-    assert found.error("wrong", "#/nowhere/at/all").line is None
+    assert found.error("wrong", "#/a/c/d/e").line == 1
+    assert found.error("wrong", "").line is None
 
 
-@given(st.dictionaries(plain_texts(), json_values()))
+@settings(max_examples=40)
+@given(st.dictionaries(plain_texts(), json_values(), max_size=3))
 def test_json_is_read_as_it_is(value: dict[str, Any]) -> None:
     """The text of a JSON object is read as that object, indented or not."""
     assert read(json.dumps(value)).data == value
@@ -208,10 +211,8 @@ def test_surrogate_pairs_of_json(text: str, value: str | None) -> None:
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No text makes the reader fail in another way than by a `SpecError`."""
-    try:
+    with contextlib.suppress(SpecError):
         assert isinstance(read(text), Document)
-    except SpecError as error:
-        assert error.problem
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

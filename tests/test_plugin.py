@@ -17,7 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from contract import reference
+# pytester forgets what a session imports, and half of a package must not be loaded twice.
+from contract import client, compare, har, html, reference, shares  # noqa: F401
 from contract.reference import Running
 
 UPDATE = "contract::update_phone_number"
@@ -72,7 +73,11 @@ def _serve(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterat
     with ExitStack() as stack:
 
         def start(
-            defect: str | None = None, *, ids: int = 1, change: Callable[[str, int, Any], Any] | None = None, **other: Any
+            defect: str | None = None,
+            *,
+            ids: int = 1,
+            change: Callable[[str, int, Any], Any] | None = None,
+            **other: Any,
         ) -> Site:
             sites: list[Site] = []
 
@@ -156,7 +161,9 @@ def test_an_empty_folder_passes_on_a_server_that_keeps_the_contract(serve: Serve
     )
     assert {path.name for path in (site.pytester.path / "reports").iterdir()} >= {"run.json", "run.html", "run.md"}
     after = site.record()
-    assert {k: v for k, v in after.items() if k != "updated_at"} == {k: v for k, v in before.items() if k != "updated_at"}
+    assert {k: v for k, v in after.items() if k != "updated_at"} == {
+        k: v for k, v in before.items() if k != "updated_at"
+    }
 
 
 def test_items_stand_beside_the_users_tests(serve: Serve) -> None:
@@ -248,7 +255,9 @@ def test_a_weak_rule_warns_at_the_line_that_states_it(serve: Serve) -> None:
     found = site.run("-k", "relay_topic.requires.call_relay_topic_status_callback_url")
     found.assert_outcomes(passed=1, warnings=1, deselected=597)
     found.stdout.fnmatch_lines(
-        ["*phone_numbers.openapi.yaml:*: ContractWarning: update_phone_number.handler.* (inferred only): it is accepted, *"]
+        [
+            "*phone_numbers.openapi.yaml:*: ContractWarning: update_phone_number.handler.* (inferred only): it is accepted, *"
+        ]
     )
     found = site.run("-k", "relay_topic.requires.call_relay_topic_status_callback_url", "--contract-strict=inferred")
     found.assert_outcomes(failed=1, deselected=597)
@@ -292,7 +301,9 @@ def test_what_did_not_happen_again_could_not_be_told(serve: Serve) -> None:
     found = serve(change=once).run("-k", "shape and update and name")
     assert wrong
     assert found.ret == 1
-    found.stdout.fnmatch_lines(["could not tell: seen once, and not again when it was repeated: name has the wrong type"])
+    found.stdout.fnmatch_lines(
+        ["could not tell: seen once, and not again when it was repeated: name has the wrong type"]
+    )
 
 
 def test_a_rule_told_under_one_that_was_not_selected_fails_with_its_lines(serve: Serve) -> None:
@@ -429,7 +440,9 @@ def test_what_is_set_up_wrongly_fails_every_item_with_one_line(
         monkeypatch.setenv(name, value)
     found = site.run("-k", "idempotence or bystander", *options)
     found.assert_outcomes(failed=2, deselected=596)
-    found.stdout.fnmatch_lines(["*_ update_phone_number.idempotence _*", line, "*_ update_phone_number.bystander _*", line])
+    found.stdout.fnmatch_lines(
+        ["*_ update_phone_number.idempotence _*", line, "*_ update_phone_number.bystander _*", line]
+    )
     assert len(site.seen) <= 1
     assert not (site.pytester.path / "reports").exists()
 
@@ -515,7 +528,9 @@ def test_a_signal_ends_the_session_when_the_record_was_put_back(serve: Serve, nu
     found = site.pytester.inline_run("--contract", "-Wdefault", no_reraise_ctrlc=True)
     assert found.ret == status
     after = site.record()
-    assert {k: v for k, v in after.items() if k != "updated_at"} == {k: v for k, v in before.items() if k != "updated_at"}
+    assert {k: v for k, v in after.items() if k != "updated_at"} == {
+        k: v for k, v in before.items() if k != "updated_at"
+    }
     assert 60 < len(site.seen) < 120
     assert site.report()["restored"][site.ids[0]]["verdict"] == "restored"
 
@@ -680,7 +695,9 @@ def test_a_known_failure_is_expected_to_fail(serve: Serve) -> None:
     found = site.run("-rx")
     assert found.ret == 0
     assert found.parseoutcomes()["xfailed"] == 1
-    found.stdout.fnmatch_lines([f"accepted {rule}", "KEPT: *1 accepted*", f"XFAIL {SHOWN} - accepted until 2999-01-31: *4711"])
+    found.stdout.fnmatch_lines(
+        [f"accepted {rule}", "KEPT: *1 accepted*", f"XFAIL {SHOWN} - accepted until 2999-01-31: *4711"]
+    )
     found = site.run("--runxfail", SHOWN)
     found.assert_outcomes(failed=1)
     found.stdout.fnmatch_lines([f"broken  {rule}"])

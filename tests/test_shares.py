@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from contract import reference, shares
 from contract.config import Settings
@@ -159,7 +160,7 @@ def test_a_process_that_takes_too_long_is_not_waited_for_for_ever(
     """After max_seconds, and a minute for putting back, the others say which record they wait for."""
     clock = _Clock()
     monkeypatch.setattr(shares, "time", clock)
-    lock = shares.FileLock(str(tmp_path / "0.lock"))
+    lock = FileLock(str(tmp_path / "0.lock"))
     with serving(1) as (settings, credentials), lock, pytest.raises(Undecided) as caught:
         together(replace(settings, max_seconds=100), credentials, tmp_path)
     assert str(caught.value) == f"another process did not finish its part of the run: {settings.ids[0]}"

@@ -1,0 +1,797 @@
+"""
+Judges recorded responses against the contract, offline: JSON (a body, or a list of them), NDJSON, HAR.
+
+Everything is read as a stream, entry by entry, so that the size of a recording does not matter, and
+failures are folded: for each rule how often it is broken, and where for the first time. A body alone
+says nothing of its status and headers, so the rules about these are not exercised by it; a HAR pairs
+requests with their answers, and what an earlier answer showed of a record, so that echo, handlers,
+frame and read-back are judged too.
+
+Sources: RFC 8259; RFC 6901; HTTP Archive 1.2, http://www.softwareishard.com/blog/har-12-spec/.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import io
+import json
+import sys
+import zlib
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, Final, cast
+from urllib.parse import unquote, urlsplit
+
+from contract.check import Judge, Judgement
+from contract.errors import ConfigError
+from contract.ledger import rank
+from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Response
+from contract.report import Mask, plain, shown
+from contract.send import decode
+from contract.shape import Group
+from contract.spec import Contract, Field, Operation
+
+__all__ = ["Account", "Fold", "check", "data", "lines"]
+
+Style = Callable[[str, str], str]
+
+CHUNK: Final = 1 << 18
+"""Characters that are read at once."""
+LONGEST: Final = 1 << 25
+"""Characters that one line or one entry may have."""
+REMEMBERED: Final = 10_000
+"""Records whose last known state is kept while a HAR is read."""
+GROUPS: Final = 2_000
+"""Groups of rules that are counted before they are added up."""
+SPACE: Final = " \t\r\n"
+
+
+@dataclass(slots=True)
+class Fold:
+    """
+    One broken rule: how often, and where for the first time.
+    """
+
+    finding: Finding
+    place: str
+    count: int = 1
+
+
+@dataclass(slots=True)
+class Account:
+    """
+    What a check found.
+    """
+
+    judge: Judge
+    strict: str = "documented"
+    responses: int = 0
+    """Responses that were judged."""
+    skipped: int = 0
+    """Records that resemble no answer of the contract."""
+    folds: dict[str, Fold] = field(default_factory=dict)
+    """Broken rules."""
+    problems: list[str] = field(default_factory=list)
+    """What could not be read."""
+    _groups: dict[Group, int] = field(default_factory=dict)
+    _single: Counter[str] = field(default_factory=Counter)
+
+    def add(self, result: Judgement, place: str, unseen: frozenset[str] = frozenset()) -> None:
+        """
+        Adds what one response said; the rules *unseen* were only assumed.
+        """
+        self.responses += 1
+        for rule in result.single:
+            if rule not in unseen:
+                self._single[rule] += 1
+        for group in result.groups:
+            self._groups[group] = self._groups.get(group, 0) + 1
+        if len(self._groups) > GROUPS:
+            self._flush()
+        for finding in result.findings:
+            known = self.folds.get(finding.rule)
+            if known is None:
+                self.folds[finding.rule] = Fold(finding, place)
+            else:
+                known.count += 1
+
+    def _flush(self) -> None:
+        for group, count in self._groups.items():
+            for rule in group.rules:
+                self._single[rule] += count
+        self._groups.clear()
+
+    @property
+    def evidence(self) -> Counter[str]:
+        """
+        How many responses bear each rule out.
+        """
+        self._flush()
+        return self._single
+
+    def weak(self, rule: str) -> bool:
+        """
+        True where a failure of *rule* only warns, because its basis is weaker than asked for.
+        """
+        known = self.judge.rules.get(rule)
+        return known is not None and list[str](BASES).index(known.basis) > list[str](BASES).index(self.strict)
+
+    @property
+    def broken(self) -> list[str]:
+        """
+        The rules that fail the check, the nearest to a cause first.
+        """
+        return sorted((rule for rule in self.folds if not self.weak(rule)), key=lambda rule: (rank(rule), rule))
+
+    @property
+    def status(self) -> int:
+        """
+        The exit status: 0 kept, 1 broken, 2 where nothing could be judged.
+        """
+        if self.broken:
+            return 1
+        return 2 if self.problems or not self.responses else 0
+
+
+# ------------------------------------------------------------------------------ reading
+
+
+class _Text:
+    """
+    A stream of text, of which only the part at hand is in memory.
+    """
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self.name = name
+        self.file = io.TextIOWrapper(cast("io.BufferedReader", file), encoding="utf-8-sig", newline="")
+        self.buffer = ""
+        self.at = 0
+        self.ended = False
+        self.decoder = json.JSONDecoder()
+
+    def error(self, problem: str) -> ConfigError:
+        return ConfigError(f"{self.name} {problem}")
+
+    def more(self, size: int = CHUNK) -> bool:
+        """
+        Reads on; False at the end.
+        """
+        try:
+            chunk = self.file.read(size)
+        except UnicodeDecodeError as error:
+            raise self.error(f"is not UTF-8 ({error.reason})") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise self.error(f"cannot be read: {error}") from error
+        if not chunk:
+            self.ended = True
+            return False
+        self.buffer = self.buffer[self.at :] + chunk
+        self.at = 0
+        return True
+
+    def peek(self) -> str:
+        """
+        The next character that is no blank, or nothing at the end.
+        """
+        while True:
+            while self.at < len(self.buffer):
+                if self.buffer[self.at] not in SPACE:
+                    return self.buffer[self.at]
+                self.at += 1
+            if self.ended or not self.more():
+                return ""
+
+    def take(self, wanted: str) -> None:
+        """
+        Takes one character.
+        """
+        found = self.peek()
+        if found != wanted:
+            raise self.error(f"is no JSON: {wanted!r} is wanted, and {found or 'the end'!r} found")
+        self.at += 1
+
+    def value(self, decoder: json.JSONDecoder | None = None) -> Any:
+        """
+        The next JSON value, however many pieces it comes in.
+        """
+        self.peek()
+        size = CHUNK
+        while True:
+            try:
+                found, end = (decoder or self.decoder).raw_decode(self.buffer, self.at)
+            except RecursionError as error:
+                raise self.error("is nested too deep") from error
+            except ValueError as error:
+                if self.ended or len(self.buffer) - self.at > LONGEST or not self.more(size):
+                    raise self.error(f"is no JSON: {error}"[:200]) from error
+                size *= 2
+                continue
+            if end == len(self.buffer) and not self.ended and self.more():
+                continue  # A number may go on.
+            self.at = end
+            return found
+
+    def items(self, decoder: json.JSONDecoder | None = None) -> Iterator[Any]:
+        """
+        The items of an array, one after another.
+        """
+        self.take("[")
+        if self.peek() == "]":
+            self.at += 1
+            return
+        while True:
+            yield self.value(decoder)
+            if self.peek() == "]":
+                self.at += 1
+                return
+            self.take(",")
+
+    def members(self) -> Iterator[str]:
+        """
+        The names of an object's members; whoever asks takes the value before going on.
+        """
+        self.take("{")
+        if self.peek() == "}":
+            self.at += 1
+            return
+        while True:
+            name = self.value()
+            if not isinstance(name, str):
+                raise self.error("is no JSON: a member has no name")
+            self.take(":")
+            yield name
+            if self.peek() == "}":
+                self.at += 1
+                return
+            self.take(",")
+
+
+def _opened(path: str) -> tuple[IO[bytes], str]:
+    """
+    The bytes of a file, or of standard input, decompressed where they are gzip; and what to call it.
+    """
+    if path == "-":
+        raw: IO[bytes] = sys.stdin.buffer
+        name = "standard input"
+    else:
+        try:
+            raw = Path(path).open("rb")  # noqa: SIM115 - whoever gets it closes it
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        name = path
+    file = io.BufferedReader(cast("io.RawIOBase", raw), 1 << 16)
+    try:
+        packed = file.peek(2)[:2] == b"\x1f\x8b"
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    return (cast("IO[bytes]", gzip.GzipFile(fileobj=file)), name) if packed else (cast("IO[bytes]", file), name)
+
+
+def check(
+    paths: Iterable[str],
+    contract: Contract,
+    *,
+    operation: str = "",
+    strict: str = "documented",
+    secrets: Iterable[str] = (),
+) -> Account:
+    """
+    Judges every response in the files *paths*; ``-`` is standard input.
+
+    *operation* says what the bodies are answers of, where they do not tell.
+
+    A file that cannot be read is a problem of the account, and the others are judged all the same.
+
+    Raises:
+        SpecError: there is no such operation.
+    """
+    wanted = contract.operation(operation) if operation else None
+    account = Account(Judge(contract, secrets), strict=strict)
+    for path in paths:
+        try:
+            file, name = _opened(path)
+            try:
+                _File(account, contract, wanted, name).read(file)
+            finally:
+                if path != "-":
+                    file.close()
+        except ConfigError as error:
+            account.problems.append(str(error))
+    return account
+
+
+class _File:
+    """
+    Judges one file.
+    """
+
+    def __init__(self, account: Account, contract: Contract, operation: Operation | None, name: str) -> None:
+        self.account = account
+        self.judge = account.judge
+        self.contract = contract
+        self.operation = operation
+        self.name = name
+        first = contract.listing[1].strip("/").partition("/")[0] if contract.listing else ""
+        record = contract.update.response
+        self.fields = frozenset(record.fields) if record is not None else frozenset()
+        self.list_key = first if first not in self.fields else ""
+        self.cases = {op.id: Case(label="recorded", operation=op.id) for op in contract.operations.values()}
+        self.headers = {op.id: {"content-type": op.media_type} for op in contract.operations.values()}
+        # A body alone does not say with which status and headers it came.
+        self.unseen = frozenset(
+            f"{op.id}.{rule}"
+            for op in contract.operations.values()
+            for rule in ("shape.status", "shape.media_type", "rejection.no_server_error")
+        )
+        self.garbled: list[tuple[Any, str, str, bytes]] = []
+        """What is no object, until it is known whether the file holds answers at all."""
+        self.matched = operation is not None
+
+    def read(self, file: IO[bytes]) -> None:
+        """
+        Finds out what kind of file it is, and judges what is in it.
+        """
+        buffered = io.BufferedReader(cast("io.RawIOBase", file), 1 << 18)
+        try:
+            head = buffered.peek(1 << 16)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ConfigError(f"{self.name} cannot be read: {error}") from error
+        text = head.lstrip(b"\xef\xbb\xbf" + SPACE.encode())
+        if not text:
+            raise ConfigError(f"{self.name} is empty")
+        lines = self.name.removesuffix(".gz").endswith((".ndjson", ".jsonl"))
+        if not lines and not _by_lines(text):
+            stream = _Text(cast("IO[bytes]", buffered), self.name)
+            self.array(stream) if text[:1] == b"[" else self.objects(stream)
+        else:
+            self.lines(cast("IO[bytes]", buffered))
+        if self.garbled:
+            _, problem, place, _ = self.garbled[0]
+            raise ConfigError(f"{place} {problem or 'is no object'}; nothing in the file resembles an answer")
+
+    # ------------------------------------------------------------------ bodies
+
+    def lines(self, file: IO[bytes]) -> None:
+        """
+        NDJSON: one body on each line.
+        """
+        number = 0
+        name = self.name
+        while True:
+            try:
+                line = file.readline(LONGEST)
+            except (OSError, EOFError, zlib.error) as error:
+                raise ConfigError(f"{name}, after line {number}, cannot be read: {error}") from error
+            if not line:
+                return
+            number += 1
+            if len(line) >= LONGEST:
+                raise ConfigError(f"{name}, line {number}, is longer than {LONGEST:,} bytes")
+            if number == 1 and line.startswith(b"\xef\xbb\xbf"):
+                line = line[3:]
+            line = line.strip()
+            if line:
+                value, problem = decode(line)
+                self.body(value, problem, f"{name}:{number}", line)
+
+    def array(self, stream: _Text) -> None:
+        """
+        A list of bodies.
+        """
+        strict = _Strict()
+        for number, value in enumerate(stream.items(strict.decoder), 1):
+            self.body(value, strict.problem, f"{self.name}, entry {number}")
+            strict.problem = ""
+        if stream.peek():
+            raise stream.error("goes on after the end of its list")
+
+    def objects(self, stream: _Text) -> None:
+        """
+        A HAR, one body, or several one after another.
+        """
+        number = 0
+        strict = _Strict()
+        while stream.peek():
+            number += 1
+            if stream.peek() != "{":
+                raise stream.error(f"is none of JSON, NDJSON and HAR: it begins with {stream.peek()!r}")
+            found: dict[str, Any] = {}
+            for name in stream.members():
+                if name == "log" and stream.peek() == "{" and not found.keys() & self.fields:
+                    self.archive(stream)
+                    continue
+                if name in found:
+                    strict.problem = f"the key {name!r} stands twice"
+                found[name] = stream.value(strict.decoder)
+            if found:
+                place = self.name if number == 1 else f"{self.name}, entry {number}"
+                self.body(found, strict.problem, place)
+                strict.problem = ""
+
+    def body(self, value: Any, problem: str, place: str, content: bytes = b"") -> None:
+        """
+        Judges one body, which is taken for that of a success.
+        """
+        operation = self.operation or self.like(value)
+        if operation is None:
+            if isinstance(value, dict):
+                self.account.skipped += 1
+                return
+            # Whether it was meant for one is seen when another one is.
+            operation = self.contract.update
+            if not self.matched:
+                if len(self.garbled) < 1000:
+                    self.garbled.append((value, problem, place, content))
+                return
+        elif not self.matched:
+            self.matched = True
+            waiting, self.garbled = self.garbled, []
+            for value_, problem_, place_, content_ in waiting:
+                self.judged(operation, value_, problem_, place_, content_)
+        self.judged(operation, value, problem, place, content)
+
+    def judged(self, operation: Operation, value: Any, problem: str, place: str, content: bytes) -> None:
+        name = operation.id
+        response = Response(
+            status=operation.success, headers=self.headers[name], content=content, body=value, problem=problem
+        )
+        result = self.judge.judge(Interaction(case=self.cases[name], response=response))
+        self.account.add(result, place, self.unseen)
+
+    def like(self, value: Any) -> Operation | None:
+        """
+        The operation whose answer *value* resembles.
+        """
+        if not isinstance(value, dict):
+            return None
+        if self.list_key and self.list_key in value:
+            assert self.contract.listing is not None
+            return self.contract.listing[0]
+        return self.contract.update if not self.fields.isdisjoint(value) else None
+
+    # --------------------------------------------------------------------- HAR
+
+    def archive(self, stream: _Text) -> None:
+        """
+        The log of a HAR.
+        """
+        har = _Archive(self)
+        for name in stream.members():
+            if name != "entries":
+                stream.value()
+                continue
+            for number, entry in enumerate(stream.items(), 1):
+                har.entry(entry, f"{self.name}, entry {number}")
+
+
+class _Strict:
+    """
+    A decoder that notes what RFC 8259 leaves unpredictable.
+    """
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.decoder = json.JSONDecoder(object_pairs_hook=self.pairs, parse_constant=self.constant)
+
+    def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            keys = [key for key, _ in pairs]
+            self.problem = f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice"
+        return found
+
+    def constant(self, name: str) -> Any:
+        self.problem = f"{name} is no JSON number"
+        return float(name)
+
+
+def _by_lines(text: bytes) -> bool:
+    """
+    True where the first line is a whole JSON value and more follow, or where it is no JSON at all.
+    """
+    line, gap, rest = text.partition(b"\n")
+    line = line.strip()
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        opens = line[:1] in (b"{", b"[") and (not gap or line[-1:] in (b"{", b"[", b","))
+        return not opens
+    if isinstance(value, dict) and isinstance(value.get("log"), dict) and "entries" in value["log"]:
+        return False
+    return isinstance(value, dict) or bool(rest.strip())
+
+
+class _Archive:
+    """
+    Judges the entries of one HAR, and remembers what they show of each record.
+    """
+
+    def __init__(self, file: _File) -> None:
+        self.file = file
+        self.account = file.account
+        self.judge = file.judge
+        self.contract = file.contract
+        self.known: OrderedDict[str, tuple[JSONObject, bool]] = OrderedDict()
+        """Record -> (how it was last shown, whether by a read)."""
+        self.last: dict[str, Any] = {}
+        """Record -> the body of the update that was the last thing to happen to it."""
+
+    def entry(self, entry: Any, place: str) -> None:
+        """
+        Judges one entry.
+        """
+        pair = _pair(entry)
+        if pair is None:
+            self.account.skipped += 1
+            return
+        method, path, sent, response = pair
+        found = self.match(method, path)
+        if found is None or response.status in {0, 304} or _left_out(entry["response"].get("content"), response):
+            self.account.skipped += 1
+            return
+        operation, id = found
+        before, verified = self.known.get(id, (None, True))
+        case = self.case(operation, sent, id, accepted=200 <= response.status < 300)
+        interaction = Interaction(case=case, response=response, before=before, verified=verified, id=id)
+        result = self.judge.judge(interaction)
+        self.note(operation, interaction, result)
+        self.account.add(result, f"{place} ({method} {plain(path)[:80]})")
+
+    def match(self, method: str, path: str) -> tuple[Operation, str] | None:
+        """
+        (operation, id of the record) for a request.
+        """
+        tokens = path.rstrip("/").split("/")
+        best: tuple[Operation, str] | None = None
+        longest = 0
+        for operation in self.contract.operations.values():
+            wanted = operation.path.strip("/").split("/")
+            if operation.method != method.upper() or not longest < len(wanted) <= len(tokens):
+                continue
+            pairs = list(zip(wanted, tokens[-len(wanted) :], strict=True))
+            if all(w == t or (w.startswith("{") and t) for w, t in pairs):
+                id = next((unquote(t) for w, t in pairs if w.startswith("{")), "")
+                best, longest = (operation, id), len(wanted)
+        if self.file.operation is not None and best is not None and best[0] is not self.file.operation:
+            return None
+        return best
+
+    def case(self, operation: Operation, sent: Any, id: str, *, accepted: bool) -> Case:
+        """
+        What was asked. Nobody knows which answer was expected, unless the documents exclude the body.
+        """
+        request = operation.request
+        if request is None or not isinstance(sent, dict):
+            return Case(label="recorded", operation=operation.id, expect="unspecified", body=sent)
+        fields = request.fields
+        excluded = [name for name, value in sent.items() if name in fields and _excluded(fields[name], value)]
+        rule = f"{operation.id}.rejection.{excluded[0]}.enum" if len(excluded) == 1 else ""
+        base = Case(label="recorded", operation=operation.id, expect="unspecified", body=sent)
+        if rule in self.judge.rules:
+            return replace(base, expect="reject", rule=rule)
+        loose = _loose(fields, sent)
+        if accepted and not loose and sent.keys() <= fields.keys():
+            base = replace(base, expect="accept")
+        return replace(base, open=loose, repeat=id in self.last and self.last[id] == sent)
+
+    def note(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
+        """
+        Remembers how the record stands now.
+        """
+        id, status = interaction.id, interaction.response.status
+        if operation is self.contract.update and id:
+            good = 200 <= status < 300
+            if result.record is not None:
+                self.keep(id, result.record, verified=False)
+            elif good or status >= 500:
+                self.known.pop(id, None)
+            if good and isinstance(interaction.case.body, dict):
+                self.last[id] = interaction.case.body
+                if len(self.last) > REMEMBERED:
+                    self.last.clear()
+            else:
+                self.last.pop(id, None)
+        elif operation is self.contract.retrieve and result.record is not None and id:
+            self.keep(id, result.record, verified=True)
+        elif self.contract.listing is not None and operation is self.contract.listing[0]:
+            self.listed(interaction.response, result)
+
+    def listed(self, response: Response, result: Judgement) -> None:
+        """
+        Compares the entries of a list with what was read of these records.
+        """
+        assert self.contract.listing is not None
+        items: Any = response.body
+        for token in self.contract.listing[1].split("/")[1:]:
+            items = items.get(token) if isinstance(items, dict) else None
+        for entry in items[:100] if isinstance(items, list) else ():
+            id = entry.get(self.judge.key) if isinstance(entry, dict) and self.judge.key else None
+            known = self.known.get(id) if isinstance(id, str) else None
+            if isinstance(id, str) and known is not None and known[1]:
+                compared = self.judge.in_list(response, id, known[0])
+                result.findings += compared.findings
+                result.single += compared.single
+
+    def keep(self, id: str, record: JSONObject, *, verified: bool) -> None:
+        self.known[id] = (record, verified)
+        self.known.move_to_end(id)
+        if len(self.known) > REMEMBERED:
+            self.known.popitem(last=False)
+
+
+def _excluded(item: Field, value: Any) -> bool:
+    """
+    True for a value that the documents exclude for certain: they are silent about capital letters.
+    """
+    known = {str(one).casefold() for one in (*item.enum, *item.open_values)}
+    return bool(item.enum) and isinstance(value, str) and value.casefold() not in known
+
+
+def _loose(fields: Mapping[str, Field], sent: JSONObject) -> dict[str, str]:
+    """
+    The fields of a body for which the documents are silent; see `check.settled`.
+    """
+    found: dict[str, str] = {}
+    for name, value in sent.items():
+        item = fields.get(name)
+        if item is None:
+            continue
+        kinds = item.types
+        if value is None and "null" not in kinds:
+            found[name] = "null"
+        elif isinstance(value, str) and not value.strip():
+            found[name] = "blank"
+        elif (item.enum and value not in item.enum) or (kinds and not _typed(value, kinds)):
+            found[name] = "any"
+        elif isinstance(value, str) and len(value) > item.schema.get("maxLength", len(value)):
+            found[name] = "exact"
+    return found
+
+
+def _typed(value: Any, kinds: tuple[str, ...]) -> bool:
+    names = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+    name = names.get(type(value), "null")
+    return name in kinds or (name == "integer" and "number" in kinds)
+
+
+def _pair(entry: Any) -> tuple[str, str, Any, Response] | None:
+    """
+    (method, path, body that was sent, answer) of one entry of a HAR, or nothing where it is damaged.
+    """
+    if not isinstance(entry, dict):
+        return None
+    request, response = entry.get("request"), entry.get("response")
+    if not isinstance(request, dict) or not isinstance(response, dict):
+        return None
+    status, url, method = response.get("status"), request.get("url"), request.get("method")
+    if not isinstance(url, str) or not isinstance(method, str) or not isinstance(status, int):
+        return None
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        return None
+    posted = request.get("postData")
+    text = posted.get("text") if isinstance(posted, dict) else None
+    sent = decode(text.encode("utf-8", "surrogatepass"))[0] if isinstance(text, str) else MISSING
+    content = _content(response.get("content"))
+    value, problem = decode(content)
+    answer = Response(status=status, headers=_headers(response), content=content, body=value, problem=problem)
+    return method, path, sent, answer
+
+
+def _left_out(found: Any, response: Response) -> bool:
+    """
+    True where there was a body that the recording does not hold.
+    """
+    size = found.get("size") if isinstance(found, dict) else 0
+    return not response.content and isinstance(size, int) and size > 0
+
+
+def _content(found: Any) -> bytes:
+    text = found.get("text") if isinstance(found, dict) else None
+    if not isinstance(text, str):
+        return b""
+    if found.get("encoding") == "base64":
+        try:
+            return base64.b64decode(text, validate=False)
+        except (binascii.Error, ValueError):
+            return b""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _headers(response: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    headers = response.get("headers")
+    for one in headers if isinstance(headers, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("name"), str) and isinstance(one.get("value"), str):
+            name = one["name"].lower()
+            found[name] = f"{found[name]}, {one['value']}" if name in found else one["value"]
+    content = response.get("content")
+    if "content-type" not in found and isinstance(content, dict) and isinstance(content.get("mimeType"), str):
+        found["content-type"] = content["mimeType"]
+    return found
+
+
+# ------------------------------------------------------------------------------ telling
+
+
+def data(account: Account, mask: Mask) -> dict[str, Any]:
+    """
+    What was found, as JSON.
+    """
+    counts = _counts(account)
+    return {
+        "format": 1,
+        "verdict": {0: "kept", 1: "broken", 2: "undecided"}[account.status],
+        "responses": account.responses,
+        "skipped": account.skipped,
+        "problems": [plain(problem) for problem in account.problems],
+        "kept": counts["kept"],
+        "not_exercised": counts["not_exercised"],
+        "rules": [
+            {
+                "id": rule,
+                "verdict": "warned" if account.weak(rule) else "broken",
+                "count": account.folds[rule].count,
+                "place": account.folds[rule].place,
+                "message": plain(mask.text(account.folds[rule].finding.message)),
+                "pointer": account.folds[rule].finding.pointer,
+                "expected": mask.value(account.folds[rule].finding.expected, _name(account.folds[rule])),
+                "actual": mask.value(account.folds[rule].finding.actual, _name(account.folds[rule])),
+            }
+            for rule in sorted(account.folds, key=lambda rule: (rank(rule), rule))
+        ],
+    }
+
+
+def _name(fold: Fold) -> str:
+    return fold.finding.pointer.rpartition("/")[2]
+
+
+def _counts(account: Account) -> Counter[str]:
+    found: Counter[str] = Counter()
+    evidence = account.evidence
+    for rule in account.judge.rules:
+        if rule in account.folds:
+            found["warned" if account.weak(rule) else "broken"] += 1
+        else:
+            found["kept" if evidence[rule] else "not_exercised"] += 1
+    return found
+
+
+def lines(account: Account, mask: Mask, style: Style = lambda text, name: text) -> Iterator[str]:
+    """
+    What a person reads, beside the problems.
+    """
+    weak = sorted(rule for rule in account.folds if account.weak(rule))
+    for rule in [*account.broken, *weak]:
+        fold = account.folds[rule]
+        found = fold.finding
+        word = ("warned ", "warned") if rule in weak else ("broken ", "broken")
+        often = f", {fold.count:,} times" if fold.count > 1 else ""
+        yield style(*word) + f" {rule}{often}"
+        yield f"        {plain(mask.text(found.message))}"
+        where = f", at {plain(found.pointer)}" if found.pointer else ""
+        yield f"        {'first in ' if fold.count > 1 else 'in '}{plain(fold.place)}{where}"
+        if found.expected is not MISSING:
+            name = _name(fold)
+            yield f"        expected  {shown(mask.value(found.expected, name))}"
+            actual = found.actual if found.actual is MISSING else mask.value(found.actual, name)
+            yield f"        actual    {shown(actual)}"
+    if not account.responses:
+        yield style("UNDECIDED", "undecided") + ": nothing resembles an answer of the contract"
+        return
+    counts = _counts(account)
+    words = {"broken": "broken", "warned": "warned", "kept": "kept", "not_exercised": "not exercised"}
+    told = ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
+    skipped = (
+        f"; left out, because no answer of the contract looks like it: {account.skipped:,}" if account.skipped else ""
+    )
+    verdict = ("kept", "broken", "undecided")[account.status]
+    rules = sum(counts.values())
+    many = "s" if account.responses != 1 else ""
+    yield style(verdict.upper(), verdict) + f": {rules} rules: {told}; {account.responses:,} response{many}{skipped}"

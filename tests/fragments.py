@@ -1,0 +1,141 @@
+"""A small contract about lamps, to be changed by tests one thing at a time."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from contract import spec
+from contract.document import read
+from contract.model import MISSING
+
+__all__ = ["LAMP", "REQUEST", "RESPONSE", "changed", "lamp"]
+
+LAMP: Final[Mapping[str, Any]] = read(
+    """\
+openapi: 3.1.0
+info: {title: Lamps, version: "7"}
+x-sources:
+  book: {title: The book of lamps, url: "https://example.com/book"}
+  talk: {title: A talk}
+servers: [{url: "https://lamps.example/api"}]
+security: [{basic: []}]
+paths:
+  /lamps:
+    get:
+      operationId: list_lamps
+      responses:
+        "200":
+          description: All lamps.
+          content: {application/json: {schema: {$ref: "#/components/schemas/Lamps"}}}
+  /lamps/{id}:
+    parameters:
+      - {name: id, in: path, required: true, schema: {type: string, format: uuid}}
+    get:
+      operationId: show_lamp
+      responses:
+        "200":
+          description: The lamp.
+          content: {application/json: {schema: {$ref: "#/components/schemas/Lamp"}}}
+        "401": {$ref: "#/components/responses/Error"}
+        "404": {$ref: "#/components/responses/Error"}
+    put:
+      operationId: set_lamp
+      x-basis: documented
+      x-source: book
+      x-unsent: unchanged
+      requestBody:
+        content: {application/json: {schema: {$ref: "#/components/schemas/Setting"}}}
+      responses:
+        "200":
+          description: The lamp.
+          content: {application/json: {schema: {$ref: "#/components/schemas/Lamp"}}}
+          links:
+            show: {operationId: show_lamp, x-reads-back: ""}
+            list: {operationId: list_lamps, x-reads-back: /lamps, x-source: talk}
+        "401": {$ref: "#/components/responses/Error"}
+        "404": {$ref: "#/components/responses/Error"}
+        "422": {$ref: "#/components/responses/Error"}
+components:
+  securitySchemes:
+    basic: {type: http, scheme: basic}
+  responses:
+    Error:
+      description: It is refused.
+      content:
+        application/json:
+          schema: {type: object, required: [error], properties: {error: {type: string}}}
+  schemas:
+    Setting:
+      type: object
+      x-aliases:
+        - {fields: [label, caption], wins: label, basis: observed, source: talk}
+      properties:
+        label: {type: string, maxLength: 100, x-source: book}
+        caption: {type: string, deprecated: true, x-source: book}
+        mode:
+          type: string
+          enum: [steady, blink, follow]
+          x-open-values: [party]
+          x-source: "book: page 7"
+          x-selector:
+            blink: {requires: {period: {basis: observed, source: talk}}, uses: [color]}
+            follow: {requires: {leader: {}}, deprecated: true, basis: inferred}
+        period: {type: integer, minimum: 1, maximum: 60}
+        color: {type: string, enum: [red, green], default: red}
+        leader: {type: string, x-resource: true}
+        code: {type: string, writeOnly: true}
+        call: {type: string, format: uri}
+    Lamp:
+      type: object
+      required: [id, label, mode, period, color, leader, call, since, until]
+      properties:
+        id: {type: string, format: uuid, readOnly: true, x-changes: never}
+        phone: {type: [string, "null"], format: e164, readOnly: true}
+        country: {type: [string, "null"], format: iso-3166-1-alpha-2, x-region-of: phone}
+        label: {type: [string, "null"]}
+        caption: {type: [string, "null"]}
+        mode: {type: string, enum: [steady, blink, follow, off], x-facets: {enum: {basis: inferred}}}
+        period: {type: [integer, "null"]}
+        color: {type: [string, "null"], enum: [red, green, null]}
+        leader: {type: [string, "null"]}
+        call: {type: [string, "null"]}
+        parts: {type: array, items: {type: string, enum: [bulb, shade, foot]}, x-changes: never}
+        watts: {type: number, x-changes: anytime, readOnly: true}
+        since: {type: string, format: date-time, readOnly: true, x-changes: never}
+        until: {type: string, format: date-time, readOnly: true, x-changes: on-write, x-not-before: since}
+    Lamps:
+      type: object
+      required: [lamps, total]
+      properties:
+        lamps: {type: array, items: {$ref: "#/components/schemas/Lamp"}}
+        total: {type: integer}
+"""
+).data
+REQUEST: Final = "components/schemas/Setting/properties"
+RESPONSE: Final = "components/schemas/Lamp/properties"
+
+
+def changed(changes: Mapping[str, Any]) -> str:
+    """
+    The text of the contract with *changes*: a path, its keys joined with ``/`` (``~1`` for a ``/`` in one), to a
+    new value, or to `MISSING` for what is taken out.
+    """
+    data = copy.deepcopy(dict(LAMP))
+    for path, value in changes.items():
+        *above, last = (key.replace("~1", "/") for key in path.split("/"))
+        place: Any = data
+        for key in above:
+            place = place[int(key)] if isinstance(place, list) else place[key]
+        if value is MISSING:
+            del place[last]
+        else:
+            place[last] = value
+    return json.dumps(data, indent=1)
+
+
+def lamp(changes: Mapping[str, Any] | None = None) -> spec.Contract:
+    """The contract with *changes*, see `changed`."""
+    return spec.loads(changed(changes or {}), "lamp.json")

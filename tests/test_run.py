@@ -1,0 +1,438 @@
+"""Runs from end to end: what is kept, broken or undecided, and what never gets as far as the first write."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract import reference
+from contract.errors import ConfigError, SendError
+from contract.run import _next_page, run
+from tests.kit import CONTRACT, Outcome, broken, credentials, outcome, record, settings
+from tests.proxy import Exchange, Lost, Proxy, passing
+
+UPDATE = CONTRACT.update.id
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+def lines(found: Outcome) -> list[str]:
+    """What is printed, line by line."""
+    return found.text.splitlines()
+
+
+# ----------------------------------------------------------------------- verdicts
+
+
+def test_a_clean_server_keeps_the_contract(tmp_path: Path) -> None:
+    """Kept, 0, every rule with its evidence or a reason, and the number as it was."""
+    with reference.running() as server:
+        before = record(server)
+        seen: list[tuple[int, int]] = []
+        found = run(settings(server, tmp_path), credentials(server), progress=lambda *step: seen.append(step))
+        assert record(server) == before
+
+    assert (found.verdict, found.status, found.problem, found.noise) == ("kept", 0, "", 0)
+    assert broken(found) == []
+    assert found.requests <= 300
+    assert found.restored[server.ids[0]].verdict == "restored"
+    assert all(entry.evidence > 0 for entry in found.entries if entry.verdict == "kept")
+    assert all(entry.reason for entry in found.entries if entry.verdict == "not_exercised")
+    assert len(found.entries) > 300
+    assert seen == sorted(seen)
+    assert all(done <= planned for done, planned in seen)
+
+
+def wrapped(operation: str, status: int, body: Any) -> Any:
+    """The 200 in a member called data."""
+    return {"data": body} if status == 200 and operation == UPDATE else body
+
+
+def lacking(operation: str, status: int, body: Any) -> Any:
+    """The 200 without one documented field."""
+    if status == 200 and isinstance(body, dict):
+        return {name: value for name, value in body.items() if name != "number_type"}
+    return body
+
+
+@pytest.mark.parametrize(
+    ("options", "rule", "few"),
+    [
+        ({"defect": "write-not-stored"}, f"{UPDATE}.read_back", 3),
+        ({"mutate": wrapped}, f"{UPDATE}.shape.body", 3),
+        ({"mutate": lacking}, f"{UPDATE}.shape.number_type.present", 3),
+    ],
+)
+def test_a_broken_server_is_named_for_what_it_breaks(
+    options: dict[str, Any], rule: str, few: int, tmp_path: Path
+) -> None:
+    """A PUT that is not stored, a 200 that is wrapped, a field that is missing: that rule, and few others."""
+    with reference.running(**options) as server:
+        before = record(server)
+        found = run(settings(server, tmp_path), credentials(server))
+        assert record(server) == before
+
+    assert (found.verdict, found.status) == ("broken", 1)
+    assert rule in broken(found)
+    assert len(broken(found)) <= few
+
+
+def test_a_finding_wins_over_an_end_before_time(tmp_path: Path) -> None:
+    """1 wins over 2: what was found before the budget was spent counts."""
+    with reference.running(mutate=lacking) as server:
+        found = run(settings(server, tmp_path, max_requests=60), credentials(server))
+
+    assert found.problem
+    assert (found.verdict, found.status) == ("broken", 1)
+
+
+def test_a_server_that_puts_requests_off_is_kept(tmp_path: Path) -> None:
+    """429 and 503 are waited out and counted, and are no findings."""
+    with reference.running(variant="rate-limited") as server:
+        found = run(settings(server, tmp_path), credentials(server))
+
+    assert (found.verdict, broken(found)) == ("kept", [])
+    assert found.noise > 20
+
+
+def test_smoke_takes_forty_requests_at_most(tmp_path: Path) -> None:
+    """The smallest profile keeps to its number, the way back included."""
+    with reference.running() as server:
+        found = run(settings(server, tmp_path, profile="smoke"), credentials(server))
+
+    assert (found.verdict, found.requests <= 40) == ("kept", True)
+
+
+def test_several_numbers_share_the_plan_and_are_all_put_back(tmp_path: Path) -> None:
+    """Two numbers are updated side by side, each with its own journal, and both are as they were."""
+    with reference.running() as server:
+        before = [record(server, n) for n in (0, 1)]
+        found = run(settings(server, tmp_path, ids=server.ids[:2]), credentials(server))
+        assert [record(server, n) for n in (0, 1)] == before
+
+    updated = {one.url.rpartition("/")[2] for one in found.exchanges if one.case.operation == UPDATE}
+    assert set(server.ids[:2]) <= updated
+    assert found.verdict == "kept"
+    assert {done.verdict for done in found.restored.values()} == {"restored"}
+
+
+def test_an_unknown_bystander_is_said(tmp_path: Path) -> None:
+    """A bystander that does not exist exercises nothing, and the rule says so."""
+    with reference.running() as server:
+        found = run(settings(server, tmp_path, bystander_ids=(UNKNOWN,)), credentials(server))
+    entry = next(e for e in found.entries if e.rule.id == f"{UPDATE}.bystander")
+
+    assert (entry.verdict, entry.reason) == ("not_exercised", f"the bystander {UNKNOWN} does not exist")
+
+
+# ------------------------------------------------------------- nothing is written
+
+
+def html(exchange: Exchange) -> None:
+    """A web page."""
+    page = b"<!DOCTYPE html><title>Log in</title>"
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page))
+
+
+def status(code: int) -> Callable[[Exchange], None]:
+    """Always that status, with an empty body."""
+    return lambda exchange: exchange.send(b"HTTP/1.1 %d Odd\r\nContent-Length: 0\r\n\r\n" % code)
+
+
+@pytest.mark.parametrize(
+    ("harm", "more", "says"),
+    [
+        (passing, {"ids": (UNKNOWN,)}, ["answers a 404", f"check that the id '{UNKNOWN}' exists"]),
+        (passing, {"password": "wrong"}, ["credentials are refused (401", "check the environment variables"]),
+        (passing, {"path": ""}, ["answers a 404", "base_url ends with the API's path, as in https://"]),
+        (html, {}, ["answers a web page", "base_url ends with the API's path"]),
+        (status(302), {}, ["answers a 302"]),
+        (status(400), {}, ["answers 400; check the id"]),
+        (status(403), {}, ["credentials are refused (403"]),
+        (status(422), {}, ["answers 422; check the id"]),
+        (status(503), {}, ["answers 503 again and again; try again when the API is up"]),
+        (lambda exchange: exchange.client.close(), {}, ["cannot be tested: the connection broke", "check base_url"]),
+    ],
+    ids=["unknown id", "wrong password", "no path", "html", "302", "400", "403", "422", "503", "closes"],
+)
+def test_what_was_set_up_wrongly_ends_before_the_first_write(
+    harm: Callable[[Exchange], None], more: dict[str, Any], says: list[str], tmp_path: Path
+) -> None:
+    """One plain line that says what, where and what now; exit 2; nothing but reads were sent, and no journal is left."""
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        given = credentials(server) | {k: v for k, v in more.items() if k == "password"}
+        url = proxy.base_url if "path" not in more else proxy.base_url.removesuffix("/api/relay/rest")
+        extra = {k: v for k, v in more.items() if k == "ids"}
+        found = outcome(settings(server, tmp_path, base_url=url, **extra), given)
+
+    assert found.status == 2
+    assert len(lines(found)) == 1
+    assert url in found.text
+    assert all(words in found.text for words in says), found.text
+    assert {one.line.split()[0] for one in proxy.requests} == {"GET"}
+    assert (found.journals, found.files) == ([], {})
+
+
+def test_a_host_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    """A closed port is a line with the address in it, in seconds."""
+    with reference.running() as server:
+        proxy = Proxy(server.base_url)
+        proxy.up()
+        proxy.down()
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+
+    assert found.status == 2
+    assert f"{proxy.base_url} cannot be tested: no connection: " in found.text
+    assert found.seconds < 8
+    assert len(lines(found)) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"username": "", "password": ""}, "set CONTRACT_USERNAME and CONTRACT_PASSWORD"),
+        ({"password": ""}, "set CONTRACT_USERNAME and CONTRACT_PASSWORD"),
+        ({"password": "secret\n"}, "CONTRACT_PASSWORD begins or ends with a blank"),
+        ({"password": "sec\x00ret"}, "CONTRACT_PASSWORD begins or ends with a blank or holds a character"),
+        ({"username": " u"}, "CONTRACT_USERNAME begins"),
+        ({"username": "a:b"}, "CONTRACT_USERNAME holds a ':'"),
+        ({"token": "tök"}, "CONTRACT_TOKEN begins"),
+    ],
+)
+def test_credentials_that_cannot_be_sent_are_refused_unseen(given: dict[str, str], says: str, tmp_path: Path) -> None:
+    """The message names the variable and never its value, and nothing is sent."""
+    with reference.running() as server, Proxy(server.base_url) as proxy:
+        chosen = settings(server, tmp_path, base_url=proxy.base_url)
+        with pytest.raises(ConfigError) as error:
+            run(chosen, credentials(server) | given)
+
+    assert says in str(error.value)
+    assert not any(value.strip() and value in str(error.value) for value in given.values() if len(value) > 3)
+    assert proxy.exchanges == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"ca_file": "nowhere.pem"}, "ca_file nowhere.pem cannot be used"),
+        ({"client_cert": "nowhere.pem"}, "the connection cannot be set up"),
+        ({"proxy": "nowhere"}, "the connection cannot be set up"),
+        ({"resources": {"call_room": "x"}}, "[resources] names 'call_room'"),
+        ({"ids": ()}, "ids is missing"),
+        ({"spec": "nowhere.yaml"}, "nowhere.yaml"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(more: dict[str, Any], says: str, tmp_path: Path) -> None:
+    """A file that is not there, a proxy that is none, an unknown resource: one line, and nothing is sent."""
+    with reference.running() as server, Proxy(server.base_url) as proxy:
+        options = {
+            "base_url": proxy.base_url.replace("http:", "https:") if "c" in next(iter(more))[:2] else proxy.base_url
+        }
+        found = outcome(settings(server, tmp_path, **options | more), credentials(server))
+
+    assert found.status == 2
+    assert says in found.text
+    assert len(lines(found)) <= 2
+    assert proxy.exchanges == 0
+
+
+def test_one_bad_read_is_not_called_broken(tmp_path: Path) -> None:
+    """A record that is unreadable once is read twice more; what does not come again is undecided."""
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]")
+        else:
+            passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+
+    assert found.status == 2, found.text
+    assert "the record cannot be read as documented, so nothing was written" in found.text
+    assert {one.line.split()[0] for one in proxy.requests} == {"GET"}
+
+
+def test_a_record_that_cannot_be_read_three_times_is_broken(tmp_path: Path) -> None:
+    """An answer that is never the documented record is a finding, and nothing is written."""
+    with reference.running(mutate=lambda operation, code, body: [body]) as server, Proxy(server.base_url) as proxy:
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+
+    assert found.status == 1
+    assert "broken  retrieve_phone_number.shape.body" in found.text
+    assert {one.line.split()[0] for one in proxy.requests} == {"GET"}
+
+
+def test_a_record_that_shows_the_credentials_is_not_kept_on_disk(tmp_path: Path) -> None:
+    """Where the record holds the password, that is broken, nothing is written, and no journal ever held it."""
+
+    def mutate(operation: str, code: int, body: Any) -> Any:
+        return {**body, "name": server.password} if isinstance(body, dict) and "name" in body else body
+
+    with reference.running(mutate=mutate) as server, Proxy(server.base_url) as proxy:
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+
+    assert found.status == 1
+    assert "no_leak" in found.text
+    assert {one.line.split()[0] for one in proxy.requests} == {"GET"}
+    held = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(server.password.encode() in content for content in held)
+
+
+# ------------------------------------------------------------------------ the way
+
+
+def test_a_list_is_read_until_the_record_is_on_it(tmp_path: Path) -> None:
+    """The link to the next page is followed by its query alone, on the same address."""
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.line == "GET /api/relay/rest/phone_numbers":
+            body = json.loads(exchange.answer().partition(b"\r\n\r\n")[2])
+            links = body["links"] | {"next": "https://elsewhere.example.com/x?page_number=1&page_token=t"}
+            page = json.dumps({"links": links, "data": body["data"][:1]}).encode()
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+            exchange.send(head + str(len(page)).encode() + b"\r\n\r\n" + page)
+        elif "page_token=t" in exchange.line:
+            exchange.send(exchange.answer(exchange.request.replace(b"?page_number=1&page_token=t", b"")))
+        else:
+            passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        chosen = settings(server, tmp_path, base_url=proxy.base_url, profile="smoke")
+        found = run(chosen, credentials(server))
+    asked = [one.line for one in proxy.requests if "page_token" in one.line]
+
+    assert asked
+    assert set(asked) == {"GET /api/relay/rest/phone_numbers?page_number=1&page_token=t"}
+    assert next(e.verdict for e in found.entries if e.rule.id == "list_phone_numbers.read_back") == "kept"
+
+
+@pytest.mark.parametrize(
+    ("body", "query"),
+    [
+        ({"links": {"next": "/a?page=2"}}, "?page=2"),
+        ({"next": "https://x.example/a?page=2#b"}, "?page=2#b"),
+        ({"links": {"next": None}}, ""),
+        ({"links": {"next": "/a"}}, ""),
+        ({"next": 7}, ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_the_next_page_is_a_query(body: Any, query: str) -> None:
+    """Only the query of a link is used, so that no answer can send the run elsewhere."""
+    assert _next_page(body) == query
+
+
+def test_a_gateway_without_a_server_behind_it_ends_the_run(tmp_path: Path) -> None:
+    """Nothing but 502 for a while: nobody is there, which is no finding."""
+
+    def harm(exchange: Exchange) -> None:
+        if 60 < exchange.number < 90:
+            status(502)(exchange)
+        else:
+            passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        assert record(server) == before
+
+    assert found.status == 2, found.text
+    assert "the API answers nothing but 502 any more" in found.text
+    assert found.journals == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_puts_the_number_back_and_gives_the_handlers_back(number: signal.Signals, tmp_path: Path) -> None:
+    """In the middle of a request that hangs: cut off, put back, named, and the process lives on."""
+    earlier = signal.getsignal(number)
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.number == 70:
+            os.kill(os.getpid(), number)
+            proxy.closed.wait(20)
+            raise Lost
+        passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url, timeout=15.0), credentials(server))
+        assert record(server) == before
+
+    assert found.status == 2
+    assert f"the run was ended by {number.name}" in found.text
+    assert found.result is not None
+    assert found.result.interrupted == number
+    assert found.seconds < 10
+    assert signal.getsignal(number) is earlier
+
+
+def test_a_write_that_arrives_late_is_put_back_too(tmp_path: Path) -> None:
+    """An update that got no answer may be carried out later: the record is looked at once more before it is let go."""
+    late: list[threading.Thread] = []
+
+    def arrive(exchange: Exchange) -> None:
+        proxy.closed.wait(1.0)
+        exchange.answer()
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.number < 100:
+            passing(exchange)
+            return
+        if exchange.line.startswith("PUT") and not late:
+            late.append(threading.Thread(target=arrive, args=(exchange,)))
+            late[0].start()
+        if len(late) == 1 and exchange.number < 103:
+            proxy.closed.wait(20)
+            raise Lost
+        passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        chosen = settings(server, tmp_path, base_url=proxy.base_url, timeout=0.3)
+        found = outcome(chosen, credentials(server))
+        late[0].join()
+        assert record(server) == before
+
+    assert found.status == 2
+    assert found.journals == []
+
+
+def test_a_hanging_server_during_the_second_look_ends_the_run(tmp_path: Path) -> None:
+    """A defect is being looked into when the server stops answering: one failure ends it, not one for each rule."""
+    quiet = threading.Event()
+
+    def harm(exchange: Exchange) -> None:
+        if quiet.is_set():
+            proxy.closed.wait(30)
+        if exchange.number == 250:
+            quiet.set()
+        passing(exchange)
+
+    with (
+        reference.running(defect="urls-swapped") as server,
+        Proxy(server.base_url, harm) as proxy,
+    ):
+        chosen = settings(server, tmp_path, base_url=proxy.base_url, timeout=0.3, max_seconds=12.0)
+        found = outcome(chosen, credentials(server))
+
+    assert found.status in {1, 2}
+    assert found.seconds < 12
+    assert len(found.journals) == 1
+
+
+def test_an_api_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:
+    """A run that cannot reach its API raises the error that callers of the engine can tell from others."""
+    with reference.running() as server:
+        chosen = settings(server, tmp_path, base_url="http://127.0.0.1:9/api")
+        with pytest.raises(SendError) as error:
+            run(chosen, credentials(server))
+
+    assert error.value.kind == "unsent"
