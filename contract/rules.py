@@ -8,6 +8,7 @@ fragment. Each stands on a `Fact`, so that a failure can say where the documents
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -31,7 +32,8 @@ def rules(contract: Contract) -> Mapping[str, Rule]:
     for operation in dict.fromkeys([update, *reads]):
         for rule in _Maker(contract, operation).all():
             found[rule.id] = rule
-    return found
+    # Where there is no general rule, a rule stands for itself.
+    return {id: rule if rule.group in found else replace(rule, group=id) for id, rule in found.items()}
 
 
 class _Maker:
