@@ -120,6 +120,8 @@ class _Account:
         self.contract = result.contract
         self.judge = Judge(result.contract)
         self.resources = {value: name for name, value in result.settings.resources.items()}
+        request = result.contract.update.request
+        self.selectors = tuple(request.selectors) if request is not None else ()
         seen: set[int] = set()
         self.interactions: list[Interaction] = []
         for one in result.ledger.interactions:
@@ -136,7 +138,7 @@ class _Account:
         planned = {case.label for case in self.result.plan.cases}
         told: Counter[str] = Counter()
         chosen: dict[str, set[str]] = defaultdict(set)
-        selectors = set(self.contract.update.request.selectors) if self.contract.update.request else set()
+        selectors = set(self.selectors)
         for one in self.interactions:
             case = one.case
             accepted = 200 <= one.response.status < 300
@@ -168,6 +170,8 @@ class _Account:
             found["blind"] = True
         if case.body is not MISSING or case.content is not None:
             found["body"] = self.name(case)
+        if case.expect == "unspecified" and case.target == "own" and one.before is not None and self.selectors:
+            found["at"] = {n: self.mask.value(one.before.get(n), n) for n in self.selectors}
         if outcome != "accepted":
             found["error"] = self.mask.text(words_of(response, _texts(case.body), self.judge.fields))
         elif case.operation == self.contract.update.id and isinstance(response.body, dict):

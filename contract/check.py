@@ -34,6 +34,8 @@ _TRACE: Final = re.compile(
     r"|goroutine \d+ \[running\]"
     r"|\.(?:js|ts):\d+:\d+\)"
 )
+_ESCAPED: Final = re.compile(r'\\(["ntr])')
+"""Quotation marks and blanks as they stand in JSON."""
 _SIGNS: Final = (
     b"Traceback",
     b", line ",
@@ -196,7 +198,7 @@ class Judge:
             if secret in content or any(secret.decode() in value for value in response.headers.values()):
                 return "the answer holds a credential of this run"
         for sign in _SIGNS:
-            if sign in content and _TRACE.search(content.decode("utf-8", "replace").replace('\\"', '"')):
+            if sign in content and _TRACE.search(_ESCAPED.sub(_unescaped, content.decode("utf-8", "replace"))):
                 return "the answer holds a stack trace"
         if isinstance(response.body, dict):
             for name in response.body.keys() - self.fields.keys():
@@ -452,7 +454,7 @@ class Judge:
         assert record is not None
         body = case.body if isinstance(case.body, dict) else {}
         prefix = self.update.id
-        known = {f.pointer for f in result.findings}
+        known = self._certain(result)
         if case.keep:
             self._kept(interaction, result)
             return
@@ -466,14 +468,21 @@ class Judge:
             result.groups.append(
                 self._whole("accept", body, lambda: [f"{prefix}.accept", *(f"{prefix}.accept.{n}" for n in body)])
             )
-        elif case.rule:
+        echoed = list(self._echo(case.open, body, record, before, result))
+        if case.expect != "accept" and case.rule and not any(f.rule == case.rule for f in echoed):
             result.single.append(case.rule)
-        result.findings += [f for f in self._echo(case.open, body, record, before, result) if f.pointer not in known]
+        result.findings += [f for f in echoed if f.pointer not in known]
         result.findings += [f for f in self._handlers(case.open, body, record, result) if f.pointer not in known]
         if before is not None:
             result.findings += [
                 f for f in self._frame(interaction, body, record, before, result) if f.pointer not in known
             ]
+
+    def _certain(self, result: Judgement) -> set[str]:
+        """
+        Where something is wrong for certain, so that nothing more has to be said of it.
+        """
+        return {f.pointer for f in result.findings if self.rules[f.rule].basis == "documented"}
 
     def _whole(self, kind: str, body: JSONObject, make: Callable[[], list[str]]) -> Group:
         """
@@ -554,7 +563,7 @@ class Judge:
             if choice is None or name in loose:
                 continue
             stem = f"{prefix}.handler.{name}.{choice.value}"
-            result.single += (f"{stem}.accepted", f"{stem}.shown", f"{prefix}.handler.{name}")
+            result.single += (f"{stem}.accepted", f"{prefix}.handler.{name}")
             if choice.deprecated:
                 result.single.append(f"{prefix}.deprecated.{name}.{choice.value}")
             if name in record and record[name] != choice.value:
@@ -563,16 +572,20 @@ class Judge:
                     pointer=f"/{escape(name)}", expected=choice.value, actual=record[name],
                 )  # fmt: skip
                 continue
+            gone = False
             for other in choice.requires:
                 if other not in self.fields or other not in record or other not in body or other in loose:
                     continue
                 siblings = self.request.aliases_of((other,))
                 if len(siblings & set(body)) > 1 or record[other] not in (None, ""):
                     continue
+                gone = True
                 yield Finding(
                     rule=f"{stem}.shown", message=f"with {name} {choice.value!r} the answer lacks {other}",
                     pointer=f"/{escape(other)}", expected=body[other], actual=record[other],
                 )  # fmt: skip
+            if not gone:
+                result.single.append(f"{stem}.shown")
 
     def exempt(self, body: JSONObject, record: JSONObject, before: JSONObject) -> tuple[frozenset[str], frozenset[str]]:
         """
@@ -750,7 +763,7 @@ class Judge:
         before, record = interaction.before, result.record
         if before is None or record is None or interaction.verified:
             return
-        known = {f.pointer for f in result.findings}
+        known = self._certain(result)
         found = list(self.differences(record, before, known))
         prefix = f"{self.update.id}.read_back"
         for name, old, now in found:
@@ -806,6 +819,10 @@ def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
         return True
     empty = shown is None or shown == "" or (item.default is not MISSING and shown == item.default)
     return how in {"blank", "null"} and empty
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return '"' if found[1] == '"' else " "
 
 
 def _names(shown: Any, id: str) -> bool:

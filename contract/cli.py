@@ -128,12 +128,9 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 def _mask(settings: Settings) -> Mask:
-    from contract.config import credentials
-    from contract.report import Mask
-    from contract.send import Credentials
+    from contract.report import mask_of
 
-    given = Credentials(**credentials())
-    return Mask(secrets=given.secrets, names=tuple(pointer.rpartition("/")[2] for pointer in settings.mask))
+    return mask_of(settings)
 
 
 def _style(text: str, name: str) -> str:
@@ -411,7 +408,7 @@ def serve(port: int, db: Path | None, defect: str | None, variant: str | None) -
     try:
         reference.serve(port=port, database=db, defect=defect, variant=variant)
     except (ValueError, OSError) as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(getattr(error, "strerror", "") or str(error)) from error
     return 0
 
 

@@ -18,7 +18,7 @@ from contract.config import Settings
 from contract.errors import ConfigError
 from contract.ledger import Failure, Ledger
 from contract.model import MISSING, Case, Interaction, Response
-from contract.report import Mask, plain, shown
+from contract.report import Mask, mask_of, plain, shown
 from contract.run import account
 from contract.send import Credentials, decode, proxy_for
 
@@ -87,7 +87,7 @@ def client(
     settings.need("base_url", option="--contract-")
     base = httpx.URL(settings.base_url)
     given = Credentials(**credentials)
-    mask = Mask(secrets=given.secrets, names=tuple(pointer.rpartition("/")[2] for pointer in settings.mask))
+    mask = mask_of(settings)
     known = account(settings, spec.rules).known
 
     def judge(response: httpx.Response) -> None:

@@ -165,7 +165,10 @@ def wrong(found: Any, *, whole: bool = True) -> str:
     kinds = {**wanted, "records": dict, "moving": dict, "latency": dict}
     if not all(isinstance(found.get(key, kind()), kind) for key, kind in kinds.items()):
         return "is damaged"
-    if not all(isinstance(c, dict) and {"label", "operation", "status", "outcome"} <= c.keys() for c in found["cases"]):
+    if not all(
+        isinstance(c, dict) and {"label", "operation", "expect", "status", "outcome"} <= c.keys()
+        for c in found["cases"]
+    ):
         return "is damaged: its cases lack a label, a status or an outcome"
     return ""
 
@@ -266,6 +269,7 @@ def _cases(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[Change]
     mine = {case["label"]: case for case in old["cases"]}
     theirs = {case["label"]: case for case in new["cases"]}
     missing = [label for label in {**mine, **theirs} if label not in mine or label not in theirs]
+    others = len(old.get("restored", ())) != len(new.get("restored", ()))
     compared = 0
     apart = False
     found: list[Change] = []
@@ -277,7 +281,9 @@ def _cases(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[Change]
         # What changed against the documents is for the rules; from there on the records stand differently.
         early = was.get("early") or now.get("early")
         apart = apart or (was.get("strays") != now.get("strays") and not early)
-        if lost or apart or was.get("body") != now.get("body") or was["operation"] != now["operation"]:
+        # Shared out among more records, or fewer, a case meets another state: what is left open may depend on it.
+        elsewhere = others and was.get("at") != now.get("at")
+        if lost or apart or elsewhere or was.get("body") != now.get("body") or was["operation"] != now["operation"]:
             missing.append(label)
             continue
         compared += 1
@@ -296,7 +302,7 @@ def _case(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
     if before != after:
         yield Change(kind="status", old=before, new=after, places=place)
         return
-    early = bool(was.get("early") or now.get("early"))
+    early = bool(was.get("early") or now.get("early") or was.get("at") != now.get("at"))
     if was["outcome"] == "accepted":
         yield from _treated("field", was, now, "fields", "applied")
         if not early:

@@ -268,7 +268,8 @@ def resolve(
             convert: Callable[[Any], Any] = _CONVERT.get(key, _text)
             values[key] = convert(value)
         except ValueError as error:
-            raise ConfigError(f"{key} = {value!r}: {error}", layer=layer) from None
+            told = re.sub(r"(?<=//)[^/@\s]*@", "***@", repr(value))  # An address may hold a password.
+            raise ConfigError(f"{key} = {told}: {error}", layer=layer) from None
     overlap = set(values.get("ids", ())) & {*values.get("bystander_ids", ()), *values.get("foreign_ids", ())}
     if overlap:
         raise ConfigError(f"{overlap.pop()} is in ids and also among those that must not change", layer=found["ids"][1])

@@ -281,13 +281,14 @@ class Generator:
         items = self._values("", schema.get("items", {}))[0]
         low = int(schema.get("minItems", 0))
         high = int(schema.get("maxItems", max(low, len(items))))
-        sizes = dict.fromkeys(n for n in (max(low, 1), min(high, max(low, len(items))), low) if n <= high)
+        sizes = dict.fromkeys(n for n in (max(low, 1), min(high, max(low, len(items))), low) if low <= n <= high)
         return tuple([items[i % len(items)] for i in range(n)] for n in sizes if items or not n), ()
 
     def _objects(self, name: str, schema: Mapping[str, Any]) -> Any:
-        parts = {k: self._values("", sub)[0] for k, sub in schema.get("properties", {}).items()}
+        made = {k: self._values("", sub)[0] for k, sub in schema.get("properties", {}).items()}
+        parts = {k: values for k, values in made.items() if values}
         most = max((len(values) for values in parts.values()), default=1)
-        return tuple({k: values[i % len(values)] for k, values in parts.items() if values} for i in range(most)), ()
+        return tuple({k: values[i % len(values)] for k, values in parts.items()} for i in range(most)), ()
 
     def refused(self, name: str) -> tuple[Any, ...]:
         """
@@ -365,8 +366,9 @@ class Generator:
             drawn = st.floats(low, high, allow_nan=False).map(lambda x: min(max(round(x, 3) + 0.0, low), high))
         else:
             return firm
-        # Most values are boundary values: they find more, and cost one choice each.
-        return st.one_of(firm, firm, firm, firm, firm, drawn)
+        # Most values are boundary values: they find more, and cost one choice each. One strategy that is
+        # given several times would count once, so there are several.
+        return st.one_of(*(st.sampled_from(self.firm(name)) for _ in range(5)), drawn)
 
     def bodies(self) -> SearchStrategy[dict[str, Any]]:
         """

@@ -190,6 +190,9 @@ class Ledger:
         self._malformed()
         self._other_views()
         self._many()
+        for failure in self.failures:
+            if failure.cause and self.weak(failure.cause) and not self.weak(failure.finding.rule):
+                failure.cause = ""  # What only warns must not hide what fails the run.
 
     def _open(self) -> Iterator[Failure]:
         return (f for f in self.failures if not f.cause)

@@ -213,7 +213,7 @@ class _Planner:
             Block(name="random", cases=tuple(self.drawn())),
         ]
         others = sum(not case.unless for block in blocks for case in block.cases)
-        spare = self.profile.requests - INVESTIGATION - OVERHEAD - others - len(walk)
+        spare = self.profile.requests - INVESTIGATION - OVERHEAD - others - len(walk) - REPEATS * self.profile.tour
         blocks[3] = replace(blocks[3], cases=tuple(self.interleave(walk, min(spare, len(walk)))))
         unreachable = tuple(
             f"{name} {value}"
@@ -253,6 +253,7 @@ class _Planner:
         count = len(walk)
         chosen: set[int] = set()
         seen: set[Any] = set()
+        left = {(n, v) for n in self.generator.selectors for v in self.generator.enums[n]}
         state: dict[str, Any] = {}
         states = []
         for case in walk:
@@ -261,10 +262,13 @@ class _Planner:
         due = 0
         for i in range(count):
             target = (i + 1) * reads // count
-            news = states[i] not in seen
-            if len(chosen) < target + 3 and len(chosen) < reads and (news or due >= 3):
+            room = reads - len(chosen)
+            # A value that no read has shown comes first; new pairs of values have what is left over.
+            news = not left.isdisjoint(states[i]) or (states[i] not in seen and room > len(left))
+            if len(chosen) < target + 3 and room > 0 and (news or due >= 3):
                 chosen.add(i)
                 seen.add(states[i])
+                left.difference_update(states[i])
                 due = 0
             elif len(chosen) < target:
                 due += 1

@@ -80,7 +80,10 @@ def _guessed(
     writes = [one for one in seen[:place] if one.case.operation == update and one.id == interaction.id][-WRITES:]
     if not writes:
         return (case,), False, None
-    return tuple(one.case for one in writes), True, writes[0].before
+    cases = tuple(one.case for one in writes)
+    if case.operation != contract.retrieve.id:
+        return (*cases, case), False, writes[0].before
+    return cases, True, writes[0].before
 
 
 def _described(case: Case) -> dict[str, Any]:

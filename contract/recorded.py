@@ -21,6 +21,7 @@ import sys
 import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -145,9 +146,9 @@ class _Text:
     A stream of text, of which only the part at hand is in memory.
     """
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: io.BufferedReader, name: str) -> None:
         self.name = name
-        self.file = io.TextIOWrapper(cast("io.BufferedReader", file), encoding="utf-8-sig", newline="")
+        self.file = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         self.buffer = ""
         self.at = 0
         self.ended = False
@@ -250,25 +251,29 @@ class _Text:
             self.take(",")
 
 
-def _opened(path: str) -> tuple[IO[bytes], str]:
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[io.BufferedReader, str]]:
     """
     The bytes of a file, or of standard input, decompressed where they are gzip; and what to call it.
     """
-    if path == "-":
-        raw: IO[bytes] = sys.stdin.buffer
-        name = "standard input"
-    else:
+    with ExitStack() as stack:
+        if path == "-":
+            raw: IO[bytes] = sys.stdin.buffer
+        else:
+            try:
+                raw = stack.enter_context(Path(path).open("rb"))
+            except OSError as error:
+                raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        file = io.BufferedReader(cast("io.RawIOBase", raw), CHUNK)
+        stack.callback(file.detach)
         try:
-            raw = Path(path).open("rb")  # noqa: SIM115 - whoever gets it closes it
+            packed = file.peek(2)[:2] == b"\x1f\x8b"
         except OSError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-        name = path
-    file = io.BufferedReader(cast("io.RawIOBase", raw), 1 << 16)
-    try:
-        packed = file.peek(2)[:2] == b"\x1f\x8b"
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
-    return (cast("IO[bytes]", gzip.GzipFile(fileobj=file)), name) if packed else (cast("IO[bytes]", file), name)
+            raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+        if packed:
+            unpacked = stack.enter_context(gzip.GzipFile(fileobj=file))
+            file = stack.enter_context(io.BufferedReader(cast("io.RawIOBase", unpacked), CHUNK))
+        yield cast("io.BufferedReader", file), "standard input" if path == "-" else path
 
 
 def check(
@@ -293,12 +298,8 @@ def check(
     account = Account(Judge(contract, secrets), strict=strict)
     for path in paths:
         try:
-            file, name = _opened(path)
-            try:
+            with _opened(path) as (file, name):
                 _File(account, contract, wanted, name).read(file)
-            finally:
-                if path != "-":
-                    file.close()
         except ConfigError as error:
             account.problems.append(str(error))
     return account
@@ -331,31 +332,32 @@ class _File:
         """What is no object, until it is known whether the file holds answers at all."""
         self.matched = operation is not None
 
-    def read(self, file: IO[bytes]) -> None:
+    def read(self, file: io.BufferedReader) -> None:
         """
         Finds out what kind of file it is, and judges what is in it.
         """
-        buffered = io.BufferedReader(cast("io.RawIOBase", file), 1 << 18)
         try:
-            head = buffered.peek(1 << 16)
+            head = file.peek(CHUNK)
         except (OSError, EOFError, zlib.error) as error:
             raise ConfigError(f"{self.name} cannot be read: {error}") from error
         text = head.lstrip(b"\xef\xbb\xbf" + SPACE.encode())
         if not text:
             raise ConfigError(f"{self.name} is empty")
-        lines = self.name.removesuffix(".gz").endswith((".ndjson", ".jsonl"))
-        if not lines and not _by_lines(text):
-            stream = _Text(cast("IO[bytes]", buffered), self.name)
-            self.array(stream) if text[:1] == b"[" else self.objects(stream)
+        if self.name.removesuffix(".gz").endswith((".ndjson", ".jsonl")) or _by_lines(text):
+            self.lines(file)
         else:
-            self.lines(cast("IO[bytes]", buffered))
+            stream = _Text(file, self.name)
+            try:
+                self.array(stream) if text[:1] == b"[" else self.objects(stream)
+            finally:
+                stream.file.detach()  # Whoever opened the file closes it.
         if self.garbled:
             _, problem, place, _ = self.garbled[0]
             raise ConfigError(f"{place} {problem or 'is no object'}; nothing in the file resembles an answer")
 
     # ------------------------------------------------------------------ bodies
 
-    def lines(self, file: IO[bytes]) -> None:
+    def lines(self, file: io.BufferedReader) -> None:
         """
         NDJSON: one body on each line.
         """

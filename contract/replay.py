@@ -42,6 +42,10 @@ SHIFTS: Final = (1, 2)
 _ACCEPTED: Final = (".accept", ".deprecated.")
 _STATEFUL: Final = (".frame", ".idempotence", ".read_back", ".handler.")
 """Parts of rules that are about how the record stood before."""
+_SHOWN: Final = (".echo", ".deprecated.", ".shown")
+"""Parts of rules that are about what an answer shows of what was sent."""
+_TIMED: Final = (".time.", ".frame", ".no_trace", ".access")
+"""Parts of rules for which a time stamp must have had the time to move."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +225,7 @@ class _Again:
             return "could_not_tell", "only a whole run shows what happens to other records"
         why = ""
         for turn in range(self.rounds()):
-            self.establish()
+            self.establish(whole=turn > 0)
             missing = self.unlike()
             if stored := [n for n in self.last.absent if (self.session.known or {}).get(n) not in (None, "")]:
                 return "could_not_tell", f"{', '.join(stored)} is stored, and could not be cleared"
@@ -290,9 +294,10 @@ class _Again:
         """
         return all(case.operation != self.contract.update.id for case in self.recipe.cases)
 
-    def establish(self) -> None:
+    def establish(self, *, whole: bool) -> None:
         """
-        Brings the record to where it stood: at once, and what that left, one field after another.
+        Brings the record to where it stood, first only as far as that matters for the rule: what is left
+        alone need not be put back. Does so at once, and what that left, one field after another.
         """
         session, state = self.session, self.state
         session.settle()
@@ -300,7 +305,9 @@ class _Again:
         names = {**body, self.name: None}
         if not self.name and self.only_reads:
             names = dict(state or {})
-        establish(session, self.generator, state, names)
+        matters = self.matters()
+        near = {n: v for n, v in (state or {}).items() if whole or n in matters}
+        establish(session, self.generator, near, names)
         self.refused.clear()
         for name in self.unlike():
             response, _ = session.attempt(self.unit(name), "back to where it stood, one by one")
@@ -309,8 +316,22 @@ class _Again:
         for case in self.recipe.cases:
             if case.absent:
                 self.look.empty(case)
-        if ".echo" in self.recorded.rule and self.name in body:
+        if any(part in self.recorded.rule for part in _SHOWN) and self.name in body:
             self.differ(body)
+
+    def matters(self) -> set[str]:
+        """
+        The fields that matter for the rule.
+        """
+        if self.only_reads:
+            return {self.name} if self.name else set(self.state or {})
+        if not any(part in self.recorded.rule for part in _STATEFUL):
+            return {self.name}
+        found = {self.name}
+        for name, item in self.generator.selectors.items():
+            choice = item.choices.get((self.state or {}).get(name))
+            found |= {name, *(choice.requires if choice is not None else ())}
+        return found
 
     def unit(self, name: str) -> dict[str, Any]:
         """
@@ -345,7 +366,8 @@ class _Again:
         Why sending the body proves nothing: it sets the field to what it is.
         """
         body = self.last.body
-        if ".echo" not in self.recorded.rule or not isinstance(body, Mapping) or self.name not in body:
+        shown = any(part in self.recorded.rule for part in _SHOWN)
+        if not shown or not isinstance(body, Mapping) or self.name not in body:
             return ""
         now = (self.session.known or {}).get(self.name)
         return f"{self.name} already is what is sent" if same(None, now, body[self.name]) else ""
@@ -355,12 +377,9 @@ class _Again:
         Fields that do not stand as they did, as far as that matters for the rule.
         """
         state, now = self.state or {}, self.session.known or {}
-        rule, fields = self.recorded.rule, self.session.judge.fields
-        if self.only_reads:
-            names = {self.name} if self.name else set(state)
-        elif any(part in rule for part in _STATEFUL):
-            names = {self.name, *self.generator.selectors}
-        else:
+        fields = self.session.judge.fields
+        names = self.matters() & (set(state) if self.only_reads else {self.name, *self.generator.selectors})
+        if not self.only_reads and not any(part in self.recorded.rule for part in _STATEFUL):
             return []
         absent = {name for case in self.recipe.cases for name in case.absent}
         odd = {name for name in self.refused if not self.documented(name)}
@@ -404,7 +423,7 @@ class _Again:
         shown = session.judge.fields.get(self.name)
         if rule.endswith(".moves"):
             session.sender.sleep(MOVES_AFTER + 0.2)
-        elif shown is not None and shown.format == "date-time" and (".shape" not in rule):
+        elif shown is not None and shown.format == "date-time" and any(part in rule for part in _TIMED):
             session.sender.sleep(1.2)  # Clocks of one second are usual.
         if self.recipe.read or ".frame" in rule:
             session.read("read before it is sent again")
@@ -474,7 +493,7 @@ def status(outcomes: Iterable[Outcome], result: Result | None = None) -> int:
     verdicts = {outcome.verdict for outcome in outcomes}
     if "still_broken" in verdicts:
         return 1
-    left = result is not None and any(done.verdict == "not_restored" for done in result.restored.values())
+    left = result is not None and result.left_behind
     return 2 if "could_not_tell" in verdicts or left else 0
 
 

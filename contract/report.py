@@ -25,15 +25,28 @@ from typing import IO, Any, Final
 from urllib.parse import quote
 
 from contract.behaviour import behaviour
+from contract.config import Settings, credentials
 from contract.errors import ConfigError
 from contract.ledger import Entry, Failure
 from contract.model import MISSING, Case
 from contract.recall import recalled, recipe
 from contract.run import Result
-from contract.send import MALFORMED, UNKNOWN, encode
+from contract.send import MALFORMED, UNKNOWN, Credentials, encode
 from contract.spec import Contract
 
-__all__ = ["Mask", "curl", "data", "failure_lines", "fragment_path", "lines", "opened", "shown", "store", "write"]
+__all__ = [
+    "Mask",
+    "curl",
+    "data",
+    "failure_lines",
+    "fragment_path",
+    "lines",
+    "mask_of",
+    "opened",
+    "shown",
+    "store",
+    "write",
+]
 
 LONGEST: Final = 200
 """Characters of a value that a line shows."""
@@ -41,6 +54,14 @@ STEPS: Final = 4
 """Requests that the line for sending a failure again takes at most."""
 SHORT: Final = 5
 """Characters that a masked value must have to be looked for in other texts: a shorter one stands everywhere."""
+
+
+def mask_of(settings: Settings) -> Mask:
+    """
+    What is not to be shown of a run: the credentials in the environment, and the masked fields.
+    """
+    given = Credentials(**credentials())
+    return Mask(secrets=given.secrets, names=tuple(pointer.rpartition("/")[2] for pointer in settings.mask))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +231,11 @@ def _quote(content: bytes) -> str:
     """
     *content* for a shell; what a terminal would obey is written as an escape.
     """
-    text = content.decode("utf-8", "replace")
     try:
+        text = content.decode("utf-8", "surrogatepass")
         json.loads(text)
     except ValueError:
-        return shlex.quote(text)
+        return shlex.quote(content.decode("utf-8", "replace"))
     return shlex.quote("".join(c if c.isprintable() else _escaped(c) for c in text))
 
 
@@ -498,7 +519,7 @@ def lines(
     for fields in result.foreign.values():
         for name, pair in fields.items():
             before, now = (shown(mask.value(value, name), 80) for value in pair)
-            yield f"        {name}: was {before}, is {now}"
+            yield f"        {plain(name)}: was {before}, is {now}"
     for id, done in result.restored.items():
         if not quiet or done.verdict == "not_restored":
             yield from restored_lines(id, done, mask, style)
@@ -553,8 +574,8 @@ def restored_lines(id: str, done: Any, mask: Mask, style: Style) -> Iterator[str
     if done.verdict == "not_restored":
         for field, (before, now) in done.left.items():
             was, stands = mask.value(before, field), mask.value(now, field)
-            yield f"        {field}: was {shown(was, 80)}, is {shown(stands, 80)}"
+            yield f"        {plain(field)}: was {shown(was, 80)}, is {shown(stands, 80)}"
         if done.note:
             yield "        its journal is kept; when the API answers again: contract restore"
     if done.unseen:
-        yield f"        never shown, so not put back: {', '.join(done.unseen)}"
+        yield f"        never shown, so not put back: {plain(', '.join(done.unseen))}"

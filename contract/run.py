@@ -9,10 +9,11 @@ the records were put back and read - or their journals are kept, and it is said 
 from __future__ import annotations
 
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -396,42 +397,50 @@ class _Run:
         return result
 
     def _sender(self) -> Sender:
-        settings = self.settings
-        verify: Any = True
-        if settings.ca_file:
-            import ssl
+        """
+        What sends the requests for one record.
 
-            try:
-                verify = ssl.create_default_context(cafile=settings.ca_file)
-            except OSError as error:
-                raise ConfigError(
-                    f"ca_file {settings.ca_file} cannot be used: {error.strerror or error}",
-                    layer=settings.layers.get("ca_file", ""),
-                ) from error
+        Raises:
+            ConfigError: a certificate or the proxy cannot be used.
+        """
+        settings = self.settings
         try:
-            sender = self._made(verify)
-        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-            raise ConfigError(
-                f"the connection cannot be set up: {error}; see client_cert, client_key and proxy"
-            ) from error
+            sender = Sender(
+                self.contract,
+                base_url=settings.base_url,
+                credentials=self.given,
+                budget=self.budget,
+                timeout=settings.timeout,
+                verify=self._trust(),
+                proxy=settings.proxy or None,
+                foreign_id=settings.foreign_ids[0] if settings.foreign_ids else "",
+                transport=self.transport,
+                sleep=self.clock.sleep,
+            )
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            layer = settings.layers.get("proxy", "the environment")
+            raise ConfigError(f"the proxy cannot be used: {error}", layer=layer) from error
         sender.sent = self._sent
         return sender
 
-    def _made(self, verify: Any) -> Sender:
-        settings = self.settings
-        return Sender(
-            self.contract,
-            base_url=settings.base_url,
-            credentials=self.given,
-            budget=self.budget,
-            timeout=settings.timeout,
-            verify=verify,
-            cert=(settings.client_cert, settings.client_key or None) if settings.client_cert else None,
-            proxy=settings.proxy or None,
-            foreign_id=settings.foreign_ids[0] if settings.foreign_ids else "",
-            transport=self.transport,
-            sleep=self.clock.sleep,
-        )
+    def _trust(self) -> Any:
+        """
+        Whom to trust, and what to show to whom; the usual, where nothing is configured.
+        """
+        settings, name = self.settings, "ca_file"
+        if not settings.ca_file and not settings.client_cert:
+            return True
+        try:
+            authorities = settings.ca_file
+            trust = ssl.create_default_context(cafile=authorities) if authorities else httpx.create_ssl_context()
+            if settings.client_cert:
+                name = "client_cert"
+                # An encrypted key is refused: nobody is there to type its password.
+                trust.load_cert_chain(settings.client_cert, settings.client_key or None, password="")
+        except OSError as error:
+            problem = f"{name} {getattr(settings, name)} cannot be used: {error.strerror or error}"
+            raise ConfigError(problem, layer=settings.layers.get(name, "")) from error
+        return trust
 
     def _sent(self, case: Case, url: str, content: bytes | None, response: Response) -> None:
         """
@@ -689,13 +698,10 @@ class _Run:
                 if not isinstance(error, Undecided):
                     self.budget.stop(str(error))
 
-        with ThreadPoolExecutor(len(self.sessions), thread_name_prefix="contract") as pool:
-            futures = [pool.submit(work, *pair) for pair in zip(self.sessions, shares, strict=True)]
-            for future in as_completed(futures):
-                if future.exception() is not None:
-                    self.budget.stop("this tool failed")
-        for future in futures:
-            future.result()
+        if len(self.sessions) == 1:
+            work(self.sessions[0], shares[0])
+        else:
+            self._side_by_side(work, shares)
         if problems:
             self.result.problem = problems[0]
             self.ledger.reasons[""] = f"the run ended before: {problems[0]}"
@@ -706,6 +712,21 @@ class _Run:
                 investigate(session, self.generator)
         else:
             self._unlooked()
+
+    def _side_by_side(self, work: Callable[[Session, list[Block]], None], shares: list[list[Block]]) -> None:
+        """
+        A thread for each record; where this tool fails in one of them the others end too.
+        """
+        with ThreadPoolExecutor(len(self.sessions), thread_name_prefix="contract") as pool:
+            futures = [pool.submit(work, *pair) for pair in zip(self.sessions, shares, strict=True)]
+            left = set(futures)
+            while left:
+                # Looks up again and again: only a thread that is awake sees to a signal.
+                done, left = wait(left, timeout=0.05, return_when=FIRST_COMPLETED)
+                if any(future.exception() is not None for future in done):
+                    self.budget.stop("this tool failed")
+        for future in futures:
+            future.result()
 
     def _only_read(self) -> None:
         """

@@ -11,11 +11,11 @@ Source: RFC 9110, sections 9.2.2 (idempotent methods) and 10.2.3 (Retry-After); 
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 import uuid
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -244,9 +244,9 @@ class _Strict:
     def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            self.problem = f"the key {twice!r} stands twice"
+            left = Counter(key for key, _ in pairs)
+            twice = next(key for key, count in left.items() if count > 1)
+            self.problem = f"the key {twice[:60]!r} stands twice"
         return found
 
     def constant(self, name: str) -> Any:
@@ -267,15 +267,15 @@ def decode(content: bytes) -> tuple[Any, str]:
     problem = ""
     if text.startswith("\ufeff"):
         text, problem = text[1:], "it begins with a byte order mark"
-    if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
-        return MISSING, f"it is nested deeper than {MAX_DEPTH}"
     strict = _Strict()
     try:
         value = json.loads(text, object_pairs_hook=strict.pairs, parse_constant=strict.constant)
     except RecursionError:
-        return MISSING, "it is nested too deep"
+        return MISSING, f"it is nested deeper than {MAX_DEPTH}"
     except ValueError as error:
         return MISSING, f"it is not well-formed: {error}"[:200]
+    if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(value):
+        return MISSING, f"it is nested deeper than {MAX_DEPTH}"
     problem = problem or strict.problem
     if "\\ud" in text.lower():
         try:
@@ -285,25 +285,21 @@ def decode(content: bytes) -> tuple[Any, str]:
     return value, problem
 
 
-_TOKEN: Final = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
+_NESTS: Final = frozenset({list, dict})
 
 
-def _too_deep(text: str) -> bool:
+def _too_deep(value: Any) -> bool:
     """
-    True where brackets nest deeper than `MAX_DEPTH` in *text*, those in strings left out.
+    True where lists and objects nest deeper than `MAX_DEPTH` in *value*.
     """
-    depth, quoted = 0, False
-    for found in _TOKEN.finditer(text):
-        token = found[0]
-        if token == '"':
-            quoted = not quoted
-        elif not quoted and token in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                return True
-        elif not quoted and token in "]}":
-            depth -= 1
-    return False
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            v for one in level if one and type(one) in _NESTS for v in (one.values() if type(one) is dict else one)
+        ]
+        if not level:
+            return False
+    return any(type(one) in _NESTS for one in level)
 
 
 class _Watcher:
@@ -364,7 +360,6 @@ class Sender:
         budget: Budget,
         timeout: float = 10.0,
         verify: Any = True,
-        cert: Any = None,
         proxy: str | None = None,
         foreign_id: str = "",
         transport: httpx.BaseTransport | None = None,
@@ -389,7 +384,6 @@ class Sender:
         # credential added that is not in the case.
         self._transport = transport or httpx.HTTPTransport(
             verify=verify if base_url.lower().startswith("https:") else False,
-            cert=cert,
             proxy=proxy or proxy_for(base_url),
         )
         self._urls: dict[str, httpx.URL] = {}

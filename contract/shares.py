@@ -25,6 +25,7 @@ from contract.errors import ContractError, Undecided
 from contract.ledger import Failure
 from contract.model import Interaction
 from contract.plan import Plan
+from contract.reproduce import of_answer
 from contract.rules import rules as rules_of
 from contract.run import Exchange, Result, Share, account, prepare, run
 from contract.spec import Contract
@@ -242,4 +243,17 @@ def merge(settings: Settings, contract: Contract, made: Plan, parts: list[Part],
     if len(parts) > 1:
         ledger.unfold()
         ledger.fold()
+        _settle(result)
     return result
+
+
+def _settle(result: Result) -> None:
+    """
+    Calls broken what no process saw again, and several saw: it was no accident.
+    """
+    for rule, failures in result.ledger.causes().items():
+        unseen = len(failures) > 2 and all(failure.confirmed is False for failure in failures)
+        alone = result.noise == 0 and (not result.foreign or of_answer(rule))
+        if unseen and alone and len({failure.number for failure in failures}) > 1:
+            for failure in failures:
+                failure.confirmed = True

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from contract.custody import writable
 from contract.formats import CUSTOM, calling_regions, is_e164
+from contract.generate import Generator
 from contract.model import MISSING, Case
 from contract.recall import Recipe
 from contract.replay import Recorded
@@ -117,10 +118,11 @@ def write(api, body):
 
 def stand(api, state):
     """Brings the record to where it stood when the failure was seen."""
-    now = read(api)
-    wanted = {{n: v for n, v in state.items() if n in now and not like(now[n], v)}}
-    write(api, {{n: v for n, v in wanted.items() if v is not None}})
-    write(api, {{n: v for n, v in wanted.items() if v is None}})
+    for _ in range(2):
+        now = read(api)
+        wanted = {{n: v for n, v in state.items() if n not in now or not like(now[n], v)}}
+        write(api, {{n: v for n, v in wanted.items() if v is not None}})
+        write(api, {{n: v for n, v in wanted.items() if v is None}})
 
 
 def clear(api, names):
@@ -292,6 +294,7 @@ class _Maker:
         response, request = contract.update.response, contract.update.request
         self.fields: Mapping[str, Field] = response.fields if response is not None else {}
         self.sent: Mapping[str, Field] = request.fields if request is not None else {}
+        self.generator = Generator(contract.update)
 
     def needs(self) -> dict[str, dict[str, list[str]]]:
         """
@@ -364,8 +367,32 @@ class _Maker:
             if case.away_from is not None and state.get(case.away_from[0]) == case.away_from[1]:
                 names = [n for n in names if n != case.away_from[0]]
         absent = {n for case in recipe.cases for n in case.absent}
-        found = {n: state[n] for n in dict.fromkeys(names) if n in state and n in self.sent and n not in absent}
-        return {n: v for n, v in found.items() if v is None or not self.sent[n].enum or v in self.sent[n].enum}
+        found: dict[str, Any] = {}
+        for wanted in dict.fromkeys(names):
+            if wanted in absent or wanted not in self.sent:
+                continue
+            value = state.get(wanted, MISSING)
+            if value is MISSING and wanted in self.generator.fields and wanted != name:
+                value = self.generator.firm(wanted)[0]  # It is never shown, so nobody knows what it was.
+            if value is not MISSING and (
+                value is None or not self.sent[wanted].enum or value in self.sent[wanted].enum
+            ):
+                found[wanted] = value
+        body = recipe.cases[-1].body
+        if ".echo" in one.rule and isinstance(body, Mapping) and name in body:
+            found |= self.another(name, body[name], found.get(name, body[name]))
+        return found
+
+    def another(self, name: str, sent: Any, stood: Any) -> dict[str, Any]:
+        """
+        A value that differs from what is sent, where it stood at that: one that is not stored would not be seen.
+        """
+        gen = self.generator
+        if stood != sent or name not in gen.fields:
+            return {}
+        options = gen.enums[name] if name in gen.enums else gen.firm(name)
+        other = next((value for value in options if value != sent), None)
+        return {} if other is None else gen.complete({name: other}, lambda field: gen.firm(field)[0])
 
     def call(self, case: Case, name: str) -> Iterator[str]:
         """
@@ -549,7 +576,10 @@ class _Asserts:
             for token in self.records:
                 yield f"found = found[{token!r}]"
             yield f"entry = next(one for one in found if one[{key.name if key is not None else 'id'!r}] == ID)"
-            yield self.equal("entry", "read(api)")
+            yield "now = read(api)"
+            if self.field:
+                yield self.equal("entry", "now")
+            yield "assert not differing(entry, now)"
         elif self.field:
             yield "assert answer.is_success, answer.text"
             yield self.equal("read(api)", "answer.json()")

@@ -8,13 +8,19 @@ free field, and in each step some fields that are *not* sent, because what stays
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations, product
 from typing import Any, Final
 
 from contract.generate import Generator
 from contract.model import Case
+
+Pair = tuple[str, Any]
+"""A field and its value."""
+MANY: Final = 400
+"""When there are more combinations of three fields, only those with a selector are wanted."""
 
 __all__ = ["REPEATS", "Tour", "Values", "circuit"]
 
@@ -118,6 +124,11 @@ class Tour:
         self.others = sorted(
             (name for name in self.enums if name != self.primary), key=lambda n: (-len(self.enums[n]), n)
         )
+        names = [*([self.primary] if self.primary else []), *self.others]
+        self.core = frozenset(n for n in names if n in gen.selectors) or frozenset(names[:1])
+        """The fields without which no combination is wanted where there are very many."""
+        self.need = min(2, len(self.core)) if math.comb(len(names), 3) > MANY else 0
+        """How many of these are in each combination that is wanted."""
         self.triples = self.wanted()
         changes = len(self.values) * (len(self.values) - 1)
         widest = max((len(values) for values in self._by_fields().values()), default=0)
@@ -143,16 +154,28 @@ class Tour:
         With very many enumerated fields only the combinations with a selector are wanted, so that
         the plan grows with the number of fields and not with its cube.
         """
-        names = [*([self.primary] if self.primary else []), *self.others]
-        size = min(3, len(names))
-        groups = list(combinations(names, size)) if size else []
-        if len(groups) > 400:
-            groups = [g for g in groups if sum(n in self.gen.selectors for n in g) >= min(2, len(self.gen.selectors))]
+        names = [(name, None) for name in ([self.primary] if self.primary else []) + self.others]
+        groups = [[name for name, _ in pairs] for pairs in self.among(names, min(3, len(names)), self.need)]
         return {
             frozenset(zip(group, values, strict=True))
             for group in groups
+            if group
             for values in product(*(self.enums.get(n, self.gen.enums[n]) for n in group))
         }
+
+    def among(self, pairs: Iterable[Pair], size: int, need: int) -> Iterator[tuple[Pair, ...]]:
+        """
+        Every choice of *size* out of *pairs* in which at least *need* are of `core`.
+        """
+        if need <= 0:
+            yield from combinations(pairs, size)
+            return
+        parts: tuple[list[Pair], list[Pair]] = ([], [])
+        for pair in pairs:
+            parts[pair[0] not in self.core].append(pair)
+        for count in range(need, size + 1):
+            for some in combinations(parts[0], count):
+                yield from (some + others for others in combinations(parts[1], size - count))
 
     def _by_fields(self) -> dict[frozenset[str], list[Any]]:
         found: dict[frozenset[str], list[Any]] = {}
@@ -189,7 +212,8 @@ class Tour:
             mine = (self.primary, target)
             while len(made) + len(targets) - i < limit and (goal := next((g for g in remaining if mine in g), None)):
                 made.append(self.step(f"tour {len(made)}", target, remaining, goal=dict(goal), partial=True))
-            if len(made) == count and (body := next(alone, None)):
+            room = len(made) + len(targets) - i <= limit
+            if len(made) == count and room and (body := next(alone, None)):
                 made.append(self.case(f"tour {len(made)}: {' '.join(body)} alone", body=body))
                 self.state.update((n, v) for n, v in body.items() if n in self.enums)
         while remaining and len(made) < limit:
@@ -199,9 +223,7 @@ class Tour:
         while len(made) < limit - 12 and any(self.boundary.left(n) for n in self.gen.free):
             target = self.values[len(made) % len(self.values)] if self.values else None
             made.append(self.step(f"tour {len(made)}", target, remaining))
-        for body in alone:
-            if len(made) >= limit:
-                break
+        while len(made) < limit and (body := next(alone, None)):
             made.append(self.case(f"tour {len(made)}: {' '.join(body)} alone", body=body))
         self.updates = len(made) + REPEATS
         self.coverage = {
@@ -301,13 +323,14 @@ class Tour:
         """
         known = [(other, value) for other, value in state.items() if other != name and other in self.gen.enums]
         fixed = [pair for pair in known if pair[0] == self.primary or pair[0] in self.gen.selectors]
+        both = [(pair, sum(p in fixed for p in pair)) for pair in self.among(known, 2, self.need - (name in self.core))]
         scores = []
         for turn, value in enumerate(self.enums[name]):
             mine = (name, value)
             score = 0
-            for a, b in combinations(known, 2):
-                if frozenset((mine, a, b)) in remaining:
-                    score += 4 if a in fixed and b in fixed else 2 if a in fixed or b in fixed else 1
+            for pair, count in both:
+                if frozenset((mine, *pair)) in remaining:
+                    score += 1 << count
             change = (before.get(name), value)
             if name in self.seen_changes and before.get(name) not in {None, value}:
                 score += 3 * (change not in self.seen_changes[name])
@@ -336,7 +359,7 @@ class Tour:
         """
         pairs = [(name, value) for name, value in state.items() if name == self.primary or name in self.others]
         size = min(3, len(self.others) + (self.primary is not None))
-        for group in combinations(pairs, size):
+        for group in self.among(pairs, size, self.need):
             remaining.pop(frozenset(group), None)
 
     def fill(self, body: dict[str, Any], off: frozenset[str], full: bool) -> None:
@@ -370,7 +393,7 @@ class Tour:
             body[name] = self.boundary.take(name)
             taken |= siblings
         for group in gen.request.aliases:
-            free = [n for n in group.fields if n != group.wins and n in gen.fields and n not in off]
+            free = [n for n in group.fields if n != group.wins and n in gen.fields and n not in off and n not in body]
             if free and group.wins in body and group.wins not in off:
                 self.wins += 1
                 if self.wins % 3 == 1:

@@ -11,7 +11,7 @@ from contract import spec
 from contract.document import read
 from contract.model import MISSING
 
-__all__ = ["LAMP", "REQUEST", "RESPONSE", "changed", "lamp"]
+__all__ = ["LAMP", "REQUEST", "RESPONSE", "changed", "grown", "lamp"]
 
 LAMP: Final[Mapping[str, Any]] = read(
     """\
@@ -127,15 +127,41 @@ def changed(changes: Mapping[str, Any]) -> str:
     for path, value in changes.items():
         *above, last = (key.replace("~1", "/") for key in path.split("/"))
         place: Any = data
-        for key in above:
-            place = place[int(key)] if isinstance(place, list) else place[key]
+        for step in above:
+            place = place[int(step)] if isinstance(place, list) else place[step]
+        key: Any = int(last) if isinstance(place, list) else last
         if value is MISSING:
-            del place[last]
+            del place[key]
         else:
-            place[last] = value
+            place[key] = value
     return json.dumps(data, indent=1)
 
 
 def lamp(changes: Mapping[str, Any] | None = None) -> spec.Contract:
     """The contract with *changes*, see `changed`."""
     return spec.loads(changed(changes or {}), "lamp.json")
+
+
+def grown(fields: int, values: int) -> spec.Contract:
+    """A contract with one selector of *values* values, a companion for each, and *fields* other fields of five kinds."""
+    kinds: list[dict[str, Any]] = [
+        {"type": "string", "enum": ["a", "b"]},
+        {"type": "string"},
+        {"type": "string", "format": "uri"},
+        {"type": "boolean"},
+        {"type": "integer"},
+    ]
+    properties: dict[str, Any] = {f"field{i}": kinds[i % len(kinds)] for i in range(fields)}
+    properties |= {f"companion{i}": {"type": "string"} for i in range(values)}
+    choices: dict[str, Any] = {f"value{i}": {"requires": {f"companion{i}": {}}} for i in range(values)}
+    plain = {"type": "string", "enum": list(choices)}
+    shown = {"id": {"type": "string", "format": "uuid"}, **properties, "kind": plain}
+    return lamp(
+        {
+            "components/schemas/Setting": {
+                "type": "object",
+                "properties": {**properties, "kind": {**plain, "x-selector": choices}},
+            },
+            "components/schemas/Lamp": {"type": "object", "properties": shown},
+        }
+    )

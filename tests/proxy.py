@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
-__all__ = ["Exchange", "Lost", "Proxy", "faulty", "passing"]
+import pytest
+
+__all__ = ["Exchange", "Lost", "Proxy", "Secured", "certificate", "faulty", "passing"]
 
 SLOWEST = 0.12
 """Seconds by which `faulty` delays an answer at most."""
@@ -164,6 +170,45 @@ class Proxy:
                 self._open.discard(client)
             for one in (client, *server):
                 one.close()
+
+
+@dataclass(slots=True)
+class Secured(Proxy):
+    """The same with TLS, with the key and the certificate in one file; and where *client* is given, for those it signed alone."""
+
+    own: Path = Path()
+    client: Path | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The address, under the name that the certificate is for."""
+        return f"https://localhost:{self.port}{urlsplit(self.target).path}"
+
+    def _serve(self, client: socket.socket) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.own)
+        if self.client is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.client)
+        try:
+            secured = context.wrap_socket(client, server_side=True)
+        except OSError:
+            client.close()
+            return
+        Proxy._serve(self, secured)
+
+
+def certificate(path: Path) -> Path:
+    """A key and a certificate for localhost in one file, made by openssl."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl here to make a certificate with")
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    )
+    key = path.with_suffix(".key")
+    subprocess.run([*command.split(), "-keyout", key, "-out", path], check=True, capture_output=True)
+    path.write_text(path.read_text() + key.read_text())
+    return path
 
 
 def _message(connection: socket.socket) -> bytes:

@@ -98,7 +98,7 @@ def test_every_group_is_a_rule_of_the_same_operation(contract: Contract) -> None
     found = rules(contract)
     groups = {rule.group for rule in found.values()}
     for rule in found.values():
-        assert rule.group in found or rule.promise in {"time", "deprecated"} or rule.id in groups
+        assert rule.group in found or rule.promise in {"time", "deprecated", "rejection"} or rule.id in groups
         assert rule.group.partition(".")[0] == rule.operation
 
 

@@ -16,7 +16,7 @@ from contract import reference
 from contract.errors import ConfigError, SendError
 from contract.run import _next_page, run
 from tests.kit import CONTRACT, Outcome, broken, credentials, outcome, record, settings
-from tests.proxy import Exchange, Lost, Proxy, passing
+from tests.proxy import Exchange, Lost, Proxy, Secured, certificate, passing
 
 UPDATE = CONTRACT.update.id
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -221,8 +221,8 @@ def test_credentials_that_cannot_be_sent_are_refused_unseen(given: dict[str, str
     ("more", "says"),
     [
         ({"ca_file": "nowhere.pem"}, "ca_file nowhere.pem cannot be used"),
-        ({"client_cert": "nowhere.pem"}, "the connection cannot be set up"),
-        ({"proxy": "nowhere"}, "the connection cannot be set up"),
+        ({"client_cert": "nowhere.pem"}, "client_cert nowhere.pem cannot be used"),
+        ({"proxy": "nowhere"}, "the proxy cannot be used"),
         ({"resources": {"call_room": "x"}}, "[resources] names 'call_room'"),
         ({"ids": ()}, "ids is missing"),
         ({"spec": "nowhere.yaml"}, "nowhere.yaml"),
@@ -240,6 +240,25 @@ def test_settings_that_cannot_be_used_are_refused(more: dict[str, Any], says: st
     assert says in found.text
     assert len(lines(found)) <= 2
     assert proxy.exchanges == 0
+
+
+def test_tls_is_verified_and_both_sides_may_show_a_certificate(tmp_path: Path) -> None:
+    """With ca_file and client_cert a run is kept; without the one nothing is sent, and without the other nothing answered."""
+    own, client = certificate(tmp_path / "server.pem"), certificate(tmp_path / "client.pem")
+    with reference.running() as server, Secured(server.base_url, own=own, client=client) as proxy:
+        more: dict[str, Any] = {"base_url": proxy.base_url, "profile": "smoke", "ca_file": str(own)}
+        kept = outcome(settings(server, tmp_path, **more, client_cert=str(client)), credentials(server))
+        sent = proxy.exchanges
+        nameless = outcome(settings(server, tmp_path, **more), credentials(server))
+        more["ca_file"] = ""
+        stranger = outcome(settings(server, tmp_path, **more, client_cert=str(client)), credentials(server))
+        assert proxy.exchanges == sent
+
+    assert kept.status == 0, kept.text
+    assert nameless.status == 2
+    assert "cannot be tested" in nameless.text
+    assert stranger.status == 2
+    assert "the TLS certificate is not trusted" in stranger.text
 
 
 def test_one_bad_read_is_not_called_broken(tmp_path: Path) -> None:
@@ -334,7 +353,7 @@ def test_a_gateway_without_a_server_behind_it_ends_the_run(tmp_path: Path) -> No
     """Nothing but 502 for a while: nobody is there, which is no finding."""
 
     def harm(exchange: Exchange) -> None:
-        if 60 < exchange.number < 90:
+        if 60 < exchange.number < 76:
             status(502)(exchange)
         else:
             passing(exchange)
@@ -349,8 +368,10 @@ def test_a_gateway_without_a_server_behind_it_ends_the_run(tmp_path: Path) -> No
     assert found.journals == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_puts_the_number_back_and_gives_the_handlers_back(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "count"), [(signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGTERM, 2)])
+def test_a_signal_puts_the_number_back_and_gives_the_handlers_back(
+    number: signal.Signals, count: int, tmp_path: Path
+) -> None:
     """In the middle of a request that hangs: cut off, put back, named, and the process lives on."""
     earlier = signal.getsignal(number)
 
@@ -362,9 +383,10 @@ def test_a_signal_puts_the_number_back_and_gives_the_handlers_back(number: signa
         passing(exchange)
 
     with reference.running() as server, Proxy(server.base_url, harm) as proxy:
-        before = record(server)
-        found = outcome(settings(server, tmp_path, base_url=proxy.base_url, timeout=15.0), credentials(server))
-        assert record(server) == before
+        before = [record(server, n) for n in range(count)]
+        chosen = settings(server, tmp_path, base_url=proxy.base_url, timeout=15.0, ids=server.ids[:count])
+        found = outcome(chosen, credentials(server))
+        assert [record(server, n) for n in range(count)] == before
 
     assert found.status == 2
     assert f"the run was ended by {number.name}" in found.text
@@ -420,7 +442,7 @@ def test_a_hanging_server_during_the_second_look_ends_the_run(tmp_path: Path) ->
         reference.running(defect="urls-swapped") as server,
         Proxy(server.base_url, harm) as proxy,
     ):
-        chosen = settings(server, tmp_path, base_url=proxy.base_url, timeout=0.3, max_seconds=12.0)
+        chosen = settings(server, tmp_path, base_url=proxy.base_url, timeout=0.3, max_seconds=8.0)
         found = outcome(chosen, credentials(server))
 
     assert found.status in {1, 2}

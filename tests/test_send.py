@@ -21,7 +21,7 @@ from contract.model import MISSING, Case
 from contract.send import MAX_CONTENT, MAX_DEPTH, MAX_TOTAL, Budget, Credentials, Sender, decode, encode
 from tests.hostile import bomb
 from tests.kit import CONTRACT
-from tests.proxy import Exchange, Lost, Proxy
+from tests.proxy import Exchange, Lost, Proxy, Secured, certificate
 
 BASE = "http://api.example.com/api/relay/rest"
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -483,6 +483,7 @@ def test_all_answers_together_are_bounded() -> None:
         (b'{"a": -Infinity}', "-Infinity is no JSON number"),
         (b'{"a": 1, "a": 2}', "the key 'a' stands twice"),
         (b"\xef\xbb\xbf{}", "it begins with a byte order mark"),
+        (b"{" + b",".join(b'"%d":1' % n for n in range(30_000)) + b',"29999":2}', "the key '29999' stands twice"),
     ],
 )
 def test_json_that_others_read_differently_is_read_and_told(content: bytes, problem: str) -> None:
@@ -503,6 +504,8 @@ def test_json_that_others_read_differently_is_read_and_told(content: bytes, prob
         ("{}".encode("utf-16"), "it is not UTF-8 (byte 0)"),
         (b"[" * 100_000 + b"]" * 100_000, f"it is nested deeper than {MAX_DEPTH}"),
         (b'{"a":' * 100_000, f"it is nested deeper than {MAX_DEPTH}"),
+        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), f"it is nested deeper than {MAX_DEPTH}"),
+        (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), f"it is nested deeper than {MAX_DEPTH}"),
         (b"9" * 100_000, "it is not well-formed: Exceeds the limit"),
         (b'{"a": "\\ud800"}', "it holds half of a surrogate pair"),
         (b'{"\\uDC00": 1}', "it holds half of a surrogate pair"),
@@ -565,25 +568,12 @@ def test_a_server_that_drips_is_cut_off(timeout: float) -> None:
 
 def test_a_server_that_drips_is_cut_off_under_tls_too(tmp_path: Path) -> None:
     """The socket that TLS is spoken on is the one that is cut off."""
-    certificate = tmp_path / "server.pem"
-    made = _certificate(certificate)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made)
-
-    class Secured(Proxy):
-        """The same with TLS."""
-
-        __slots__ = ()
-
-        def _serve(self, client: Any) -> None:
-            with suppress(OSError):
-                super()._serve(context.wrap_socket(client, server_side=True))
-
+    made = certificate(tmp_path / "server.pem")
     started = time.monotonic()
-    with Secured(BASE, dripping) as proxy:
+    with Secured(BASE, dripping, own=made) as proxy:
         trust = ssl.create_default_context(cafile=str(made))
         budget = Budget(100, 600)
-        url = proxy.base_url.replace("http://127.0.0.1", "https://localhost")
+        url = proxy.base_url
         sender = Sender(
             CONTRACT, base_url=url, credentials=GIVEN, budget=budget, timeout=0.3, verify=trust, sleep=lambda s: None
         )
@@ -600,22 +590,6 @@ def test_a_server_that_drips_is_cut_off_under_tls_too(tmp_path: Path) -> None:
 
     assert all(b"PT-secret" not in one.request for one in proxy.requests)
     assert len(proxy.requests) == 2, "nothing is sent to a server that is not trusted"
-
-
-def _certificate(path: Path) -> Path:
-    """A key and a certificate for localhost, made by openssl."""
-    import shutil
-    import subprocess
-
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl here to make a certificate with")
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    )
-    key = path.with_suffix(".key")
-    subprocess.run([*command.split(), "-keyout", key, "-out", path], check=True, capture_output=True)
-    path.write_text(path.read_text() + key.read_text())
-    return path
 
 
 def hanging(exchange: Exchange) -> None:

@@ -1,0 +1,653 @@
+"""
+Two runs compared: unchanged servers are equal, and what changed is named, documented or not.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract import cli, compare, reference, report
+from contract.behaviour import handling, kind, words
+from contract.errors import ConfigError
+from contract.model import MISSING
+from contract.run import run
+from tests import subscriptions
+from tests.kit import credentials, settings
+
+RANDOM = (
+    "keys-shuffled",
+    "capabilities-shuffled",
+    "resource-ids-random",
+    "rate-limited",
+    "milliseconds",
+    "microseconds",
+    "more-fields",
+    "always-touched",
+    "null-ignored",
+    "aliases-mirrored",
+    "former-cleared",
+    "gzip",
+    "list-reversed",
+    "bare-number-found",
+)
+"""Variants of which two runs are made: whatever they do by chance, or by the clock, is no change."""
+
+CAUGHT = {
+    "companions-in-body": "2 requests that were accepted (200) are refused (422)",
+    "callback-required": "2 requests that were accepted (200) are refused (422)",
+    "null-refused": "requests that were accepted (200) are refused (422)",
+    "null-ignored": "what is sent is ignored; it was stored as sent",
+    "blank-refused": "a request that was accepted (200) is refused (422)",
+    "blank-is-null": "what is sent is stored as null; it was stored as sent",
+    "empty-body-refused": "a request that was accepted (200) is refused (422)",
+    "unknown-keys-refused": "a request that was accepted (200) is refused (422)",
+    "read-only-keys-refused": "a request that was accepted (200) is refused (422)",
+    "numbers-as-text": "a request that was refused (422) is accepted (200)",
+    "types-400": "2 requests that were answered 422 are answered 400",
+    "malformed-422": "a request that was answered 400 is answered 422",
+    "array-400": "a request that was answered 422 is answered 400",
+    "array-415": "a request that was answered 422 is answered 415",
+    "media-type-400": "a request that was answered 415 is answered 400",
+    "enums-any-case": "2 requests that were refused (422) are accepted (200)",
+    "https-only": "a request that was accepted (200) is refused (422)",
+    "no-ports": "a request that was accepted (200) is refused (422)",
+    "ascii-hosts": "a request that was accepted (200) is refused (422)",
+    "name-limit-128": "a request that was accepted (200) is refused (422)",
+    "name-unlimited": "2 requests that were refused (422) are accepted (200)",
+    "ids-not-checked": "a request that was refused (422) is accepted (200)",
+    "former-cleared": "what is not sent is cleared; it was kept",
+    "aliases-mirrored": "what is not sent is set to what an alias was sent; it was kept",
+    "milliseconds": "updated_at: a time Z, fractions in",
+    "microseconds": "created_at, next_billed_at, updated_at: a time Z, fractions in",
+    "plus-zero": "created_at, next_billed_at, updated_at: a time +00:00 in",
+    "mountain-time": "created_at, next_billed_at, updated_at: a time with an offset in",
+    "more-fields": "tags (array): new in",
+    "newer-fields-absent": "gone from update_phone_number 200",
+    "links-absolute": "links/self: an address in list_phone_numbers 200; it was a path",
+    "tollfree": "number_type: tollfree in record",
+    "resource-ids-null": "null after an update; it was a value",
+    "resource-ids-random": "a value after an update; it was null",
+    "no-details": "the error text of update_phone_number 422 is empty",
+    "null-details": "detail: null in update_phone_number 422, which it never was before (string)",
+    "blank-details": "the error text of update_phone_number 422 is 'errors/title",
+    "bare-401": "error (string): gone from",
+    "credentials-403": "6 requests that were answered 401 are answered 403",
+    "malformed-id-422": "2 requests that were answered 404 are answered 422",
+    "gzip": "is gzip; it was absent",
+    "no-charset": "is application/json; it was application/json; charset=utf-8",
+    "charset-capitals": "is Application/JSON;charset=UTF-8; it was application/json; charset=utf-8",
+}
+"""Variant -> words of a change that is told, compared with the plain server."""
+
+
+def made(*, defect: str | None = None, variant: str | None = None, numbers: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    """
+    The run.json of a run against the reference server.
+    """
+    with reference.running(defect=defect, variant=variant) as server, tempfile.TemporaryDirectory() as folder:
+        chosen = settings(server, Path(folder), ids=tuple(server.ids[n] for n in numbers), allow_unrestorable=True)
+        result = run(chosen, credentials(server))
+        found: dict[str, Any] = json.loads(json.dumps(report.data(result, report.Mask(secrets=(server.password,)))))
+        return found
+
+
+@cache
+def clean(number: int = 0) -> dict[str, Any]:
+    """
+    The run.json of a run against the plain server, on one of its numbers; not to be changed.
+    """
+    return made(numbers=(number,))
+
+
+def changed(change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """
+    The clean run with something changed.
+    """
+    found = copy.deepcopy(clean())
+    change(found)
+    return found
+
+
+def case(run: dict[str, Any], label: str) -> dict[str, Any]:
+    """
+    One case of a run.
+    """
+    return next(one for one in run["cases"] if one["label"] == label)
+
+
+def updating(label: str, **values: Any) -> Callable[[dict[str, Any]], Any]:
+    """
+    A change of one case.
+    """
+    return lambda run: case(run, label).update(values)
+
+
+def texts(found: compare.Comparison) -> list[str]:
+    """
+    The changes in words.
+    """
+    return [change.text for change in found.changes]
+
+
+# ------------------------------------------------------------------------ whole runs
+
+
+@pytest.mark.parametrize("numbers", [(0, 0), (0, 1), (1, 2), (2, 5), (5, 6), (6, 0)])
+def test_the_plain_server_compares_equal(numbers: tuple[int, int]) -> None:
+    """
+    Two runs of the plain server are equal, on one number or on two that were found in other states.
+    """
+    old, new = (made(numbers=(n,)) if i and numbers == (0, 0) else clean(n) for i, n in enumerate(numbers))
+
+    found = compare.compare(old, new)
+
+    assert (found.status, texts(found)) == (0, [])
+    assert found.compared > 240
+    assert list(compare.lines(found))[-1].startswith("EQUAL: ")
+
+
+def test_runs_on_other_numbers_of_records_compare_equal() -> None:
+    """
+    A plan that is shared out among two records meets other states: what depends on them is not compared.
+    """
+    found = compare.compare(clean(), made(numbers=(1, 2)))
+
+    assert (found.status, texts(found)) == (0, [])
+    assert found.compared > 200
+    assert found.missing
+
+
+@pytest.mark.parametrize("variant", sorted({*RANDOM, *CAUGHT}))
+def test_a_change_where_the_documents_are_silent_is_caught(variant: str) -> None:
+    """
+    A variant is kept; two runs of it are equal, and compared with the plain server its change is named.
+    """
+    new = made(variant=variant)
+    assert new["verdict"] != "broken"
+    if variant in RANDOM:
+        again = compare.compare(new, made(variant=variant))
+        assert (again.status, texts(again)) == (0, [])
+
+    found = compare.compare(clean(), new)
+
+    assert found.newly_broken == ()
+    if variant in CAUGHT:
+        assert found.status == 1
+        assert any(CAUGHT[variant] in text for text in texts(found)), texts(found)
+    else:
+        assert (found.status, texts(found)) == (0, [])
+
+
+def test_a_defect_is_newly_broken() -> None:
+    """
+    A rule that was kept and is broken is told with what was found; the other way round it is newly kept.
+    """
+    new = made(defect="name-trimmed")
+
+    found = compare.compare(clean(), new)
+
+    assert found.newly_broken == ("update_phone_number.echo.name",)
+    assert found.status == 1
+    assert list(compare.lines(found))[:2] == [
+        "newly broken  update_phone_number.echo.name",
+        "        name is not what was sent",
+    ]
+    back = compare.compare(new, clean())
+    assert "update_phone_number.echo.name" in back.newly_kept
+    assert back.newly_broken == ()
+    assert compare.compare(new, copy.deepcopy(new)).status == 0
+
+
+def test_another_fragment_is_compared_by_the_same_words(tmp_path: Path) -> None:
+    """
+    Nothing of this knows one API: the news service is equal to itself, and its variant is not.
+    """
+
+    def one(habit: str) -> dict[str, Any]:
+        with subscriptions.running(habit) as service, tempfile.TemporaryDirectory() as folder:
+            chosen = subscriptions_settings(service, Path(folder))
+            result = run(chosen, {"username": "", "password": "", "token": subscriptions.TOKEN})
+            found: dict[str, Any] = json.loads(json.dumps(report.data(result, report.Mask())))
+            return found
+
+    plain = one("")
+
+    assert compare.compare(plain, one("")).status == 0
+    found = compare.compare(plain, one("clearing"))
+    assert found.status == 1
+    assert any("what is not sent is cleared" in text for text in texts(found))
+    with pytest.raises(ConfigError, match="another fragment"):
+        compare.compare(plain, clean())
+
+
+def subscriptions_settings(service: Any, folder: Path) -> Any:
+    """
+    A run on the news service.
+    """
+    from contract.config import Settings
+
+    return Settings(
+        base_url=service.base_url,
+        spec=str(subscriptions.FRAGMENT),
+        ids=(str(subscriptions.TICKET),),
+        state_dir=str(folder / "journals"),
+        report_dir=str(folder / "reports"),
+        allow_unrestorable=True,
+    )
+
+
+# --------------------------------------------------------------------- data of runs
+
+
+def test_runs_that_sent_something_else_cannot_be_compared() -> None:
+    """
+    Another fragment, seed, profile or set of resources, and files that are no runs, are refused in one line.
+    """
+    changes: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "another seed: 0 and 7": lambda run: run.update(seed=7),
+        "another profile: 'standard' and 'deep'": lambda run: run.update(profile="deep"),
+        "another fragment": lambda run: run["plan"].update(spec="0"),
+        "other resources": lambda run: run["plan"]["resources"].pop(),
+    }
+    for says, change in changes.items():
+        with pytest.raises(ConfigError, match=says):
+            compare.compare(clean(), changed(change))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is not JSON"),
+        ("[]", "is not the run.json of a run"),
+        ('{"format": 1}', "is not the run.json of a run"),
+        ('{"format": 2, "rules": []}', "has the format 2; this version reads 1"),
+        ('{"format": 1, "rules": [{}]}', "is damaged: its rules"),
+        ('{"format": 1, "rules": []}', "an older version wrote it"),
+        ('{"format": 1, "rules": [], "spec": {}, "plan": {}, "answers": {}, "cases": [{}]}', "is damaged: its cases"),
+        ('{"format": 1, "rules": [], "spec": {}, "plan": {}, "answers": [], "cases": []}', "is damaged"),
+    ],
+)
+def test_what_is_no_run_is_refused(text: str, says: str, tmp_path: Path) -> None:
+    """
+    A file that is no run.json, or one of another format, is named together with what is wrong.
+    """
+    path = tmp_path / "run.json"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=says) as caught:
+        compare.read(path)
+
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """
+    A file that does not exist is a plain line.
+    """
+    with pytest.raises(ConfigError, match="No such file"):
+        compare.read(tmp_path / "run.json")
+
+
+def test_cases_that_one_run_lacks_are_not_compared() -> None:
+    """
+    A run that ended early is equal as far as it went, and it is said how many cases were not compared.
+    """
+    new = changed(lambda run: run["cases"].__delitem__(slice(60, None)))
+
+    found = compare.compare(clean(), new)
+
+    assert (found.status, found.compared) == (0, 60)
+    assert len(found.missing) == len(clean()["cases"]) - 60
+    assert any(f"{len(found.missing)} cases were not compared" in line for line in compare.lines(found))
+
+
+def test_runs_without_anything_in_common_are_not_called_equal() -> None:
+    """
+    Where no case and no rule was exercised by both there is nothing to say.
+    """
+
+    def nothing(run: dict[str, Any]) -> None:
+        run["cases"].clear()
+        run["problem"] = "the budget is spent"
+        for rule in run["rules"]:
+            rule["verdict"] = "not_exercised"
+
+    with pytest.raises(ConfigError, match="nothing in common: the budget is spent"):
+        compare.compare(clean(), changed(nothing))
+
+
+def test_a_case_that_failed_is_left_to_the_rules() -> None:
+    """
+    A 5xx and a 429 say nothing about what the documents leave open.
+    """
+    for status in (500, 503, 429):
+        new = changed(updating("an unknown key", status=status, outcome="failed"))
+        found = compare.compare(clean(), new)
+        assert (found.status, found.missing) == (0, ("an unknown key",))
+
+
+def test_a_case_with_another_body_is_not_compared() -> None:
+    """
+    A newer version of this tool may send another body under the same name.
+    """
+    new = changed(updating("an unknown key", body="0", status=422, outcome="refused"))
+
+    assert compare.compare(clean(), new).missing == ("an unknown key",)
+
+
+def test_several_explanations_are_equal_where_one_is_shared() -> None:
+    """
+    What was sent as it stood was applied or ignored: that is no change from either.
+    """
+    label = "blank values"
+    shown = case(clean(), label)["fields"]
+    name = next(iter(shown))
+    for how, status in (("applied|ignored", 0), ("ignored|null", 1), ("absent", 1)):
+        new = changed(updating(label, fields={**shown, name: how}))
+        assert compare.compare(clean(), new).status == status
+
+
+def test_from_where_records_stand_differently_cases_are_not_compared() -> None:
+    """
+    A field that changed against the documents is for the rules; what follows from it is no change.
+    """
+
+    def stray(run: dict[str, Any]) -> None:
+        labels = [one["label"] for one in run["cases"]]
+        run["cases"][labels.index("tour 20")]["strays"] = ["name"]
+        case(run, "an unknown key").update(status=422, outcome="refused")
+
+    found = compare.compare(clean(), changed(stray))
+
+    assert found.status == 0
+    assert "tour 20" in found.missing
+    assert "tour 19" not in found.missing
+    assert "an unknown key" in found.missing
+
+
+def test_the_words_of_an_error_are_compared_without_case() -> None:
+    """
+    Capital letters are no other words; early on one common part is enough.
+    """
+    label = "a number in name"
+    was = case(clean(), label)["error"]
+    for text, early, status in ((was.upper(), False, 0), ("other words", False, 1), (f"more; {was}", True, 0)):
+        new = changed(updating(label, error=text, early=early))
+        assert compare.compare(clean(), new).status == status
+
+
+def test_latency_that_multiplied_is_told_and_fails_nothing() -> None:
+    """
+    More than five times and more than 50 ms slower is a note; less is none.
+    """
+    operation = "update_phone_number"
+
+    def taking(milliseconds: float) -> dict[str, Any]:
+        return changed(lambda run: run["latency"].update({operation: milliseconds}))
+
+    old = taking(12.0)
+    for now, notes in ((400.0, 1), (61.0, 0), (60.0, 0)):
+        found = compare.compare(old, taking(now))
+        assert found.status == 0
+        assert texts(found) == [f"{operation} takes {now:.0f} ms in the middle; it took 12 ms"] * notes
+    assert next(compare.lines(compare.compare(old, taking(400.0)))).startswith("note  update_phone_number takes")
+
+
+def test_what_changes_at_any_time_is_a_note() -> None:
+    """
+    A field that the fragment lets change at any time may be told, and fails nothing.
+    """
+    record, fields = next(iter(clean()["moving"].items()))
+    new = changed(lambda run: run["moving"][record].update(dict.fromkeys(fields, "something else")))
+
+    found = compare.compare(clean(), new)
+
+    assert found.status == 0
+    assert [change.regression for change in found.changes] == [False]
+
+
+def test_masked_fields_are_not_compared() -> None:
+    """
+    What one report masks says nothing about the other.
+    """
+    record, fields = next(iter(clean()["records"].items()))
+    name = next(iter(fields))
+
+    def masked(run: dict[str, Any]) -> None:
+        run["records"][record][name] = "xyz"
+        run["plan"]["masked"] = [name]
+
+    assert compare.compare(clean(), changed(masked)).status == 0
+
+
+def test_a_rule_that_depends_on_the_clock_is_not_newly_anything() -> None:
+    """
+    Whether a time stamp had the time to move is up to how fast a run was.
+    """
+
+    def slow(run: dict[str, Any]) -> None:
+        rule = next(r for r in run["rules"] if r["id"].endswith(".time.updated_at.moves"))
+        rule["verdict"] = "kept" if rule["verdict"] == "not_exercised" else "not_exercised"
+
+    found = compare.compare(clean(), changed(slow))
+
+    assert (found.newly_kept, found.newly_not_exercised) == ((), ())
+
+
+def test_an_accepted_failure_is_not_newly_broken() -> None:
+    """
+    A known failure fails no comparison.
+    """
+
+    def known(run: dict[str, Any]) -> None:
+        next(r for r in run["rules"] if r["id"].endswith(".echo.name")).update(verdict="warned", accepted=True)
+
+    assert compare.compare(clean(), changed(known)).newly_broken == ()
+
+
+def test_a_comparison_as_markdown_shows_and_obeys_nothing() -> None:
+    """
+    What an API answered cannot mark up a report.
+    """
+    change = compare.Change(kind="error", old="", new="</td> `x` [a](b)\x1b[1m", places=("op 422",), cases=("a | b",))
+    found = compare.Comparison(newly_broken=("op.echo.a",), messages={"op.echo.a": "a *b*"}, changes=(change,))
+
+    text = compare.markdown(found)
+
+    assert "**newly broken** `op.echo.a`: a \\*b\\*" in text
+    assert "\\</td\\> \\`x\\` \\[a\\](b)\\\\x1b\\[1m" in text
+    assert "a \\| b" in text
+
+
+# ----------------------------------------------------------------------------- words
+
+
+def test_what_was_done_to_a_value_has_a_name() -> None:
+    """
+    Each way to treat a value is told apart; all that are possible are named.
+    """
+    rows: list[tuple[Any, Any, Any, list[str]]] = [
+        ("a", "a", "b", ["applied"]),
+        ("a", "a", "a", ["applied", "ignored"]),
+        ("a", "b", "b", ["ignored"]),
+        (" a ", "a", "b", ["trimmed"]),
+        ("a  b", "a b", "c", ["blanks collapsed"]),
+        ("Ab", "ab", "c", ["lower-cased"]),
+        ("Ab", "AB", "c", ["upper-cased"]),
+        ("abcdef", "abc", "c", ["cut"]),
+        ("<a>", "&lt;a&gt;", "c", ["escaped"]),
+        ("&lt;a&gt;", "<a>", "c", ["unescaped"]),
+        ("e\u0301", "\u00e9", "c", ["composed"]),
+        ("https://EXAMPLE.com:443/a/", "https://example.com/a", "c", ["rewritten as an address"]),
+        ("a", None, "c", ["null"]),
+        ("a", "", "c", ["blank"]),
+        (7, "7", "c", ["written as text"]),
+        ("7", 7, "c", ["read from text"]),
+        ("a", ["a"], "c", ["wrapped in a list"]),
+        (["a"], "a", "c", ["taken out of a list"]),
+        ("a", "xyz", "c", ["changed (string)"]),
+        ("a", {}, "c", ["changed (object)"]),
+        ("a", MISSING, "c", ["absent"]),
+    ]
+    assert [handling(sent, shown, before, None) for sent, shown, before, _ in rows] == [row[3] for row in rows]
+    assert handling(None, "POST", "GET", None, "POST") == ["default"]
+
+
+def test_error_texts_are_left_with_their_words() -> None:
+    """
+    Quoted values, values that were sent, numbers and ids go; words and names of fields stay.
+    """
+    assert words('Name "x y" isn\'t valid.') == "Name \u2026 isn't valid"
+    assert words("maximum is 255 characters (was 300)") == "maximum is # characters (was #)"
+    assert words("no record 1ac064a1-369d-47e7-8265-594594af405f") == "no record #"
+    assert words("fancy value is bad", ["fancy value"]) == "\u2026 is bad"
+    assert words("e911_status is bad", (), ("e911_status",)) == "e911_status is bad"
+    assert words("<html><h1>Bad gateway</h1>") == "Bad gateway"
+
+
+def test_notations_are_told_apart() -> None:
+    """
+    Times, ids and addresses are known by how they are written, whatever they say.
+    """
+    rows = {
+        "2030-01-31T12:00:00Z": "a time Z",
+        "2030-01-31T12:00:00.5Z": "a time Z, fractions",
+        "2030-01-31T12:00:00+00:00": "a time +00:00",
+        "2030-01-31T12:00:00-07:00": "a time with an offset",
+        "2030-01-31 12:00:00": "a time without a zone, ' ' between date and time",
+        "1ac064a1-369d-47e7-8265-594594af405f": "a UUID",
+        "1AC064A1-369D-47E7-8265-594594AF405F": "a UUID in capitals",
+        "https://example.com": "an address",
+        "/api/x": "a path",
+        " ": "a blank",
+        "words": "text",
+    }
+    assert {text: kind(text) for text in rows} == rows
+    others: dict[str, Any] = {
+        "null": None,
+        "boolean": True,
+        "number": 1.5,
+        "array": [],
+        "object": {},
+        "absent": MISSING,
+    }
+    assert [kind(value) for value in others.values()] == list(others)
+
+
+# ---------------------------------------------------------------------- command line
+
+
+def typed(*args: str) -> int:
+    """
+    The exit status of ``contract`` with *args*.
+    """
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(args))
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """
+    An empty working directory.
+    """
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def configured(server: reference.Running, path: Path) -> str:
+    """
+    A configuration file for *server*, except for its address and credentials.
+    """
+    resources = "".join(f'{name} = "{value}"\n' for name, value in server.resources.items())
+    path.write_text(f'ids = ["{server.ids[0]}"]\n[resources]\n{resources}', encoding="utf-8")
+    return str(path)
+
+
+def test_a_run_against_an_earlier_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A run that is kept fails where it regressed, and only with --against; its reports say why.
+    """
+    with reference.running() as server:
+        monkeypatch.setenv("CONTRACT_USERNAME", server.username)
+        monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
+        config = configured(server, folder / "contract.toml")
+        assert typed("run", "--config", config, "--base-url", server.base_url, "--report-dir", "old", "-q") == 0
+    with reference.running(variant="unknown-keys-refused") as server:
+        options = ["run", "--config", config, "--base-url", server.base_url, "--report-dir", "new", "-q"]
+        assert typed(*options) == 0
+        capsys.readouterr()
+
+        assert typed(*options, "--against", "old/run.json") == 1
+
+        assert "changed  a request that was accepted (200) is refused (422)\n        case: an unknown key\n" in (
+            capsys.readouterr().out
+        )
+        assert (
+            json.loads((folder / "new" / "run.json").read_text(encoding="utf-8"))["against"]["verdict"] == "regressed"
+        )
+        assert "## Compared with an earlier run" in (folder / "new" / "run.md").read_text(encoding="utf-8")
+        assert typed(*options, "--against", "old/run.json", "--seed", "5") == 2
+        assert "another seed: 0 and 5" in capsys.readouterr().err
+    assert typed("compare", "old/run.json", "new/run.json", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["changes"][0]["cases"] == ["an unknown key"]
+    assert typed("compare", "old/run.json", "old/run.json") == 0
+    assert typed("compare", "old/run.json") == 2
+    assert typed("compare", "old/run.json", "new/run.json", "--base-url", "http://127.0.0.1:9") == 2
+
+
+def test_two_environments_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    One plan goes to both environments, each with its own credentials and id.
+    """
+    monkeypatch.setenv("CONTRACT_B_USERNAME", "another-project")
+    monkeypatch.setenv("CONTRACT_B_PASSWORD", "another-password")
+    with reference.running() as one:
+        monkeypatch.setenv("CONTRACT_USERNAME", "another-project")
+        monkeypatch.setenv("CONTRACT_PASSWORD", "another-password")
+        with reference.running(variant="credentials-403") as other:
+            monkeypatch.setenv("CONTRACT_USERNAME", one.username)
+            monkeypatch.setenv("CONTRACT_PASSWORD", one.password)
+            pair = ["--base-url", one.base_url, "--id", one.ids[0], "--base-url", other.base_url, "--id", other.ids[1]]
+
+            assert typed("compare", *pair, "--profile", "smoke") == 1
+
+    told = capsys.readouterr().out
+    assert "answered 403" in told
+    assert (folder / "reports" / "first" / "run.json").is_file()
+    assert (folder / "reports" / "second" / "run.html").is_file()
+    assert other.password == "another-password"
+
+
+def test_where_the_second_environment_comes_from(folder: Path) -> None:
+    """
+    Variables that begin with CONTRACT_B_, then what the first one has; two ids in a file are one for each.
+    """
+    environ = {"CONTRACT_BASE_URL": "https://a.example.com", "CONTRACT_USERNAME": "u", "CONTRACT_PASSWORD": "p"}
+    second = {"CONTRACT_B_BASE_URL": "https://b.example.com", "CONTRACT_B_PASSWORD": "q"}
+    (folder / "contract.toml").write_text('ids = ["one", "two"]\n', encoding="utf-8")
+
+    (first, mine), (other, theirs) = compare.environments({}, (), (), (), {**environ, **second})
+
+    assert (first.base_url, first.ids, first.report_dir) == ("https://a.example.com", ("one",), "reports/first")
+    assert (other.base_url, other.ids, other.report_dir) == ("https://b.example.com", ("two",), "reports/second")
+    assert (mine["username"], mine["password"], theirs["username"], theirs["password"]) == ("u", "p", "u", "q")
+    same = compare.environments({}, (), ("three",), (), {**environ, **second})
+    assert [settings.ids for settings, _ in same] == [("three",), ("three",)]
+    with pytest.raises(ConfigError, match="two environments are wanted"):
+        compare.environments({}, (), ("three",), (), environ)
+    with pytest.raises(ConfigError, match="--base-url is given 3 times"):
+        compare.environments({}, ("a", "b", "c"), (), (), environ)

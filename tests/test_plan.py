@@ -1,0 +1,641 @@
+"""The plan: what the tour covers, recounted from the bodies themselves, and within which bounds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from itertools import combinations, pairwise, product
+from typing import Any
+
+import pytest
+
+from contract import spec
+from contract.generate import Generator
+from contract.model import MISSING, Case
+from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, needed, plan, split
+from contract.rules import rules
+from contract.spec import Contract
+from contract.tour import REPEATS, Tour, Values, circuit
+from tests.fragments import REQUEST, grown, lamp
+from tests.subscriptions import FRAGMENT
+
+BUNDLED, SECOND = spec.load(), spec.load(FRAGMENT)
+NAMES = [n for n, f in BUNDLED.update.request.fields.items() if f.resource] if BUNDLED.update.request else []
+RESOURCES = {name: f"00000000-0000-4000-8000-{i:012}" for i, name in enumerate(NAMES)}
+FOREIGN = ("00000000-0000-4000-8000-0000000000ff",)
+PLANS: dict[str, tuple[Contract, dict[str, str]]] = {
+    "with ids": (BUNDLED, RESOURCES),
+    "without ids": (BUNDLED, {}),
+    "second fragment": (SECOND, {}),
+    "lamps": (lamp(), {}),
+}
+
+
+def made(name: str, **more: Any) -> Plan:
+    """The plan of one contract."""
+    contract, resources = PLANS[name]
+    return plan(contract, resources=resources, foreign_ids=FOREIGN, **more)
+
+
+def block(whole: Plan, name: str) -> tuple[Case, ...]:
+    """The cases of one block."""
+    return next((b.cases for b in whole.blocks if b.name == name), ())
+
+
+def steps(cases: Iterable[Case]) -> list[dict[str, Any]]:
+    """The bodies that are sent for the first time, in order."""
+    return [dict(case.body) for case in cases if case.body is not MISSING and not case.repeat]
+
+
+def states(bodies: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The record after each of *bodies*, as far as it was sent."""
+    state: dict[str, Any] = {}
+    for body in bodies:
+        state = {**state, **body}
+        yield state
+
+
+# ------------------------------------------------------------------------ the circuit
+
+
+@pytest.mark.parametrize("nodes", range(2, 13))
+def test_the_circuit_takes_every_change_once(nodes: int) -> None:
+    """An Eulerian circuit of the complete digraph: each ordered pair of different nodes is one step, once."""
+    walk = circuit(nodes)
+    taken = Counter(pairwise([0, *walk]))
+
+    assert len(walk) == nodes * (nodes - 1)
+    assert walk[-1] == 0
+    assert taken == Counter((a, b) for a in range(nodes) for b in range(nodes) if a != b)
+
+
+def test_a_circuit_starts_anywhere() -> None:
+    """The walk begins and ends at the node that is asked for; a single node has no change."""
+    assert circuit(3, 2)[-1] == 2
+    assert len(set(pairwise([2, *circuit(3, 2)]))) == 6
+    assert circuit(1) == []
+
+
+# ------------------------------------------------------------------------ what the tour covers
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+@pytest.mark.parametrize("name", PLANS)
+def test_every_change_of_every_selector_is_walked(name: str, seed: int) -> None:
+    """Each ordered change from one value to another is a step, and so is each pair of values of two selectors."""
+    contract, resources = PLANS[name]
+    generator = Generator(contract.update, resources)
+    walked = list(states(steps(block(made(name, seed=seed), "tour"))))
+    for selector in generator.selectors:
+        values = generator.enums[selector]
+        seen = {(a.get(selector), b[selector]) for a, b in pairwise([{}, *walked]) if selector in b}
+        assert {(a, b) for a, b in product(values, values) if a != b} <= seen
+    for one, other in combinations(generator.selectors, 2):
+        pairs = {(state[one], state[other]) for state in walked}
+        assert pairs == set(product(generator.enums[one], generator.enums[other]))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_every_combination_of_three_values_is_met(name: str) -> None:
+    """For any three enumerated fields each combination of their values stands at some step."""
+    contract, resources = PLANS[name]
+    generator = Generator(contract.update, resources)
+    enums = {field: values for field, values in generator.enums.items() if len(values) > 1}
+    whole = made(name)
+    walked = list(states(steps(block(whole, "tour"))))
+    wanted = {
+        frozenset(zip(fields, values, strict=True))
+        for fields in combinations(enums, 3)
+        for values in product(*(enums[field] for field in fields))
+    }
+    met = {
+        frozenset(group)
+        for state in walked
+        for group in combinations([(field, state[field]) for field in enums if field in state], 3)
+    }
+    assert wanted <= met
+    if len(enums) > 2:
+        assert whole.coverage["combinations of three enumerated values"] == (len(wanted), len(wanted))
+
+
+def values_sent(
+    contract: Contract, resources: dict[str, str], bodies: list[dict[str, Any]]
+) -> tuple[set[str], set[str]]:
+    """(sent, all) boundary values of the free fields."""
+    generator = Generator(contract.update, resources)
+    wanted = {f"{field}: {json.dumps(v)}" for field in generator.free for v in generator.firm(field)}
+    sent = {f"{field}: {json.dumps(v)}" for body in bodies for field, v in body.items()}
+    return sent & wanted, wanted
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_every_boundary_value_is_sent(seed: int) -> None:
+    """With ids for everything, each boundary value of each free field of the bundled contract is in some body."""
+    sent, wanted = values_sent(BUNDLED, RESOURCES, steps(block(made("with ids", seed=seed), "tour")))
+    assert wanted - sent == set()
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_coverage_is_what_it_says(name: str) -> None:
+    """The boundary values that the tour calls sent are sent, and they are most of them."""
+    contract, resources = PLANS[name]
+    whole = made(name)
+    sent, wanted = values_sent(contract, resources, steps(block(whole, "tour")))
+    reached, total = whole.coverage["boundary values"]
+    assert total == len(wanted)
+    assert reached <= len(sent)
+    assert reached / total > 0.75
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_tour_is_near_its_bound(name: str) -> None:
+    """There are at most a quarter more updates than the least number in which the changes can be walked."""
+    whole = made(name)
+    updates = sum(case.body is not MISSING for case in block(whole, "tour"))
+    assert updates == whole.updates
+    assert whole.updates <= 1.25 * whole.bound
+    assert sum(case.repeat for case in block(whole, "tour")) == REPEATS
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_each_step_leaves_something_out(name: str) -> None:
+    """Every field that can be left out is left out of many steps, because what stays is a promise too."""
+    contract, resources = PLANS[name]
+    generator = Generator(contract.update, resources)
+    bodies = steps(block(made(name), "tour"))
+    for field in generator.fields:
+        if field not in generator.required:
+            assert sum(field not in body for body in bodies) >= 5
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_bodies_of_the_tour_are_documented(name: str) -> None:
+    """Each body has the companions that its selectors require, the required fields, and nothing that may not be sent."""
+    contract, resources = PLANS[name]
+    generator = Generator(contract.update, resources)
+    for body in [*steps(block(made(name), "tour")), *steps(block(made(name, profile="smoke"), "tour"))]:
+        assert set(body) <= set(generator.fields)
+        assert set(generator.required) <= set(body)
+        for selector in set(generator.selectors) & set(body):
+            assert set(generator.choice(selector, body[selector]).requires) <= set(body)
+
+
+def test_what_is_switched_off_is_not_sent() -> None:
+    """In the step that leaves a value its companions are not sent: a server may clear them."""
+    generator = Generator(BUNDLED.update, RESOURCES)
+    primary = max(generator.selectors, key=lambda name: len(generator.enums[name]))
+    state: dict[str, Any] = {}
+    for body in steps(block(made("with ids"), "tour")):
+        before, now = state.get(primary), body.get(primary, state.get(primary))
+        if before is not None and now != before:
+            left = set(generator.choice(primary, before).companions)
+            kept = set(generator.choice(primary, now).companions)
+            other = {
+                o
+                for n in generator.selectors
+                if n != primary and n in body
+                for o in generator.choice(n, body[n]).companions
+            }
+            assert not set(body) & left - kept - other
+        state.update(body)
+
+
+def test_aliases_are_tried_together_now_and_then() -> None:
+    """Sometimes a name of a thing is sent beside the one that takes precedence."""
+    request = BUNDLED.update.request
+    assert request is not None
+    bodies = steps(block(made("with ids"), "tour"))
+    for group in request.aliases:
+        assert any(group.wins in body and len(set(group.fields) & set(body)) > 1 for body in bodies)
+
+
+@pytest.mark.parametrize(("fields", "values"), [(10, 5), (40, 5), (160, 5), (10, 11), (40, 11), (10, 40)])
+def test_the_plan_grows_with_what_there_is(fields: int, values: int) -> None:
+    """Many more fields, or selector values, keep the tour as near to its bound."""
+    contract = grown(fields, values)
+    whole = plan(contract)
+    walked = list(states(steps(block(whole, "tour"))))
+    seen = {(a["kind"], b["kind"]) for a, b in pairwise(walked)}
+
+    assert whole.bound >= values * (values - 1)
+    assert whole.updates <= 1.25 * whole.bound
+    assert len({pair for pair in seen if pair[0] != pair[1]}) == values * (values - 1)
+    others = sum(case.operation == contract.update.id for case in whole.cases) - whole.updates
+    assert others <= 8 * (fields + values)
+
+
+def test_with_very_many_fields_only_combinations_with_a_selector_are_wanted() -> None:
+    """The wanted combinations grow with the square of the enumerated fields then, not with the cube."""
+    few, many = (plan(grown(fields, 5)).coverage["combinations of three enumerated values"][1] for fields in (40, 80))
+    assert many <= 4.5 * few
+
+
+@pytest.mark.parametrize("selectors", [0, 1, 2])
+def test_very_many_fields_and_few_selectors(selectors: int) -> None:
+    """Where there is no selector the first enumerated field stands in its place."""
+    fields: dict[str, Any] = {f"f{i}": {"type": "string", "enum": ["a", "b"]} for i in range(20)}
+    for i in range(selectors):
+        fields[f"f{i}"] = {**fields[f"f{i}"], "x-selector": {"a": {}}}
+    contract = lamp({REQUEST: fields, "components/schemas/Setting/x-aliases": MISSING})
+    reached, wanted = plan(contract).coverage["combinations of three enumerated values"]
+
+    assert wanted == {0: 171 * 8, 1: 171 * 8, 2: 18 * 8}[selectors]
+    assert reached / wanted > 0.65
+
+
+# ------------------------------------------------------------------------ the other blocks
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_labels_and_rules(name: str) -> None:
+    """Each case has a label of its own, and the rule that it is about is one of the contract."""
+    known = rules(PLANS[name][0])
+    for profile in PROFILES:
+        cases = list(made(name, profile=profile).cases)
+        assert len({case.label for case in cases}) == len(cases)
+        for case in cases:
+            assert case.rule == "" or case.rule in known
+            assert (case.expect == "accept") == (case.rule == "")
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_every_refusal_that_can_be_sent_is_sent(name: str) -> None:
+    """There is a case for each enumerated field, each companion and each kind of wrong credentials."""
+    contract, resources = PLANS[name]
+    generator = Generator(contract.update, resources)
+    sent = {case.rule for case in made(name).cases}
+    everywhere = ("no_server_error", "no_leak", "error_body", "no_trace")
+    wanted = {id for id in rules(contract) if any(part in id for part in (".access.", ".rejection.", ".requires."))}
+    for id in (id for id in wanted - sent if not id.endswith(everywhere)):
+        # Only what needs an id that was not given, beside the companion that is left out.
+        _, _, selector, value, _, companion = id.split(".")
+        others = set(generator.choice(selector, value).requires) - {companion}
+        assert others - set(generator.fields)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_refusal_breaks_one_thing(name: str) -> None:
+    """A body that must be refused is a documented one, but for the one value or companion that it is about."""
+    contract, resources = PLANS[name]
+    generator = Generator(contract.update, resources)
+    for case in [*block(made(name), "omissions"), *block(made(name), "refusals")]:
+        if not isinstance(case.body, dict):
+            continue
+        *_, field, detail = case.rule.split(".")
+        for other, value in case.body.items():
+            item = generator.request.fields[other]
+            wrong = bool(item.enum) and value not in item.enum
+            assert wrong == (case.rule.endswith(".enum") and other == field)
+            assert len(value) <= item.schema.get("maxLength", 10_000) if isinstance(value, str) else True
+        lacking = {
+            companion
+            for selector, item in generator.request.selectors.items()
+            if case.body.get(selector) in item.choices
+            for companion in item.choices[case.body[selector]].requires
+            if companion not in case.body
+        }
+        assert lacking == ({detail} if ".requires." in case.rule else set())
+        if ".requires." in case.rule:
+            assert detail in case.absent
+            assert case.away_from is not None
+            assert case.body[case.away_from[0]] == case.away_from[1]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_refused_body_would_show(name: str) -> None:
+    """Whatever must be refused carries a value that appears nowhere else, so that a trace of it is seen."""
+    contract, resources = PLANS[name]
+    marker = Generator(contract.update, resources).marker
+    assert marker is not None
+    whole = made(name)
+    marks = [
+        case.body[marker]
+        for b in ("access", "omissions", "refusals")
+        for case in block(whole, b)
+        if isinstance(case.body, dict) and marker in case.body
+    ]
+    accepted = {
+        case.body.get(marker) for case in whole.cases if case.expect == "accept" and isinstance(case.body, dict)
+    }
+    assert len(marks) > 8
+    assert not set(marks) & accepted
+    assert all(mark.startswith("must not appear") for mark in marks)
+
+
+def test_a_mark_fits_its_field() -> None:
+    """The mark is no longer and no shorter than its field may be, or it would be refused for that."""
+    for low, high in ((0, 12), (60, 60), (1, 100)):
+        contract = lamp({f"{REQUEST}/label/minLength": low, f"{REQUEST}/label/maxLength": high})
+        marks = [
+            case.body["label"]
+            for case in plan(contract).cases
+            if case.expect == "reject" and isinstance(case.body, dict)
+        ]
+        assert marks
+        assert all(low <= len(mark) <= high for mark in marks)
+
+
+def test_weak_omissions_come_last() -> None:
+    """What may well be accepted is sent after a read has shown that the documented omissions left no trace."""
+    cases = block(made("with ids"), "omissions")
+    known = rules(BUNDLED)
+    bases = [known[case.rule].basis if case.rule else "read" for case in cases]
+    cut = bases.index("read")
+    assert set(bases[:cut]) == {"documented"}
+    assert set(bases[cut + 1 :]) == {"inferred"}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_what_documents_are_silent_about(name: str) -> None:
+    """Of an open value either answer will do; what must change nothing is marked so, and is sent once only."""
+    contract, _ = PLANS[name]
+    cases = block(made(name), "silence")
+    labels = [case.label for case in cases]
+    assert {case.expect for case in cases} == {"unspecified"}
+    for case in cases:
+        if case.keep:
+            assert not case.open
+        elif isinstance(case.body, dict) and case.target == "own":
+            assert set(case.open) == set(case.body)
+        assert case.unless == "" or case.unless in labels
+    wanted = {"an unknown key", "an empty body", "blank values", "long 5 values", "http values", "a wrong media type"}
+    assert wanted <= set(labels)
+    uuid = contract.update.key is not None and contract.update.key.schema.get("format") == "uuid"
+    assert any("malformed id" in label for label in labels) == uuid
+
+
+def test_the_selectors_are_sent_again_as_they_are_left() -> None:
+    """The value at which the tour ends is sent without its companions, which are stored by then."""
+    whole = made("lamps")
+    final: dict[str, Any] = {}
+    for body in steps(block(whole, "tour")):
+        final.update(body)
+    case = next((c for c in whole.cases if c.label == "mode with what is stored"), None)
+    if Generator(lamp().update).choice("mode", final["mode"]).requires:
+        assert case is not None
+        assert case.body == {"mode": final["mode"]}
+    else:
+        assert case is None
+
+
+# ------------------------------------------------------------------------ profiles
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_profiles_are_within_their_budgets(name: str) -> None:
+    """What is planned leaves room for custody and for looking into failures, with 40 and 300 requests in all."""
+    assert PROFILES["smoke"].requests == 40
+    assert PROFILES["standard"].requests == 300
+    assert sum(1 for _ in made(name, profile="smoke").cases) <= 40 - 12
+    standard = sum(not case.unless for case in made(name).cases)
+    assert standard + OVERHEAD + INVESTIGATION <= 300
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_smoke_sends_each_selector_value(name: str) -> None:
+    """The shortest profile tries every settable value once, and every kind of refusal."""
+    contract, resources = PLANS[name]
+    generator = Generator(contract.update, resources)
+    whole = made(name, profile="smoke")
+    bodies = steps(block(whole, "tour"))
+    for selector in generator.selectors:
+        assert {body[selector] for body in bodies} == set(generator.enums[selector])
+    assert whole.coverage == {}
+    assert [b.name for b in whole.blocks if b.name != "omissions"] == ["access", "refusals", "tour"]
+    assert len(block(whole, "access")) == 2
+
+
+def test_deep_draws_more_and_explores() -> None:
+    """The longest profile has the same tour, more bodies by chance, and the state machine after it."""
+    standard, deep = made("with ids"), made("with ids", profile="deep")
+    assert steps(block(standard, "tour")) == steps(block(deep, "tour"))
+    assert len(block(deep, "random")) > 5 * len(block(standard, "random")) > 0
+    assert deep.profile.explore
+    assert not standard.profile.explore
+
+
+def test_reads_are_spread_over_the_tour() -> None:
+    """Reads stand all over the tour, and show every value of the largest selector."""
+    cases = block(made("with ids"), "tour")
+    generator = Generator(BUNDLED.update, RESOURCES)
+    primary = max(generator.selectors, key=lambda name: len(generator.enums[name]))
+    state: str | None = None
+    shown: set[str | None] = set()
+    places: list[int] = []
+    for i, case in enumerate(cases):
+        if case.body is MISSING:
+            assert case.operation == BUNDLED.retrieve.id
+            shown.add(state)
+            places.append(i)
+        else:
+            state = case.body.get(primary, state)
+    assert shown == set(generator.enums[primary])
+    assert max(b - a for a, b in pairwise(places)) < len(cases) // 4
+
+
+def test_a_selector_value_that_cannot_be_set_is_told() -> None:
+    """Values that need an id which was not given are named; none is where all are given."""
+    assert made("with ids").unreachable == ()
+    assert len(made("without ids").unreachable) == len(NAMES)
+    assert all(entry.count(" ") == 1 for entry in made("without ids").unreachable)
+
+
+# ------------------------------------------------------------------------ the same again
+
+
+def text(whole: Plan) -> str:
+    """A plan as text, down to the last byte."""
+    parts = [[b.name, b.proof, [{**asdict(c), "open": dict(c.open)} for c in b.cases]] for b in whole.blocks]
+    return json.dumps([parts, whole.coverage, whole.updates, whole.bound], default=repr)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_two_plans_with_one_seed_are_the_same(profile: str) -> None:
+    """Planning twice, from two readings of one fragment, gives the same bytes; another seed gives others."""
+    source = FRAGMENT.read_text(encoding="utf-8")
+    one, two = (plan(spec.loads(source), profile=profile, seed=5) for _ in range(2))
+    assert one is not two
+    assert text(one) == text(two)
+    assert text(plan(spec.loads(source), profile=profile, seed=6)) != text(one)
+
+
+def test_a_plan_is_the_same_in_every_process() -> None:
+    """Neither the hashes of texts nor the order of a set reaches the plan."""
+    code = (
+        "from contract import spec; from contract.plan import plan; import hashlib;"
+        "p = plan(spec.load(), seed=2, resources={'call_video_room_id': 'x'});"
+        "print([(c.label, c.body) for c in p.cases], p.coverage)"
+    )
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(answers) == 1
+    assert len(answers.pop()) > 20_000
+
+
+def test_labels_are_stable_when_the_seed_changes() -> None:
+    """The cases of two seeds have the same labels, but for those of the walk itself."""
+    ones, twos = (
+        {c.label for b in made("with ids", seed=s).blocks for c in b.cases if b.name != "tour"} for s in (0, 1)
+    )
+    assert ones == twos
+
+
+def test_a_plan_is_made_once() -> None:
+    """The same question has the same plan."""
+    assert made("with ids") is made("with ids")
+
+
+# ------------------------------------------------------------------------ shares
+
+
+@pytest.mark.parametrize("shares", [1, 2, 3, 7, 40])
+def test_shares_cover_everything(shares: int) -> None:
+    """Shared out among several records no case is lost, none is sent by two, and no change between two steps is lost."""
+    whole = made("with ids")
+    parts = split(whole, shares)
+    assert len(parts) == shares
+    labels = Counter(case.label.removesuffix(" again") for part in parts for b in part for case in b.cases)
+    assert set(labels) == {case.label.removesuffix(" again") for case in whole.cases}
+    cuts = sum(b.name == "tour" for part in parts for b in part) - 1
+    assert sum(labels.values()) == sum(1 for _ in whole.cases) + cuts
+
+    def changes(cases: Iterable[Case]) -> set[tuple[str, str]]:
+        return set(pairwise(case.label.removesuffix(" again") for case in cases))
+
+    walked = [changes(b.cases) for part in parts for b in part if b.name == "tour"]
+    assert set().union(*walked) == changes(block(whole, "tour"))
+
+
+@pytest.mark.parametrize("shares", [2, 3, 7])
+def test_shares_are_even(shares: int) -> None:
+    """No record gets much more than its share."""
+    weights = [sum(len(b.cases) for b in part) for part in split(made("with ids"), shares)]
+    assert max(weights) <= sum(weights) / shares + 45
+
+
+def test_shares_keep_the_order_of_the_blocks() -> None:
+    """Each record gets its blocks in the order of the plan."""
+    whole = made("with ids")
+    order = [b.name for b in whole.blocks]
+    for part in split(whole, 3):
+        places = [order.index(b.name) for b in part]
+        assert places == sorted(places)
+
+
+# ------------------------------------------------------------------------ selected rules
+
+
+def only(*endings: str) -> Plan:
+    """The plan for the rules that end in this way."""
+    whole = made("with ids")
+    return needed(whole, BUNDLED, {id for id in rules(BUNDLED) if id.endswith(endings)})
+
+
+def test_only_the_selected_refusals_are_sent() -> None:
+    """For one rule about a refusal its cases are sent, and no tour is walked."""
+    some = only(".rejection.message_handler.enum")
+    assert {case.rule for case in some.cases} == {"update_phone_number.rejection.message_handler.enum"}
+    assert (some.updates, some.bound, some.coverage, some.unreachable) == (0, 0, {}, ())
+
+
+def test_rules_about_values_need_the_tour() -> None:
+    """For a rule about an accepted update the tour is walked, and no refusal is sent."""
+    some = only(".echo.name")
+    assert [b.name for b in some.blocks] == ["tour", "random"]
+    assert some.updates == made("with ids").updates
+
+
+@pytest.mark.parametrize("ending", [".rejection.no_server_error", ".rejection.no_leak"])
+def test_rules_about_every_answer_need_every_case(ending: str) -> None:
+    """Whether an answer is a server error or holds a secret is asked of every answer."""
+    assert list(only(ending).cases) == list(made("with ids").cases)
+
+
+def test_rules_about_every_refusal_need_every_refusal() -> None:
+    """The body of a refusal, and that it leaves no trace, is judged on each of them."""
+    some = only(".rejection.error_body")
+    assert "tour" not in [b.name for b in some.blocks]
+    whole = made("with ids")
+    assert {case.label for case in some.cases} == {
+        c.label for b in whole.blocks if b.name not in {"tour", "random"} for c in b.cases
+    }
+
+
+def test_a_general_rule_needs_the_cases_of_its_group() -> None:
+    """For the general rule of a group the cases of all its rules are sent."""
+    some = only("update_phone_number.access")
+    assert {case.rule for case in some.cases} == {
+        f"update_phone_number.access.{kind}"
+        for kind in ("no_credentials", "wrong_password", "wrong_user", "unknown_id", "foreign_id")
+    }
+
+
+def test_a_rule_that_is_not_known_needs_nothing() -> None:
+    """A rule of another contract sends nothing."""
+    assert needed(made("with ids"), BUNDLED, {"other.echo.name"}).blocks == ()
+
+
+# ------------------------------------------------------------------------ odd contracts
+
+
+def test_a_wrong_token_is_a_wrong_password() -> None:
+    """Where a token is asked for there is no user to be wrong."""
+    kinds = {case.credentials for case in block(made("second fragment"), "access")}
+    assert kinds == {"none", "wrong_password", "right"}
+
+
+def test_without_credentials_only_ids_are_wrong() -> None:
+    """Where nobody has to prove anything nothing is proved wrong."""
+    contract = lamp({"security": MISSING})
+    assert {case.credentials for case in plan(contract).cases} == {"right"}
+    assert block(plan(contract, profile="smoke"), "access") != ()
+
+
+def test_without_a_marker_a_documented_body_is_sent() -> None:
+    """Where no field can carry a mark a request without rights carries what an update has to have."""
+    fields = {"mode": {"type": "string", "enum": ["a", "b"]}, "size": {"type": "integer"}}
+    contract = lamp(
+        {
+            REQUEST: fields,
+            "components/schemas/Setting/x-aliases": MISSING,
+            "components/schemas/Setting/required": ["size"],
+        }
+    )
+    assert all(case.body for case in block(plan(contract), "access") if case.operation == "set_lamp")
+
+
+def test_values_are_given_out_in_turn() -> None:
+    """Each boundary value comes once before any comes again, and an enumerated field has its first."""
+    generator = Generator(BUNDLED.update, RESOURCES)
+    values = Values(generator, 4)
+    name = generator.marker or ""
+    count = len(generator.firm(name))
+    first = [values.take(name) for _ in range(count)]
+    assert sorted(first) == sorted(generator.firm(name))
+    assert values.left(name) == 0
+    assert values.take(name) == first[0]
+    enumerated = next(iter(generator.enums))
+    assert values.take(enumerated) == generator.enums[enumerated][0]
+
+
+def test_a_tour_without_enumerated_fields() -> None:
+    """Where there is nothing to change from and to, the boundary values alone are walked."""
+    contract = lamp({REQUEST: {"label": {"type": "string"}}, "components/schemas/Setting/x-aliases": MISSING})
+    whole = plan(contract)
+    assert whole.bound == 32
+    assert whole.coverage == {"combinations of three enumerated values": (0, 0), "boundary values": (32, 32)}
+
+
+def test_values_of_the_classes_can_be_changed_by_copy() -> None:
+    """A block is a value like any other."""
+    one = Block(name="a", cases=())
+    assert replace(one, proof=True) != one
+    assert Tour.__doc__
