@@ -573,6 +573,7 @@ def _read(session: Session) -> JSONObject:
     budget, tries, wait = session.sender.budget, 0, 0.1
     while tries < 3:
         session.known = session.last = None
+        session.sender.reconnect()
         try:
             session.read("read to restore")
         except (SendError, Undecided) as error:

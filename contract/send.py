@@ -382,6 +382,7 @@ class Sender:
         self._extensions = {"timeout": httpx.Timeout(timeout).as_dict(), "trace": self._watcher.trace}
         # The transport is used without the client around it: no redirect is followed, no cookie kept and no
         # credential added that is not in the case.
+        self._own = transport is None
         self._transport = transport or httpx.HTTPTransport(
             verify=verify if base_url.lower().startswith("https:") else False,
             proxy=proxy or proxy_for(base_url),
@@ -403,6 +404,14 @@ class Sender:
         """
         self._watcher.close()
         self._transport.close()
+
+    def reconnect(self) -> None:
+        """
+        Sends the next request over a new connection: on the old one an answer too many may be waiting, and
+        would be taken for the next one.
+        """
+        if self._own:
+            self._transport.close()
 
     def interrupt(self) -> None:
         """

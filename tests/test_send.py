@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import ssl
 import threading
@@ -668,6 +669,22 @@ def test_answers_that_are_too_much_are_refused(content: bytes, headers: tuple[st
     answer = whole(content, *headers)
     with at(lambda exchange: exchange.send(answer)) as sender, pytest.raises(SendError, match=words):
         sender.send(READ, ID)
+
+
+def test_an_answer_too_many_is_not_taken_for_the_next_one() -> None:
+    """After `reconnect` an answer belongs to the request before it."""
+    numbers = itertools.count()
+
+    def twice(exchange: Exchange) -> None:
+        exchange.send(whole(b"[%d]" % next(numbers)) * 2)
+
+    with at(twice) as sender:
+        found = []
+        for _ in range(3):
+            sender.reconnect()
+            found.append(sender.send(READ, ID).body)
+
+    assert found == [[0], [1], [2]]
 
 
 def test_a_list_may_be_larger_than_a_record() -> None:
