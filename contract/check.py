@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -36,6 +36,8 @@ _TRACE: Final = re.compile(
 )
 _ESCAPED: Final = re.compile(r'\\(["ntr])')
 """Quotation marks and blanks as they stand in JSON."""
+_MARKS: Final = (b"\\", b"(", b"`", b"'")
+"""A stack trace in JSON holds one of these (a line break is a backslash), and they are found at once."""
 _SIGNS: Final = (
     b"Traceback",
     b", line ",
@@ -76,6 +78,21 @@ class Judgement:
         return self.single + [rule for group in self.groups for rule in group.rules]
 
 
+class _Names:
+    """
+    The rules of one operation that every answer is judged by.
+    """
+
+    def __init__(self, operation: str) -> None:
+        self.status = f"{operation}.shape.status"
+        self.media_type = f"{operation}.shape.media_type"
+        self.json = f"{operation}.shape.json"
+        self.body = f"{operation}.shape.body"
+        self.identity = f"{operation}.shape.identity"
+        self.no_server_error = f"{operation}.rejection.no_server_error"
+        self.no_leak = f"{operation}.rejection.no_leak"
+
+
 class Judge:
     """
     Judges the interactions of one contract.
@@ -109,9 +126,9 @@ class Judge:
         self.ordered = [
             (n, str(f.schema["x-not-before"])) for n, f in self.fields.items() if "x-not-before" in f.schema
         ]
-        self._wholes: dict[Any, Group] = {}
+        self._wholes: dict[tuple[str, ...], tuple[Group, Group]] = {}
         self._good: dict[tuple[str, str], bool] = {}
-        self._sure = {id: (f"{id}.rejection.no_server_error", f"{id}.rejection.no_leak") for id in contract.operations}
+        self._names = {id: _Names(id) for id in contract.operations}
 
     @cached_property
     def key(self) -> str:
@@ -172,22 +189,21 @@ class Judge:
         """
         What holds for every answer.
         """
-        prefix = f"{operation.id}.rejection"
+        names = self._names[operation.id]
         if response.status >= 500:
             message = f"the answer is a server error ({response.status})"
-            finding = Finding(
-                rule=f"{prefix}.no_server_error", message=message, expected="no 5xx", actual=_brief(response)
+            result.findings.append(
+                Finding(rule=names.no_server_error, message=message, expected="no 5xx", actual=_brief(response))
             )
-            result.findings.append(finding)
         else:
-            result.single.append(self._sure[operation.id][0])
+            result.single.append(names.no_server_error)
         problem = self._leak(response)
         if problem:
             result.findings.append(
-                Finding(rule=f"{prefix}.no_leak", message=problem, expected="no secrets", actual="(masked)")
+                Finding(rule=names.no_leak, message=problem, expected="no secrets", actual="(masked)")
             )
         else:
-            result.single.append(self._sure[operation.id][1])
+            result.single.append(names.no_leak)
 
     def _leak(self, response: Response) -> str:
         """
@@ -197,10 +213,11 @@ class Judge:
         for secret in self.hidden:
             if secret in content or any(secret.decode() in value for value in response.headers.values()):
                 return "the answer holds a credential of this run"
-        for sign in _SIGNS:
-            if sign in content and _TRACE.search(_ESCAPED.sub(_unescaped, content.decode("utf-8", "replace"))):
-                return "the answer holds a stack trace"
-        if isinstance(response.body, dict):
+        if response.body is MISSING or any(mark in content for mark in _MARKS):
+            for sign in _SIGNS:
+                if sign in content and _TRACE.search(_ESCAPED.sub(_unescaped, content.decode("utf-8", "replace"))):
+                    return "the answer holds a stack trace"
+        if isinstance(response.body, dict) and not response.body.keys() <= self.fields.keys():
             for name in response.body.keys() - self.fields.keys():
                 if response.body[name] and _SECRET_KEY.search(name):
                     return f"the answer holds a field {name!r}"
@@ -237,7 +254,8 @@ class Judge:
             result.record = response.body
             body = case.body if isinstance(case.body, dict) else {}
             if interaction.before is not None:
-                result.findings += self._frame(interaction, body, response.body, interaction.before, result)
+                frame = self._whole(body)[1]
+                result.findings += self._frame(frame, interaction, body, response.body, interaction.before, result)
             self._times(operation, interaction, result)
 
     def _error_body(self, operation: Operation, response: Response, result: Judgement) -> None:
@@ -279,33 +297,29 @@ class Judge:
         A success: its envelope, its shape, and what it says about the record.
         """
         response = interaction.response
-        prefix = f"{operation.id}.shape"
+        names = self._names[operation.id]
         if response.status != operation.success:
             message = f"the success is a {response.status}"
-            finding = Finding(
-                rule=f"{prefix}.status", message=message, expected=operation.success, actual=response.status
-            )
+            finding = Finding(rule=names.status, message=message, expected=operation.success, actual=response.status)
             result.findings.append(finding)
         else:
-            result.single.append(f"{prefix}.status")
+            result.single.append(names.status)
         self._media(operation, response, result)
         if response.body is MISSING:
             message = f"the body is not JSON: {response.problem or 'it is empty'}"
-            result.findings.append(
-                Finding(rule=f"{prefix}.json", message=message, expected="JSON", actual=_brief(response))
-            )
+            result.findings.append(Finding(rule=names.json, message=message, expected="JSON", actual=_brief(response)))
             return
         if response.problem:
             result.findings.append(
                 Finding(
-                    rule=f"{prefix}.json",
+                    rule=names.json,
                     message=response.problem,
                     expected="RFC 8259 in UTF-8",
                     actual=_brief(response),
                 )
             )
         else:
-            result.single.append(f"{prefix}.json")
+            result.single.append(names.json)
         record = self.record(operation)
         if record is None:
             return
@@ -314,15 +328,13 @@ class Judge:
             return
         if not isinstance(response.body, dict):
             result.findings.append(
-                Finding(
-                    rule=f"{prefix}.body", message="the answer is no object", expected="an object", actual=response.body
-                )
+                Finding(rule=names.body, message="the answer is no object", expected="an object", actual=response.body)
             )
             return
         found = record.findings(response.body, "")
         result.findings += found
         wrong = {f.rule for f in found}
-        if f"{prefix}.body" in wrong:
+        if names.body in wrong:
             return
         evidence = record.evidence(response.body)
         if wrong:
@@ -340,14 +352,14 @@ class Judge:
                 message = f"{self.key} is not the one that was asked for"
                 result.findings.append(
                     Finding(
-                        rule=f"{prefix}.identity", message=message, pointer=f"/{self.key}",
+                        rule=names.identity, message=message, pointer=f"/{self.key}",
                         expected=interaction.id, actual=shown,
                     )
                 )  # fmt: skip
                 # Nothing that another record shows says anything about this one.
                 result.record = None
                 return
-            result.single.append(f"{prefix}.identity")
+            result.single.append(names.identity)
         if operation is self.update:
             self._written(interaction, result)
         else:
@@ -358,7 +370,7 @@ class Judge:
         """
         Media type and charset.
         """
-        rule = f"{operation.id}.shape.media_type"
+        rule = self._names[operation.id].media_type
         value = response.headers.get("content-type", "")
         if (operation.id, value) in self._good:
             result.single.append(rule)
@@ -464,37 +476,37 @@ class Judge:
             known |= {f.pointer for f in found}
             if not found:
                 result.single.append(f"{prefix}.idempotence")
+        accept, frame = self._whole(body)
         if case.expect == "accept" and body:
-            result.groups.append(
-                self._whole("accept", body, lambda: [f"{prefix}.accept", *(f"{prefix}.accept.{n}" for n in body)])
-            )
+            result.groups.append(accept)
         echoed = list(self._echo(case.open, body, record, before, result))
         if case.expect != "accept" and case.rule and not any(f.rule == case.rule for f in echoed):
             result.single.append(case.rule)
-        result.findings += [f for f in echoed if f.pointer not in known]
-        result.findings += [f for f in self._handlers(case.open, body, record, result) if f.pointer not in known]
+        found = [*echoed, *self._handlers(case.open, body, record, result)]
         if before is not None:
-            result.findings += [
-                f for f in self._frame(interaction, body, record, before, result) if f.pointer not in known
-            ]
+            found += self._frame(frame, interaction, body, record, before, result)
+        result.findings += [f for f in found if f.pointer not in known]
 
     def _certain(self, result: Judgement) -> set[str]:
         """
         Where something is wrong for certain, so that nothing more has to be said of it.
         """
+        if not result.findings:
+            return set()
         return {f.pointer for f in result.findings if self.rules[f.rule].basis == "documented"}
 
-    def _whole(self, kind: str, body: JSONObject, make: Callable[[], list[str]]) -> Group:
+    def _whole(self, body: JSONObject) -> tuple[Group, Group]:
         """
-        A group that depends on nothing but which fields were sent.
+        (that it is accepted, that the rest stays): the groups that depend on nothing but which fields were sent.
         """
-        key = (kind, *body)
-        group = self._wholes.get(key)
-        if group is None:
-            group = Group(make())
+        key = tuple(body)
+        groups = self._wholes.get(key)
+        if groups is None:
+            accept = [f"{self.update.id}.accept", *(f"{self.update.id}.accept.{n}" for n in body)]
+            groups = Group(accept), Group(self._unsent(body))
             if len(self._wholes) < 5000:
-                self._wholes[key] = group
-        return group
+                self._wholes[key] = groups
+        return groups
 
     def _echo(
         self,
@@ -604,31 +616,28 @@ class Judge:
         return free, self.request.aliases_of(cleared)
 
     def _frame(
-        self, interaction: Interaction, body: JSONObject, record: JSONObject, before: JSONObject, result: Judgement
+        self,
+        group: Group,
+        interaction: Interaction,
+        body: JSONObject,
+        record: JSONObject,
+        before: JSONObject,
+        result: Judgement,
     ) -> Iterator[Finding]:
         assert self.request is not None
         prefix = f"{self.update.id}.frame"
-        free, cleared = self.exempt(body, record, before)
-        group = self._whole(
-            "frame",
-            body,
-            lambda: (
-                [
-                    f"{prefix}.{name}"
-                    for name in self.framed
-                    if (name not in body or self.fields[name].changes == "never") and name not in free
-                ]
-                + ([prefix] if self.update.unsent is not None else [])
-            ),
-        )
         try:
             changed = [n for n in self.framed if record[n] != before[n]]
         except KeyError:
             changed = [n for n in self.framed if record.get(n, MISSING) != before.get(n, MISSING)]
-        if not changed or all(n in body for n in changed):
+        if all(n in body for n in changed):
             result.groups.append(group)
+            changed = [n for n in changed if self.fields[n].changes == "never"]
         else:
             result.single += [rule for rule in group.rules if rule.rpartition(".")[2] not in changed]
+        if not changed:
+            return
+        free, cleared = self.exempt(body, record, before)
         for name in changed:
             item = self.fields[name]
             if name in body and item.changes != "never":
@@ -651,6 +660,16 @@ class Judge:
                 rule=f"{prefix}.{name}", message=message, pointer=f"/{escape(name)}",
                 expected=old, actual=now, follows=not interaction.verified,
             )  # fmt: skip
+
+    def _unsent(self, body: JSONObject) -> list[str]:
+        """
+        The rules of the frame for which an update with *body* is evidence.
+        """
+        assert self.request is not None
+        prefix = f"{self.update.id}.frame"
+        free = self.request.aliases_of(frozenset(body) & frozenset(self.request.fields))
+        names = [n for n in self.framed if n not in free and (n not in body or self.fields[n].changes == "never")]
+        return [f"{prefix}.{n}" for n in names] + ([prefix] if self.update.unsent is not None else [])
 
     def _repeated(self, record: JSONObject, before: JSONObject) -> Iterator[Finding]:
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, Final
 
 import jsonschema_rs
@@ -133,18 +133,17 @@ class RecordShape:
         ):
             found = list(self._closely(record, base))
         for item, other in self.regions:
-            code, number = record.get(item.name), record.get(other)
-            if isinstance(code, str) and isinstance(number, str) and is_e164(number):
-                regions = calling_regions(number) or ("001",)
-                if "001" not in regions and code not in {*regions, *UNDIALLED} and matches(item.format, code):
-                    message = f"{item.name} is not a region of the calling code of {other}"
-                    rule = f"{self.operation}.e164.{item.name}"
-                    found.append(
-                        Finding(
-                            rule=rule, message=message, pointer=f"{base}/{escape(item.name)}",
-                            expected=f"one of {', '.join(regions[:6])}{', …' if len(regions) > 6 else ''}", actual=code,
-                        )
-                    )  # fmt: skip
+            regions = _regions(record.get(item.name), record.get(other), item.format)
+            if regions:
+                message = f"{item.name} is not a region of the calling code of {other}"
+                found.append(
+                    Finding(
+                        rule=f"{self.operation}.e164.{item.name}", message=message,
+                        pointer=f"{base}/{escape(item.name)}",
+                        expected=f"one of {', '.join(regions[:6])}{', …' if len(regions) > 6 else ''}",
+                        actual=record[item.name],
+                    )
+                )  # fmt: skip
         return found
 
     def _closely(self, record: JSONObject, base: str) -> Iterator[Finding]:
@@ -211,6 +210,21 @@ class RecordShape:
         error = _detail(item, value)
         if error:
             yield finding("type", f"{name}: {error}", {k: v for k, v in item.schema.items() if not k.startswith("x-")})
+
+
+def _regions(code: Any, number: Any, format: str) -> tuple[str, ...]:
+    """
+    The regions that share the calling code of *number*, where *code* is well-formed and none of them.
+    """
+    return _other_regions(code, number, format) if isinstance(code, str) and isinstance(number, str) else ()
+
+
+@lru_cache(maxsize=1000)
+def _other_regions(code: str, number: str, format: str) -> tuple[str, ...]:
+    if not is_e164(number) or not matches(format, code):
+        return ()
+    regions = calling_regions(number) or ("001",)
+    return () if "001" in regions or code in {*regions, *UNDIALLED} else regions
 
 
 def _is(value: Any, kind: str) -> bool:
