@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Generator", "draw"]
 
+FIRM: Final = 5
+"""Boundary values for each one that is drawn."""
+SOME: Final = 6
+"""Fields in a body, at most, beside those that a selector requires; or else every one."""
 _HTTP: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 TEXTS: Final = (
@@ -337,38 +341,59 @@ class Generator:
         """
         A strategy for each field's values: boundary values, and drawn ones.
         """
-        return {name: self._strategy(name) for name in self.fields}
-
-    def _strategy(self, name: str) -> SearchStrategy[Any]:
         from hypothesis import strategies as st
 
-        if name in self.enums:
-            return st.sampled_from(self.enums[name])
-        firm = st.sampled_from(self.firm(name))
-        schema = self.fields[name].schema
-        kind = next((k for k in self.fields[name].types if k != "null"), "string")
-        if name in self.resources and self.fields[name].resource:
-            return firm
-        drawn: SearchStrategy[Any]
+        value = st.composite(self._value)
+        return {name: value(name) for name in self.fields}
+
+    def _value(self, pull: Any, name: str) -> Any:
+        """
+        A value of one field, drawn by *pull*.
+        """
+        which, firm, drawn = self._choices[name]
+        i = pull(which)
+        return pull(drawn) if drawn is not None and i >= FIRM * len(firm) else firm[i % len(firm)]
+
+    @cached_property
+    def _choices(self) -> Mapping[str, tuple[SearchStrategy[int], tuple[Any, ...], SearchStrategy[Any] | None]]:
+        """
+        For each field: which value, the boundary values, and what draws others, where there are others.
+        """
+        from hypothesis import strategies as st
+
+        made: dict[str, tuple[SearchStrategy[int], tuple[Any, ...], SearchStrategy[Any] | None]] = {}
+        for name in self.fields:
+            firm, drawn = self.enums.get(name) or self.firm(name), self._drawn(name)
+            # One choice for each value: they find more than drawn ones, and cost less.
+            most = len(firm) if drawn is None else (FIRM + 1) * len(firm)
+            made[name] = st.integers(0, most - 1), firm, drawn
+        return made
+
+    def _drawn(self, name: str) -> SearchStrategy[Any] | None:
+        """
+        Values of a field that are no boundary values, where it has any.
+        """
+        from hypothesis import strategies as st
+
+        item = self.fields[name]
+        if name in self.enums or (name in self.resources and item.resource):
+            return None
+        schema = item.schema
+        kind = next((k for k in item.types if k != "null"), "string")
         if kind == "string" and schema.get("format") == "uri":
-            drawn = _urls(name)
-        elif kind == "string" and not schema.get("format") and schema.get("maxLength") != 0:
+            return _urls(name)
+        if kind == "string" and not schema.get("format") and schema.get("maxLength") != 0:
             low = max(int(schema.get("minLength", 1)), 1)
-            drawn = _texts(low, max(low, min(int(schema.get("maxLength", 60)), 60)))
-        elif kind == "string" and schema.get("format") == "uuid":
-            drawn = st.uuids(version=4).map(str)
-        elif kind == "integer":
-            values = self.firm(name)
-            drawn = st.integers(min(values), max(values))
-        elif kind == "number":
-            values = self.firm(name)
+            return _texts(low, max(low, min(int(schema.get("maxLength", 60)), 60)))
+        if kind == "string" and schema.get("format") == "uuid":
+            return st.uuids(version=4).map(str)
+        values = self.firm(name)
+        if kind == "integer":
+            return st.integers(min(values), max(values))
+        if kind == "number":
             low, high = min(values), max(values)
-            drawn = st.floats(low, high, allow_nan=False).map(lambda x: min(max(round(x, 3) + 0.0, low), high))
-        else:
-            return firm
-        # Most values are boundary values: they find more, and cost one choice each. One strategy that is
-        # given several times would count once, so there are several.
-        return st.one_of(*(st.sampled_from(self.firm(name)) for _ in range(5)), drawn)
+            return st.floats(low, high, allow_nan=False).map(lambda x: min(max(round(x, 3) + 0.0, low), high))
+        return None
 
     def bodies(self) -> SearchStrategy[dict[str, Any]]:
         """
@@ -386,10 +411,11 @@ class Generator:
         shapes = 1
         for options in selectors.values():
             shapes *= len(options)
+        which = st.integers(0, max(len(names) - 1, 0))
+        some = [st.tuples(*[which] * n) for n in range(SOME + 1 if names else 1)]
+        # Usually a few fields are sent, and the rest has to stay; now and then nearly every one is.
+        size = st.integers(0, 2 * len(some))
         shape = st.integers(0, shapes - 1)
-        some = st.lists(st.integers(0, len(names) - 1), max_size=6) if names else st.just([])
-        every = st.integers(0, 11)
-        values = self.values
         siblings = {name: self.request.aliases_of((name,)) for name in names}
 
         @st.composite
@@ -403,15 +429,15 @@ class Generator:
             must = dict.fromkeys(other for name, v in chosen.items() for other in self.choice(name, v).requires)
             must |= dict.fromkeys(self.required)
             taken = set(self.request.aliases_of(must))
-            # Now and then nearly everything is sent; usually a few fields are, and the rest has to stay.
-            for name in names if pull(every) == 11 else [names[i] for i in pull(some)]:
+            n = pull(size)
+            for name in names if n == 2 * len(some) else [names[i] for i in pull(some[n % len(some)])]:
                 if name not in taken:
                     must[name] = None
                     if len(siblings[name]) > 1:
                         taken |= siblings[name]
             for name in must:
                 if name not in chosen:
-                    chosen[name] = pull(values[name])
+                    chosen[name] = self._value(pull, name)
             return chosen
 
         return body()
@@ -439,7 +465,6 @@ class Generator:
                     broken.append(("omit", name, (value, other), rule))
         if not broken:
             raise SpecError("no rule of this operation can be broken by a body", pointer=self.operation.pointer)
-        values = self.values
 
         @st.composite
         def body(pull: Any) -> tuple[dict[str, Any], str]:
@@ -456,10 +481,10 @@ class Generator:
                 if companion != other and companion not in made:
                     for sibling in self.clash((companion,)):
                         made.pop(sibling, None)
-                    made[companion] = pull(values[companion])
+                    made[companion] = self._value(pull, companion)
             for selector in self.selectors:
                 if selector != name and selector in made:
-                    self.complete(made, lambda field: pull(values[field]))
+                    self.complete(made, lambda field: self._value(pull, field))
                     made.pop(other, None)
             return made, rule
 
