@@ -453,9 +453,14 @@ class _Way:
         """
         left = differences(self.contract, self.record, now, exactly=True)
         turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks]
+        if self.bare():
+            turns.insert(0, turns.pop(2))
         while left and turns:
-            self.changed, self.lost, earlier = True, False, left
+            self.changed, self.lost, earlier, tries = True, False, left, self.tries
             turns[0](left)
+            if self.tries == tries:
+                turns.pop(0)
+                continue
             now = _read(self.session)
             left = differences(self.contract, self.record, now, exactly=True)
             if left == earlier and not differences(self.contract, self.record, now):
@@ -463,6 +468,18 @@ class _Way:
             if not self.lost or self.tries <= 0:
                 turns.pop(0)
         return now
+
+    def bare(self) -> bool:
+        """
+        True where a selector stood at a value without what that requires: as it was, it may be refused.
+        """
+        return any(
+            self.record.get(other) is None
+            for name, selector in self.request.selectors.items()
+            if isinstance(value := self.record.get(name), str) and value in selector.choices
+            for other in selector.choices[value].requires
+            if other in self.record
+        )
 
     def put(self, body: JSONObject) -> bool:
         """
@@ -477,14 +494,14 @@ class _Way:
 
     def groups(self, left: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """
-        What *left* was, in two bodies: of the aliases of one thing only one stands in the first.
+        What *left* was, in two bodies: aliases of one thing stand in the first only where they were the same.
         """
         body = {name: self.record[name] for name in left}
         later: dict[str, Any] = {}
         for group in self.request.aliases:
             names = [name for name in group.fields if name in body]
             first = group.wins if group.wins in names else names[0] if names else ""
-            later |= {name: body.pop(name) for name in names if name != first}
+            later |= {name: body.pop(name) for name in names if body[name] != body[first]}
         return body, later
 
     def at_once(self, left: Iterable[str]) -> None:

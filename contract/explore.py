@@ -17,7 +17,7 @@ from typing import Any, Final
 import hypothesis
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from contract.config import Settings
 from contract.errors import SendError, Undecided
@@ -72,7 +72,7 @@ class _Hunt:
     base: JSONObject | None = None
 
     def spent(self) -> bool:
-        return self.session.sender.budget.spent >= self.limit
+        return self.session.sender.count >= self.limit
 
     def step(self, case: Case) -> None:
         """
@@ -96,7 +96,7 @@ class _Hunt:
         if self.best is None or self._size(interaction) <= self._size(self.best[1], self.best[2]):
             self.best = (new[0], interaction, tuple(self.trail[-4:]))
         if self.seen == 1:
-            self.limit = min(self.limit, self.session.sender.budget.spent + SHRINK)
+            self.limit = min(self.limit, self.session.sender.count + SHRINK)
         raise _Found(new[0].rule)
 
     def _size(self, interaction: Interaction, before: tuple[Any, ...] | None = None) -> int:
@@ -139,6 +139,8 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
         The record under test; `Session.known` is its model.
         """
 
+        last: dict[str, Any] | None = None
+
         @initialize()
         def start(self) -> None:
             hunt.examples += 1
@@ -149,7 +151,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
                 establish(session, generator, hunt.base)
             except (SendError, Undecided) as error:
                 raise _Stop(error) from error
-            self.last: dict[str, Any] | None = None
+            self.last = None
 
         @rule(body=bodies)
         def update(self, body: dict[str, Any]) -> None:
@@ -157,10 +159,10 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
                 hunt.step(Case(label="explored update", operation=update, body=body))
                 self.last = body
 
+        @precondition(lambda self: bool(self.last))
         @rule()
         def again(self) -> None:
-            if self.last is not None:
-                hunt.step(Case(label="explored update again", operation=update, body=self.last, repeat=True))
+            hunt.step(Case(label="explored update again", operation=update, body=self.last, repeat=True))
 
         @rule()
         def read(self) -> None:
@@ -199,7 +201,7 @@ def explore(session: Session, generator: Generator, settings: Settings, *, small
         left = min(budget.left, SMALL) if small else budget.left - 60
         if left <= 2 or budget.time_left <= (1 if small else 5):
             return
-        hunt = _Hunt(session, generator, budget.spent + left, known, base=base)
+        hunt = _Hunt(session, generator, session.sender.count + left, known, base=base)
         session.quiet = True
         try:
             _search(hunt, settings, turn, small)
@@ -227,7 +229,7 @@ def _search(hunt: _Hunt, settings: Settings, turn: int, small: bool) -> None:
     )
     chosen = hypothesis.settings(
         database=None if small else _database(settings.database),
-        max_examples=2 if small else ROUND,
+        max_examples=SMALL if small else ROUND,
         stateful_step_count=4 if small else STEPS,
         deadline=None,
         phases=phases,

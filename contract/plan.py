@@ -25,6 +25,10 @@ from contract.tour import REPEATS, Tour, Values
 
 OVERHEAD: Final = 24
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
+FIRST: Final = 12
+"""Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
+PROOF: Final = 3
+"""Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
 INVESTIGATION: Final = 32
 """Requests that a run keeps for looking into failures."""
 
@@ -145,32 +149,40 @@ def needed(whole: Plan, contract: Contract, only: Collection[str]) -> Plan:
 
 def split(whole: Plan, shares: int) -> list[list[Block]]:
     """
-    *whole* shared out among *shares* records, evenly by the number of cases.
+    *whole* shared out among *shares* records, evenly by the requests that it takes.
 
-    A tour is cut into pieces; each piece but the first begins with the step before the cut, so that
-    no change between two steps is lost.
+    The tour fills up what the other blocks leave; each piece of it but the first begins with the update
+    before the cut, so that no change between two updates is lost.
     """
     if shares <= 1:
         return [list(whole.blocks)]
-    pieces: list[Block] = []
-    for block in whole.blocks:
-        if block.name != "tour":
-            pieces.append(block)
-            continue
-        size = -(-len(block.cases) // shares)
-        for start in range(0, len(block.cases), size):
-            cases = block.cases[max(0, start - 1) : start + size]
-            if start:
-                cases = (replace(cases[0], label=f"{cases[0].label} again"), *cases[1:])
-            pieces.append(replace(block, cases=cases))
     parts: list[list[Block]] = [[] for _ in range(shares)]
-    weight = [0] * shares
-    for piece in sorted(pieces, key=lambda b: -len(b.cases)):
-        least = weight.index(min(weight))
-        parts[least].append(piece)
-        weight[least] += len(piece.cases)
-    order = {id(piece): i for i, piece in enumerate(pieces)}
-    return [sorted(part, key=lambda piece: order[id(piece)]) for part in parts]
+    weight = [FIRST, *[0] * (shares - 1)]
+    cost = {
+        block.name: sum(not c.unless for c in block.cases) + PROOF * (block.proof + any(c.absent for c in block.cases))
+        for block in whole.blocks
+    }
+    for block in sorted(whole.blocks, key=lambda b: -cost[b.name]):
+        if block.name != "tour":
+            least = weight.index(min(weight))
+            parts[least].append(block)
+            weight[least] += cost[block.name]
+    order = {block.name: i for i, block in enumerate(whole.blocks)}
+    for tour in (block for block in whole.blocks if block.name == "tour"):
+        sizes = [0] * shares
+        for _ in tour.cases:
+            least = min(range(shares), key=lambda i: weight[i] + sizes[i])
+            sizes[least] += 1
+        end = 0
+        for part, size in zip(parts, sizes, strict=True):
+            start, end = end, end + size
+            cases = tour.cases[start:end]
+            if size and start:
+                last = next(c for c in reversed(tour.cases[:start]) if c.body is not MISSING)
+                cases = (replace(last, label=f"{last.label} again", repeat=False), *cases)
+            if size:
+                part.append(replace(tour, cases=cases))
+    return [sorted(part, key=lambda block: order[block.name]) for part in parts]
 
 
 class _Planner:

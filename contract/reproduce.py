@@ -46,7 +46,7 @@ def investigate(session: Session, generator: Generator) -> None:
     mine = {rule: [f for f in failures if f.interaction.id == session.id] for rule, failures in ledger.causes().items()}
     looked = 0
     with suppress(SendError, Undecided):
-        doubtful = [f for rule, found in mine.items() if not of_answer(rule) for f in found]
+        doubtful = [f for rule, found in mine.items() if not (of_answer(rule) or ledger.weak(rule)) for f in found]
         names = [n for f in doubtful for n in (f.finding.pointer.rpartition("/")[2], *f.interaction.case.absent)]
         Witness(session, generator).watch(dict.fromkeys(names))
     for rule, failures in mine.items():

@@ -12,13 +12,14 @@ import signal
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 
@@ -40,6 +41,8 @@ from contract.spec import Contract
 from contract.walk import Walk
 
 __all__ = ["Exchange", "Result", "Share", "account", "prepare", "restore_all", "run"]
+
+T = TypeVar("T")
 
 FEW: Final = 3
 """So many places of one rule are accepted one by one, and more of them all at once."""
@@ -497,22 +500,26 @@ class _Run:
         """
         Reads what the run will write to; False where that is broken so that nothing can be written.
         """
-        ready = True
-        for session in self.sessions:
+
+        def look(session: Session) -> None:
             case = Case(label="the record as it was found", operation=self.contract.retrieve.id)
             _, response = session.perform(case)
             self._understand(session, response)
             if session.known is None or response.problem or self._tells(response):
                 # What others may read differently is nothing to put back later, and a secret is not to be kept.
-                ready = False
                 self._confirm_read(session)
-                continue
-            self.snapshots[session.id] = dict(session.known)
+            else:
+                self.snapshots[session.id] = dict(session.known)
+
+        # Whatever is set up wrongly shows at the first one, and is not sent for the others.
+        look(self.sessions[0])
+        rest = [partial(look, session) for session in self.sessions[1:]]
+        _side_by_side([partial(self._others, "before"), *rest] if self.snapshots else rest)
+        ready = len(self.snapshots) == len(self.sessions)
         if not ready:
             self.result.problem = "the record cannot be read as documented, so nothing was written"
             self.ledger.reasons[""] = self.result.problem
             return False
-        self._others("before")
         return True
 
     def _tells(self, response: Response) -> bool:
@@ -652,8 +659,8 @@ class _Run:
         for session in self.sessions:
             session.doubt = Witness(session, self.generator)
         try:
-            for session in self.sessions:
-                result.expected_left |= unrestorable(session, self.generator)
+            for found in _side_by_side([partial(unrestorable, s, self.generator) for s in self.sessions]):
+                result.expected_left |= found
             if result.expected_left and not self.settings.allow_unrestorable:
                 result.problem = self._cannot_restore()
                 self.ledger.reasons[""] = "nothing was written, because it could not be put back"
@@ -689,7 +696,8 @@ class _Run:
                         continue  # There is something to look into already, and it needs the requests.
                     Walk(session, self.generator, block, self.ledger).walk()
                 walked = any(block.name == "tour" for block in self.plan.blocks)
-                if walked and (self.plan.profile.explore or (self.plan.profile.tour and not self._found())):
+                small = self.first and session is self.sessions[0] and self.plan.profile.tour and not self._found()
+                if walked and (self.plan.profile.explore or small):
                     from contract.explore import explore
 
                     explore(session, self.generator, self.settings, small=not self.plan.profile.explore)
@@ -698,10 +706,8 @@ class _Run:
                 if not isinstance(error, Undecided):
                     self.budget.stop(str(error))
 
-        if len(self.sessions) == 1:
-            work(self.sessions[0], shares[0])
-        else:
-            self._side_by_side(work, shares)
+        failed = partial(self.budget.stop, "this tool failed")
+        _side_by_side([partial(work, *pair) for pair in zip(self.sessions, shares, strict=True)], failed)
         if problems:
             self.result.problem = problems[0]
             self.ledger.reasons[""] = f"the run ended before: {problems[0]}"
@@ -712,21 +718,6 @@ class _Run:
                 investigate(session, self.generator)
         else:
             self._unlooked()
-
-    def _side_by_side(self, work: Callable[[Session, list[Block]], None], shares: list[list[Block]]) -> None:
-        """
-        A thread for each record; where this tool fails in one of them the others end too.
-        """
-        with ThreadPoolExecutor(len(self.sessions), thread_name_prefix="contract") as pool:
-            futures = [pool.submit(work, *pair) for pair in zip(self.sessions, shares, strict=True)]
-            left = set(futures)
-            while left:
-                # Looks up again and again: only a thread that is awake sees to a signal.
-                done, left = wait(left, timeout=0.05, return_when=FIRST_COMPLETED)
-                if any(future.exception() is not None for future in done):
-                    self.budget.stop("this tool failed")
-        for future in futures:
-            future.result()
 
     def _only_read(self) -> None:
         """
@@ -759,22 +750,47 @@ class _Run:
         Puts every record back; a journal goes only when that was proved.
         """
         self.budget.restore()
-        for session, custody in zip(self.sessions, held, strict=True):
-            found = self.snapshots[session.id]
-            # What someone else wrote meanwhile is theirs, and stays.
-            theirs = {n: now for n, (_, now) in session.foreign.items() if session.novel(n, now)}
-            done = restore(session, {**found, **theirs}, self.generator, self.result.expected_left)
-            if theirs:
-                left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
-                done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
-            if self.result.expected_left and done.verdict == "nothing_changed" and not session.history:
-                done = Restored(verdict="nothing_changed", unseen=done.unseen)
-            self.result.restored[session.id] = done
-            if done.verdict != "not_restored" or (self.settings.allow_unrestorable and not done.note):
-                custody.journal.remove()
-            elif not done.note:
-                # It was tried in every way there is: the journal stays only where trying again may help.
-                custody.journal.remove()
+        # Each for itself: where this tool fails on one of them, the others are put back all the same.
+        try:
+            _side_by_side([partial(self._put_one_back, *pair) for pair in zip(self.sessions, held, strict=True)])
+        finally:
+            done = self.result.restored
+            self.result.restored = {s.id: done[s.id] for s in self.sessions if s.id in done}
+
+    def _put_one_back(self, session: Session, custody: Custody) -> None:
+        found = self.snapshots[session.id]
+        # What someone else wrote meanwhile is theirs, and stays.
+        theirs = {n: now for n, (_, now) in session.foreign.items() if session.novel(n, now)}
+        done = restore(session, {**found, **theirs}, self.generator, self.result.expected_left)
+        if theirs:
+            left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
+            done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
+        if self.result.expected_left and done.verdict == "nothing_changed" and not session.history:
+            done = Restored(verdict="nothing_changed", unseen=done.unseen)
+        self.result.restored[session.id] = done
+        if done.verdict != "not_restored" or (self.settings.allow_unrestorable and not done.note):
+            custody.journal.remove()
+        elif not done.note:
+            # It was tried in every way there is: the journal stays only where trying again may help.
+            custody.journal.remove()
+
+
+def _side_by_side(calls: Sequence[Callable[[], T]], failed: Callable[[], None] = lambda: None) -> list[T]:
+    """
+    What *calls* return, each of them in a thread of its own; *failed* is called at the first exception,
+    which is raised when all have ended.
+    """
+    if len(calls) <= 1:
+        return [call() for call in calls]
+    with ThreadPoolExecutor(len(calls), thread_name_prefix="contract") as pool:
+        futures = [pool.submit(call) for call in calls]
+        left = set(futures)
+        while left:
+            # Looks up again and again: only a thread that is awake sees to a signal.
+            done, left = wait(left, timeout=0.05, return_when=FIRST_COMPLETED)
+            if any(future.exception() is not None for future in done):
+                failed()
+    return [future.result() for future in futures]
 
 
 def _example(contract: Contract) -> str:

@@ -374,6 +374,8 @@ class Sender:
         self.sleep = sleep
         self.noise = 0
         """Answers that were lost or put off: 429, 503, broken connections."""
+        self.count = 0
+        """Requests that were sent."""
         self.late = False
         """True where an update was given up after it had been sent, so that it may still be carried out."""
         self.sent: Callable[[Case, str, bytes | None, Response], None] | None = None
@@ -453,6 +455,7 @@ class Sender:
         while True:
             self.budget.pace(self.sleep)
             self.budget.take()
+            self.count += 1
             try:
                 response = self._once(operation.method, url, headers, content, most)
             except SendError as error:
