@@ -16,17 +16,16 @@ from contract import spec as specs
 
 DEFECTS = sorted(reference.DEFECTS)
 VARIANTS = sorted(reference.VARIANTS)
+LAWFUL = ("ai-agent-accepted", "chunked", "newer-fields-absent", "null-ignored", "rate-limited-slowly")
+"""Variants of different kinds; most of the others are compared with the plain server in test_compare."""
 
 
 def one_for_each_promise() -> list[str]:
     """
-    The first and the last defect that breaks each promise, by name.
+    The last defect that breaks each promise, by name.
     """
-    found: dict[str, list[str]] = {}
-    for name in DEFECTS:
-        promise = reference.DEFECTS[name].breaks[0].split(".")[1]
-        found.setdefault(promise, []).append(name)
-    return sorted({name for names in found.values() for name in (names[0], names[-1])})
+    found = {reference.DEFECTS[name].breaks[0].split(".")[1]: name for name in DEFECTS}
+    return sorted(found.values())
 
 
 @pytest.mark.parametrize("name", one_for_each_promise())
@@ -41,7 +40,7 @@ def test_a_defect_is_caught_by_the_rule_it_breaks(name: str) -> None:
     assert found.requests <= 300
 
 
-@pytest.mark.parametrize("name", VARIANTS[::5])
+@pytest.mark.parametrize("name", LAWFUL)
 def test_a_lawful_variant_is_never_called_broken(name: str) -> None:
     """
     What the documents leave open is no failure.
@@ -96,9 +95,9 @@ def test_the_table_counts_what_it_prints() -> None:
     """
     printed: list[str] = []
 
-    status = kill.table("name-c*", 1, False, lambda text, name: text, printed.append)
+    status = kill.table("array-*", 1, False, lambda text, name: text, printed.append)
 
-    wanted = [name for name in (*DEFECTS, *VARIANTS) if fnmatch.fnmatch(name, "name-c*")]
+    wanted = [name for name in (*DEFECTS, *VARIANTS) if fnmatch.fnmatch(name, "array-*")]
     assert status == 0
     assert [name for name in wanted if not any(name in line for line in printed)] == []
     assert f"{sum(name in DEFECTS for name in wanted)} of" in printed[-2]
