@@ -17,12 +17,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from contract.ledger import Entry, unsettled
 from contract.model import MISSING
-from contract.report import Mask, failure, fragment_path, plain, restored_lines, store, write
+from contract.report import Mask, failure, fragment_path, plain, restored_lines
 from contract.run import Result
 
 __all__ = [
@@ -32,8 +31,6 @@ __all__ = [
     "short",
     "summary",
     "workflow_commands",
-    "write_all",
-    "write_asked",
 ]
 
 MOST_ROWS: Final = 50
@@ -42,55 +39,6 @@ MOST_DETAILS: Final = 15
 """Failures that the summary tells in full; GitHub takes 1 MiB of summary for a step."""
 MOST_TEXT: Final = 4000
 """Characters of one text."""
-
-
-def write_all(result: Result, folder: Path, mask: Mask, *, fixed: bool) -> None:
-    """
-    Writes a report of every kind into *folder*.
-
-    With *fixed* the reports are those of `contract.example.example`: two runs that found the same write
-    the same bytes, whenever, wherever and however fast they ran. That is what committed examples are for.
-
-    Shape:
-        ``run.json``, ``run.html``, ``run.md``, ``run.har``, ``run.sarif``, ``junit.xml``,
-        ``gl-code-quality.json`` and ``github-annotations.txt``.
-
-    Raises:
-        ConfigError: the folder cannot be written to.
-    """
-    from contract import junit, sarif
-    from contract.example import example
-
-    mask = mask.of(result)
-    if fixed:
-        result = example(result)
-    write(result, folder, mask, fixed=fixed)
-    sarif.write(result, folder / "run.sarif", mask)
-    junit.write(result, folder / "junit.xml", mask)
-    store(folder / "gl-code-quality.json", quality(result, mask))
-    store(folder / "github-annotations.txt", "".join(f"{line}\n" for line in workflow_commands(result, mask)))
-
-
-def write_asked(
-    result: Result, mask: Mask, *, junit: str | None = None, sarif: str | None = None, code_quality: str | None = None
-) -> None:
-    """
-    Writes the files that were asked for by name.
-
-    Raises:
-        ConfigError: one cannot be written.
-    """
-    mask = mask.of(result)
-    if junit:
-        from contract import junit as junit_xml
-
-        junit_xml.write(result, Path(junit), mask)
-    if sarif:
-        from contract import sarif as sarif_log
-
-        sarif_log.write(result, Path(sarif), mask)
-    if code_quality:
-        store(Path(code_quality), quality(result, mask))
 
 
 def fingerprint(entry: Entry) -> str:

@@ -219,11 +219,11 @@ def _show(result: Result, settings: Settings, quiet: bool) -> None:
         _hush()  # The reports are still to be written, and the exit status to be told.
 
 
-def _write(result: Result, settings: Settings, quiet: bool, **files: str | None) -> bool:
+def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None) -> bool:
     """
     Writes the reports, and those that were asked for; False where one cannot be written, which is told.
     """
-    from contract import ci, report
+    from contract import ci, files, report
     from contract.errors import ConfigError
 
     mask = _mask(settings).of(result)
@@ -231,8 +231,8 @@ def _write(result: Result, settings: Settings, quiet: bool, **files: str | None)
         for line in ci.workflow_commands(result, mask):
             click.echo(line)
     try:
-        path = report.write(result, Path(settings.report_dir), mask)
-        ci.write_asked(result, mask, **files)
+        path = files.write(result, Path(settings.report_dir), mask)
+        files.write_asked(result, mask, **asked)
     except ConfigError as error:
         click.echo(f"contract: {report.plain(str(error))}", err=True)
         return False

@@ -544,7 +544,7 @@ def both(
     Raises:
         ContractError: as `contract.run.run`.
     """
-    from contract import report
+    from contract import files, report
     from contract.run import run
     from contract.send import Credentials
 
@@ -553,7 +553,7 @@ def both(
         names = tuple(pointer.rpartition("/")[2] for pointer in settings.mask)
         mask = report.Mask(secrets=Credentials(**given).secrets, names=names)
         result = run(settings, given)
-        path = report.write(result, Path(settings.report_dir), mask)
+        path = files.write(result, Path(settings.report_dir), mask)
         echo(style(f"== {settings.base_url}", "title"))
         for line in report.lines(result, mask, style, quiet=True):
             echo(line)

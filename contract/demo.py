@@ -42,7 +42,7 @@ def demo(folder: Path, style: Style, echo: Callable[[str], Any]) -> int:
         echo("")
         verdicts.append(result.verdict)
         if defect is not None:
-            from contract.ci import write_all
+            from contract.files import write_all
 
             write_all(result, folder, mask, fixed=True)
     echo("The servers of this demonstration are gone. To try a line from above, start the second one again:")

@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from contract import compare, known, report
+from contract import compare, files, known, report
 from contract import rules as made
 from contract import spec as specs
 from contract.compare import Comparison
@@ -419,7 +419,7 @@ class ContractRun:
         if self.result is None:
             return done
         try:
-            self.written = report.write(self.result, Path(self.settings.report_dir), self.mask)
+            self.written = files.write(self.result, Path(self.settings.report_dir), self.mask)
             if self.accepted:
                 _, path = known.place(self.settings, self.file)
                 known.append(path, self.accepted)

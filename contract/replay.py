@@ -22,8 +22,8 @@ from contract.model import Finding, Interaction, JSONObject, Response
 from contract.plan import plan
 from contract.recall import Recipe, recalled
 from contract.report import plain
-from contract.reproduce import _Look, establish
-from contract.run import Result, _need_credentials, _Run
+from contract.reproduce import Look, establish
+from contract.run import Result, Runner, need_credentials
 from contract.send import Credentials
 from contract.session import Session
 from contract.spec import Contract
@@ -141,7 +141,7 @@ def replay(
     # The limits of a profile are for a plan; here only those count that were set.
     settings = replace(settings, ids=settings.ids[:1], profile="deep", known_failures="")
     given = Credentials(**credentials)
-    _need_credentials(contract, given)
+    need_credentials(contract, given)
     work = list(recorded)
     runner = _Replaying(settings, given, contract, plan(contract, profile="smoke"), None, None)
     runner.waiting = work
@@ -158,7 +158,7 @@ def replay(
     return [told[id(one)] for one in work], result
 
 
-class _Replaying(_Run):
+class _Replaying(Runner):
     """
     A run whose plan is to send recorded failures.
     """
@@ -210,7 +210,7 @@ class _Again:
         nothing = Response(status=0, headers={})
         interaction = Interaction(case=self.last, response=nothing, before=self.state, id=session.id)
         self.failure = Failure(finding=recorded.finding, interaction=interaction, number=0, body=self.last.body)
-        self.look = _Look(session, generator, recorded.rule, [self.failure])
+        self.look = Look(session, generator, recorded.rule, [self.failure])
         self.answer: Response | None = None
 
     def tell(self) -> tuple[Verdict, str]:

@@ -45,7 +45,6 @@ __all__ = [
     "opened",
     "shown",
     "store",
-    "write",
 ]
 
 LONGEST: Final = 200
@@ -96,7 +95,7 @@ class Mask:
         """
         *text* without secrets, in whichever way they are escaped, and without what is masked.
         """
-        for secret in self.secrets:
+        for secret in self.secrets if any(head in text for head in _heads(self.secrets)) else ():
             for form in _forms(secret):
                 text = text.replace(form, "***")
                 # Where a text was cut, half of a secret may stand at its end.
@@ -164,6 +163,14 @@ def _forms(secret: str) -> tuple[str, ...]:
     """
     forms = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe=""))
     return tuple(dict.fromkeys(f for f in (*forms, quote(secret), escape(secret)) if f))
+
+
+@cache
+def _heads(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    The first four characters of every form of *secrets*: a text without any of them holds no secret.
+    """
+    return tuple(dict.fromkeys(form[:4] for secret in secrets for form in _forms(secret)))
 
 
 def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:
@@ -418,31 +425,6 @@ def store(path: Path, text: str) -> Path:
     """
     with opened(path) as file:
         file.write(text)
-    return path
-
-
-def write(result: Result, folder: Path, mask: Mask, *, fixed: bool = False) -> Path:
-    """
-    Writes ``run.json`` and, beside it, ``run.html``, ``run.md`` and ``run.har``; the path of the first
-    is returned.
-
-    In a GitHub workflow the text of ``run.md`` becomes the summary of the step as well. *fixed* says
-    that *result* is an example (see `contract.example`): the page says so too, and no summary is touched.
-
-    Raises:
-        ConfigError: the folder cannot be written to.
-    """
-    from contract import ci, har, html
-
-    mask = mask.of(result)
-    text = encoded(data(result, mask)) + "\n"
-    path = store(folder / "run.json", text)
-    store(folder / "run.html", html.page(result, mask, fixed=fixed))
-    summary = ci.summary(result, mask)
-    store(folder / "run.md", summary)
-    har.write(result, folder / "run.har", mask)
-    if not fixed:
-        ci.add_to_step_summary(summary)
     return path
 
 

@@ -22,7 +22,7 @@ from contract.model import MISSING, Case, Finding, Interaction, JSONObject
 from contract.send import Budget
 from contract.session import Session
 
-__all__ = ["Witness", "investigate"]
+__all__ = ["Look", "Witness", "establish", "investigate", "of_answer"]
 
 RULES: Final = 8
 """The most rules that are looked into."""
@@ -59,7 +59,7 @@ def investigate(session: Session, generator: Generator) -> None:
         try:
             if looked < RULES:
                 looked += 1
-                _Look(session, generator, rule, failures).settle()
+                Look(session, generator, rule, failures).settle()
         except SendError as error:
             session.sender.budget.stop(str(error))  # Nobody is there: the other failures need not be tried.
         except Undecided:
@@ -266,7 +266,7 @@ def establish(session: Session, generator: Generator, before: JSONObject | None,
         session.attempt(dict.fromkeys(nulls, None), "back to null")
 
 
-class _Look:
+class Look:
     """
     Looks into the failures of one rule.
     """

@@ -40,7 +40,7 @@ from contract.session import Session
 from contract.spec import Contract
 from contract.walk import Walk
 
-__all__ = ["Exchange", "Result", "Share", "account", "prepare", "restore_all", "run"]
+__all__ = ["Exchange", "Result", "Runner", "Share", "account", "need_credentials", "prepare", "restore_all", "run"]
 
 T = TypeVar("T")
 
@@ -292,14 +292,20 @@ def run(
     contract, made = prepare(settings, contract, only)
     contract.retrieve  # noqa: B018 - without a way to read back there is no run: says so before anything is sent
     given = Credentials(**credentials)
-    _need_credentials(contract, given)
-    runner = _Run(settings, given, contract, made, transport, progress, only)
+    need_credentials(contract, given)
+    runner = Runner(settings, given, contract, made, transport, progress, only)
     if share is not None:
         runner.take(share)
     return runner.carry_out()
 
 
-def _need_credentials(contract: Contract, given: Credentials) -> None:
+def need_credentials(contract: Contract, given: Credentials) -> None:
+    """
+    Checks that the credentials which *contract* asks for are there and can be sent.
+
+    Raises:
+        ConfigError: they are not; nothing was sent.
+    """
     schemes = {contract.schemes[name].get("scheme", "") for name in contract.update.security}
     if "bearer" in schemes and not given.token:
         raise ConfigError("credentials are missing: set CONTRACT_TOKEN in the environment")
@@ -315,9 +321,9 @@ def _need_credentials(contract: Contract, given: Credentials) -> None:
         raise ConfigError("CONTRACT_USERNAME holds a ':', which HTTP Basic does not allow")
 
 
-class _Run:
+class Runner:
     """
-    The state of one run.
+    One run: what it holds, and its steps in their order.
     """
 
     def __init__(
@@ -851,7 +857,7 @@ def restore_all(
     settings.need("base_url")
     contract = contract or specs.load(settings.spec or None)
     given = Credentials(**credentials)
-    _need_credentials(contract, given)
+    need_credentials(contract, given)
     folder = state_directory(settings.state_dir)
     done: dict[str, Restored] = {}
     for _, found in Journal.all(folder, settings.base_url):
@@ -867,7 +873,7 @@ def restore_all(
             if held is None:
                 continue
             alone = replace(settings, ids=(id,), known_failures="")
-            runner = _Run(alone, given, contract, plan(contract, profile="smoke"), None, None)
+            runner = Runner(alone, given, contract, plan(contract, profile="smoke"), None, None)
             runner.budget.restore()
             session = Session(runner.judge, runner._sender(), runner.ledger, id)
             stack.callback(session.sender.close)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from contract import report
+from contract import files, report
 from contract import spec as specs
 from contract.config import Settings
 from contract.errors import ContractError
@@ -79,7 +79,7 @@ def outcome(chosen: Settings, given: dict[str, str]) -> Outcome:
     result = None
     try:
         result = run(chosen, given)
-        report.write(result, folder, mask)
+        files.write(result, folder, mask)
         status, text = result.status, "\n".join(report.lines(result, mask))
     except ContractError as error:
         status, text = 2, plain(mask.text(str(error)))

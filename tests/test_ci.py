@@ -22,7 +22,7 @@ import xmlschema
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
-from contract import ci, html, junit, reference, report, sarif
+from contract import ci, files, html, junit, reference, report, sarif
 from contract.cli import cli
 from contract.errors import ConfigError
 from contract.example import NOW, example
@@ -373,7 +373,7 @@ def test_step_summary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
     for fixed in (True, False, False):
-        report.write(made(), tmp_path / "reports", MASK, fixed=fixed)
+        files.write(made(), tmp_path / "reports", MASK, fixed=fixed)
     assert path.read_text(encoding="utf-8").count("# Contract broken") == 2
     assert (tmp_path / "reports" / "run.md").read_text(encoding="utf-8").count("# Contract broken") == 1
 
@@ -408,12 +408,12 @@ def test_folder_is_a_file(tmp_path: Path) -> None:
     """A report that cannot be written anywhere is an error that names it."""
     (tmp_path / "reports").write_text("in the way", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"the report .*run\.json cannot be written: "):
-        report.write(made(), tmp_path / "reports", MASK)
+        files.write(made(), tmp_path / "reports", MASK)
 
 
 def everything(result: Result, folder: Path, mask: Mask) -> dict[str, bytes]:
     """The bytes of every report, by name."""
-    ci.write_all(result, folder, mask, fixed=True)
+    files.write_all(result, folder, mask, fixed=True)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
@@ -454,9 +454,9 @@ def test_masked_fields(tmp_path: Path) -> None:
 EXAMPLE = """
 import sys
 from pathlib import Path
-from contract import ci
+from contract import files
 from tests.reports import MASK, made
-ci.write_all(made(), Path(sys.argv[1]), MASK, fixed=True)
+files.write_all(made(), Path(sys.argv[1]), MASK, fixed=True)
 """
 
 

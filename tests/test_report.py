@@ -17,8 +17,9 @@ import pytest
 
 from contract import reference
 from contract.custody import Restored
+from contract.files import write
 from contract.model import MISSING, Case
-from contract.report import Mask, curl, data, encoded, lines, plain, shown, write
+from contract.report import Mask, curl, data, encoded, lines, plain, shown
 from contract.run import Result, run
 from tests.hostile import ESCAPE
 from tests.kit import CONTRACT, credentials, settings
