@@ -223,9 +223,9 @@ def barely_fits(proxy: Proxy, exchange: Exchange) -> None:
 
 @behaviour
 def many_objects(proxy: Proxy, exchange: Exchange) -> None:
-    """Every answer with thirty thousand empty objects, which take much more room than their text."""
+    """Every answer with ten thousand empty objects, which take much more room than their text."""
     head, body = right(exchange)
-    exchange.send(answered(body[:-1] + b',"padding":[' + b"{}," * 30_000 + b"{}]}") if body[:5] == b'{"id"' else head)
+    exchange.send(answered(body[:-1] + b',"padding":[' + b"{}," * 10_000 + b"{}]}") if body[:5] == b'{"id"' else head)
     if body[:5] != b'{"id"':
         exchange.send(b"\r\n\r\n" + body)
 
