@@ -9,6 +9,9 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PIP := -m pip --disable-pip-version-check -qq
 
+# Every test process loads the same modules: compiled once is enough, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types format bench build lock clean
 

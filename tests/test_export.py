@@ -150,7 +150,7 @@ def oracle(body: Mapping[str, Any]) -> bool:
 def any_bodies(pull: Any) -> dict[str, Any]:
     """Bodies that may be right, or wrong in a few places."""
     body = dict(pull(Generator(UPDATE, RESOURCES).bodies()))
-    for _ in range(pull(st.integers(0, 2))):
+    for _ in range(pull(st.integers(0, 4))):
         what = pull(st.sampled_from(["drop", "odd", "more"]))
         if what == "drop" and body:
             del body[pull(st.sampled_from(sorted(body)))]
