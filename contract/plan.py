@@ -131,8 +131,13 @@ def needed(whole: Plan, contract: Contract, only: Collection[str]) -> Plan:
         known[id].promise not in {"access", "rejection"} and ".requires." not in id for id in only if id in known
     )
 
+    fields = {known[id].field for id in only if id in known} - {""}
+
     def wanted(case: Case) -> bool:
-        return refused or case.rule in only or (case.rule in known and known[case.rule].group in only)
+        if refused or case.rule in only or case.rule not in known:
+            return refused or case.rule in only
+        # What a field was refused for, and took all the same, is seen in it later.
+        return known[case.rule].group in only or known[case.rule].field in fields
 
     blocks = []
     for block in whole.blocks:
