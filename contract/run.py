@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 FEW: Final = 3
 """So many places of one rule are accepted one by one, and more of them all at once."""
-RESERVE: Final = 16
+RESERVE: Final = 18
 """Requests that are kept for putting one record back."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
