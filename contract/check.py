@@ -53,6 +53,8 @@ _SIGNS: Final = (
 )
 """A stack trace holds one of these; to look for them is quick."""
 _SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
+PAGE: Final = 50
+"""Records on a page from which on there may be more, whatever the answer says."""
 MOVES_AFTER: Final = 3.0
 """Seconds that must have gone by before a time stamp has to move; its resolution may be one second."""
 
@@ -441,19 +443,28 @@ class Judge:
             wrong = {f.rule for f in found}
             result.single += [rule for rule in record.evidence(entry).rules if rule not in wrong]
 
+    def entries(self, response: Response) -> int | None:
+        """
+        How many records a page of the list holds; nothing where it is no list.
+        """
+        items = self._items(response, None)
+        return len(items) if items is not None and response.status == 200 else None
+
+    def _items(self, response: Response, default: Any = ()) -> Any:
+        items: Any = response.body
+        for token in self.listing[1].split("/")[1:] if self.listing is not None else ():
+            items = items.get(token) if isinstance(items, dict) else None
+        return items if isinstance(items, list) else default
+
     def listed(self, response: Response, id: str) -> tuple[str, JSONObject] | None:
         """
         The record *id* in the answer of the list, with its pointer.
         """
         if self.listing is None or not self.key:
             return None
-        items: Any = response.body
-        for token in self.listing[1].split("/")[1:]:
-            items = items.get(token) if isinstance(items, dict) else None
-        if isinstance(items, list):
-            for i, entry in enumerate(items):
-                if isinstance(entry, dict) and _names(entry.get(self.key), id):
-                    return f"{self.listing[1]}/{i}", entry
+        for i, entry in enumerate(self._items(response)):
+            if isinstance(entry, dict) and _names(entry.get(self.key), id):
+                return f"{self.listing[1]}/{i}", entry
         return None
 
     # ------------------------------------------------------ after an update
@@ -808,16 +819,25 @@ class Judge:
             if record[name] != before[name] and not same(item, record[name], before[name]):
                 yield name, before[name], record[name]
 
-    def in_list(self, response: Response, id: str, record: JSONObject) -> Judgement:
+    def in_list(self, response: Response, id: str, record: JSONObject, *, last: bool = False) -> Judgement:
         """
-        The record as the list shows it, against *record* as the retrieve showed it.
+        The record as the list shows it, against *record* as the retrieve showed it; where the page is the
+        *last* one, it has to be there.
         """
         result = Judgement()
+        if self.listing is None or not self.key:
+            return result
         found = self.listed(response, id)
-        if found is None or self.listing is None:
+        rule = f"{self.listing[0].id}.read_back"
+        if found is None:
+            count = self.entries(response)
+            if last and count is not None and count < PAGE:
+                message = "the list, read to its end, does not hold the record"
+                result.findings.append(
+                    Finding(rule=rule, message=message, pointer=self.listing[1], expected=id, actual="absent")
+                )
             return result
         where, entry = found
-        rule = f"{self.listing[0].id}.read_back"
         for name, old, now in self.differences(entry, record):
             message = f"the list shows another {name} than the retrieve"
             pointer = f"{where}/{escape(name)}"

@@ -45,18 +45,37 @@ def main(args: list[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(2)
     except ContractError as error:
-        from contract.config import credentials
-        from contract.report import Mask, plain
-        from contract.send import Credentials
-
-        # What went wrong is often told in the words of a library, and these may quote what was sent.
-        told = Mask(secrets=Credentials(**credentials()).secrets).text(str(error))
-        click.echo(f"contract: {plain(told)}", err=True)
+        _tell(str(error))
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("contract: ended", err=True)
         sys.exit(2)
+    except Exception as error:  # Python would exit with 1, and that says that the API is broken.
+        _failed(error)
+        sys.exit(2)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell(text: str) -> None:
+    """
+    Says on standard error what went wrong; a library that it is told in the words of may quote what was sent.
+    """
+    from contract.config import credentials
+    from contract.report import Mask, plain
+    from contract.send import Credentials
+
+    click.echo(f"contract: {plain(Mask(secrets=Credentials(**credentials()).secrets).text(text))}", err=True)
+
+
+def _failed(error: Exception) -> None:
+    """
+    Says in one line what this tool stumbled over, and where.
+    """
+    from traceback import extract_tb
+
+    frames = [f for f in extract_tb(error.__traceback__) if Path(f.filename).parent.name == "contract"]
+    where = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    _tell(f"this tool failed, which says nothing about the API: {type(error).__name__}{where}: {error}")
 
 
 def _hush() -> None:
@@ -320,13 +339,16 @@ def restore(**options: Any) -> int:
       contract restore --base-url https://staging.example.com/api/relay/rest
     """
     from contract.config import credentials
-    from contract.report import restored_lines
+    from contract.custody import Journal, state_directory
+    from contract.report import plain, restored_lines
     from contract.run import restore_all
 
     settings = _settings(options)
     done = restore_all(settings, credentials())
     if not done:
         click.echo("nothing to put back: no run was cut off here")
+        for place in Journal.elsewhere(state_directory(settings.state_dir), settings.base_url):
+            click.echo(f"one was cut off elsewhere: contract restore --base-url {plain(place)}")
     for id, restored in done.items():
         for line in restored_lines(id, restored, _mask(settings), _style):
             click.echo(line)

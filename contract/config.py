@@ -82,6 +82,10 @@ class Settings:
                 raise ConfigError(f"{name} is missing: {hint}", layer=self.layers.get(name, ""))
 
 
+MOST: Final = 2**53
+"""The largest number that a setting may be, and that every reader of JSON keeps."""
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("a text is wanted")
@@ -116,10 +120,12 @@ def _number(kind: Callable[[Any], Any], least: float) -> Callable[[Any], Any]:
             raise ValueError("a number is wanted")
         try:
             number = kind(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError("a number is wanted") from None
-        if number != number or number < least or (kind is int and float(value) != number):
-            raise ValueError(f"a number of at least {least:g} is wanted")
+        if not least <= number <= MOST or (kind is int and float(value) != number):
+            raise ValueError(
+                f"a number of at least {least:g} is wanted" + (f", at most {MOST}" if number > MOST else "")
+            )
         return number
 
     return convert

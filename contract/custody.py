@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -103,6 +105,17 @@ class Journal:
                 yield cls(path), found
         if damaged:
             raise damaged[0]
+
+    @classmethod
+    def elsewhere(cls, folder: Path, base_url: str) -> list[str]:
+        """
+        The addresses of other environments for which there are journals.
+        """
+        found = set()
+        for path in folder.glob("*.json"):
+            with suppress(CustodyError):
+                found.add(_place((cls(path).read() or {"base_url": base_url})["base_url"]))
+        return sorted(found - {_place(base_url)})
 
     def read(self) -> dict[str, Any] | None:
         """
@@ -231,7 +244,8 @@ class Custody:
         if found is not None and not resume:
             self.lock.release()
             raise CustodyError(
-                f"an earlier run on {self.id} was cut off and left it changed; put it back with: contract restore"
+                f"an earlier run on {self.id} was cut off and left it changed; put it back with: "
+                f"contract restore --base-url {shlex.quote(_place(self.base_url))}"
             )
         return found
 
@@ -553,7 +567,7 @@ class _Way:
         now = self.session.known or {}
         units: list[dict[str, Any]] = []
         for name, selector in self.request.selectors.items():
-            if name in body and body[name] in selector.choices:
+            if name in body and isinstance(body[name], str) and body[name] in selector.choices:
                 requires = selector.choices[body[name]].requires
                 given = {
                     n: body.pop(n, self.record.get(n) or now.get(n)) for n in requires if n in self.generator.fields

@@ -263,6 +263,21 @@ class ContractRun:
 
     # -------------------------------------------------------------- the run
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """
+        Ends the session where it was not said what to test; a worker's session fails in its items.
+        """
+        if (
+            not self.worker
+            and not session.config.option.collectonly
+            and any(isinstance(item, RuleItem) for item in session.items)
+        ):
+            try:
+                self.settings.need("base_url", "ids", option="--contract-")
+            except ContractError as error:
+                raise pytest.UsageError(str(error)) from error
+
     def carry_out(self, session: pytest.Session) -> Result:
         """
         What the run found; the first call carries it out, for the items that were selected.

@@ -206,6 +206,8 @@ def _why(one: Trial) -> str:
         return "the field is optional"
     if kind == "null" and item.nullable and not sent:
         return "null is documented, and no request can set the field"
+    if kind == "case" and item.format == "date-time":
+        return "RFC 3339 allows small letters"
     if kind == "case" and item.format == "uuid":
         return "a UUID means the same in capitals"
     if not sent and where == "everywhere":

@@ -387,7 +387,13 @@ class Ledger:
             reason = f"told under {folded}"
             return Entry(rule=rule, verdict="undecided", evidence=count, reason=reason)
         if mine:
-            reason = f"seen once, and not again when it was repeated: {mine[0].finding.message}"
+            again = any(f.confirmed is False for f in mine)
+            how = (
+                "seen once, and not again when it was repeated"
+                if again
+                else "seen, and the run ended before it was repeated"
+            )
+            reason = f"{how}: {mine[0].finding.message}"
             return Entry(rule=rule, verdict="undecided", evidence=count, failures=tuple(mine[:MANY]), reason=reason)
         if not count and (reason := self.reasons.get(rule.id, "")):
             return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)

@@ -281,8 +281,9 @@ class _Planner:
             target = (i + 1) * reads // count
             room = reads - len(chosen)
             # A value that no read has shown comes first; new pairs of values have what is left over.
-            news = not left.isdisjoint(states[i]) or (states[i] not in seen and room > len(left))
-            if len(chosen) < target + 3 and room > 0 and (news or due >= 3):
+            first = not left.isdisjoint(states[i])
+            news = first or (states[i] not in seen and room > len(left))
+            if room > 0 and len(chosen) < target + (4 if first else 3) and (news or due >= 3):
                 chosen.add(i)
                 seen.add(states[i])
                 left.difference_update(states[i])
@@ -317,7 +318,7 @@ class _Planner:
                 )
             return
         reads = [self.contract.retrieve, *([self.contract.listing[0]] if self.contract.listing and not light else [])]
-        for operation in [self.update, *reads]:
+        for operation in [*reads, self.update]:
             writes = operation is self.update
             body = self.mark({}, "access") if writes else MISSING
             if writes and not body:
@@ -340,7 +341,10 @@ class _Planner:
                 yield replace(base, label=label, rule=f"{operation.id}.access.unknown_id", target="unknown")
                 if self.foreign:
                     label = f"{operation.label} foreign id"
-                    yield replace(base, label=label, rule=f"{operation.id}.access.foreign_id", target="foreign")
+                    # Nothing is written to a record of someone else's that can be read: it could not be put back.
+                    unless = f"{self.contract.retrieve.label} foreign id" if writes else ""
+                    rule = f"{operation.id}.access.foreign_id"
+                    yield replace(base, label=label, rule=rule, target="foreign", unless=unless)
 
     def omissions(self) -> Iterator[Case]:
         """

@@ -23,12 +23,14 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from contract.check import Judge, Judgement
 from contract.errors import ConfigError
+from contract.formats import instant
 from contract.ledger import rank
 from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.report import Mask, plain, shown
@@ -521,6 +523,8 @@ class _Archive:
         """Record -> (how it was last shown, whether by a read)."""
         self.last: dict[str, Any] = {}
         """Record -> the body of the update that was the last thing to happen to it."""
+        self.began: datetime | None = None
+        """When the last exchange began."""
 
     def entry(self, entry: Any, place: str) -> None:
         """
@@ -531,6 +535,12 @@ class _Archive:
             self.account.skipped += 1
             return
         method, path, sent, response = pair
+        began = instant(entry.get("startedDateTime"))
+        if began is not None and self.began is not None and began < self.began:
+            # Out of order: what was shown before says nothing about this one.
+            self.known.clear()
+            self.last.clear()
+        self.began = began or self.began
         found = self.match(method, path)
         if found is None or response.status in {0, 304} or _left_out(entry["response"].get("content"), response):
             self.account.skipped += 1

@@ -140,8 +140,7 @@ def replay(
     settings.need("base_url", "ids")
     # The limits of a profile are for a plan; here only those count that were set.
     settings = replace(settings, ids=settings.ids[:1], profile="deep", known_failures="")
-    given = Credentials(**credentials)
-    need_credentials(contract, given)
+    given = need_credentials(contract, Credentials(**credentials))
     work = list(recorded)
     runner = _Replaying(settings, given, contract, plan(contract, profile="smoke"), None, None)
     runner.waiting = work

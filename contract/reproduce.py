@@ -30,6 +30,8 @@ SHARE: Final = 14
 """The most requests that one rule may cost."""
 REACH: Final = (1, 2, 4)
 """How many of the last updates are sent again: what the API did may depend on those before."""
+EARLY: Final = 12
+"""A change for good that one of so many updates brought about is no accident."""
 LOOKS: Final = 3
 """How often one run asks whether it was the API that wrote a value which this run did not."""
 GAPS: Final = (0.0, 0.03, 0.03, 0.03)
@@ -51,7 +53,8 @@ def investigate(session: Session, generator: Generator) -> None:
         doubtful = [f for rule, found in mine.items() if not (of_answer(rule) or ledger.weak(rule)) for f in found]
         names = [n for f in doubtful for n in (f.finding.pointer.rpartition("/")[2], *f.interaction.case.absent)]
         Witness(session, generator).watch(dict.fromkeys(names))
-    for rule, failures in mine.items():
+    # What only warns has what the others leave of the budget.
+    for rule, failures in sorted(mine.items(), key=lambda one: ledger.weak(one[0])):
         if not failures or any(f.confirmed is not None for f in failures):
             continue
         if ledger.weak(rule) and session.sender.noise == 0:
@@ -259,7 +262,8 @@ def establish(session: Session, generator: Generator, before: JSONObject | None,
         if name not in generator.fields or value is None or same(None, value, now.get(name)):
             continue
         item = request.fields[name]
-        if not generator.clash((name,)) & set(body) and (not item.choices or value in item.choices):
+        settable = not item.choices or (isinstance(value, str) and value in item.choices)
+        if settable and not generator.clash((name,)) & set(body):
             body[name] = value
     for name in list(generator.selectors):
         if name in body:
@@ -353,6 +357,9 @@ class Look:
             item = request.fields.get(name)
             shown = self.session.judge.fields.get(name)
             fixed = shown is not None and shown.changes != "derived" and (item is None or item.read_only)
+            if fixed and shown is not None and shown.changes != "never":
+                # Someone else may set it elsewhere: it was this API's doing where the first updates did it.
+                fixed = sum(n < failure.number for _, n, _ in self.session.updates) < EARLY
             if fixed and name in now and not same(self.session.judge.fields[name], now[name], found.expected):
                 failure.confirmed = True
                 self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
@@ -389,7 +396,8 @@ class Look:
             session.quiet = was
             if session.known is None:
                 return False
-            found = session.judge.in_list(response, session.id, session.known).findings
+            absent = any(f.finding.actual == "absent" for f in self.failures)
+            found = session.judge.in_list(response, session.id, session.known, last=absent).findings
             if not wanted & {f.pointer.rpartition("/")[2] for f in found}:
                 return False
         return True
@@ -407,6 +415,9 @@ class Look:
         for _ in range(self.times):
             if writes and not plain:
                 establish(self.session, self.generator, before, failure.interaction.case.body)
+            elif not writes and of_answer(self.rule) and failure.finding.pointer:
+                # The value that was shown wrongly may not be there any more.
+                establish(self.session, self.generator, failure.interaction.before)
             for case in cases:
                 if case.absent:
                     self.empty(case)

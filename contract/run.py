@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -289,22 +290,23 @@ def run(
         Undecided: the records cannot be read with these credentials; nothing was changed.
     """
     settings.need("base_url", "ids")
+    if settings.database.startswith("redis://") and find_spec("redis") is None:
+        raise ConfigError(f"database = {settings.database!r} needs a package more: pip install redis")
     contract, made = prepare(settings, contract, only)
     contract.retrieve  # noqa: B018 - without a way to read back there is no run: says so before anything is sent
-    given = Credentials(**credentials)
-    need_credentials(contract, given)
+    given = need_credentials(contract, Credentials(**credentials))
     runner = Runner(settings, given, contract, made, transport, progress, only)
     if share is not None:
         runner.take(share)
     return runner.carry_out()
 
 
-def need_credentials(contract: Contract, given: Credentials) -> None:
+def need_credentials(contract: Contract, given: Credentials) -> Credentials:
     """
-    Checks that the credentials which *contract* asks for are there and can be sent.
+    Those of *given* that *contract* asks for.
 
     Raises:
-        ConfigError: they are not; nothing was sent.
+        ConfigError: they are not there, or cannot be sent; nothing was sent.
     """
     schemes = {contract.schemes[name].get("scheme", "") for name in contract.update.security}
     if "bearer" in schemes and not given.token:
@@ -319,6 +321,9 @@ def need_credentials(contract: Contract, given: Credentials) -> None:
             )
     if ":" in given.username:
         raise ConfigError("CONTRACT_USERNAME holds a ':', which HTTP Basic does not allow")
+    if "bearer" in schemes:
+        return Credentials(token=given.token)
+    return replace(given, token="") if "basic" in schemes else given
 
 
 class Runner:
@@ -401,7 +406,7 @@ class Runner:
             finally:
                 result.seconds = self.budget.clock() - self.budget.started
                 result.requests = self.budget.spent
-                result.noise = sum(s.sender.noise for s in self.sessions)
+                result.noise = sum(s.sender.noise + s.sender.put_off for s in self.sessions)
                 result.foreign = {s.id: s.foreign for s in self.sessions if s.foreign}
         return result
 
@@ -491,7 +496,7 @@ class Runner:
                     session.sender.interrupt()
 
         earlier = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
             with suppress(ValueError, OSError):
                 earlier[number] = signal.signal(number, stop)
         try:
@@ -514,8 +519,11 @@ class Runner:
             if session.known is None or response.problem or self._tells(response):
                 # What others may read differently is nothing to put back later, and a secret is not to be kept.
                 self._confirm_read(session)
-            else:
-                self.snapshots[session.id] = dict(session.known)
+                if session.known is None or session.last is None or response.status < 500:
+                    return
+                if session.last.problem or self._tells(session.last):
+                    return
+            self.snapshots[session.id] = dict(session.known)
 
         # Whatever is set up wrongly shows at the first one, and is not sent for the others.
         look(self.sessions[0])
@@ -579,8 +587,7 @@ class Runner:
         if not self.first:
             return
         session = self.sessions[0]
-        light = not self.plan.profile.tour and when == "after"
-        if self.contract.listing is not None and not light and self._matters(f"{self.contract.listing[0].id}."):
+        if when == "before":
             self._list(session, when)
         for id in self.settings.bystander_ids if self._matters(f"{self.contract.update.id}.bystander") else ():
             self._bystander(session, id, when)
@@ -595,19 +602,23 @@ class Runner:
         """
         The list, page by page until the record is on it.
         """
-        assert self.contract.listing is not None
+        light = not self.plan.profile.tour and when == "after"
+        if self.contract.listing is None or light or not self.first:
+            return
+        if not self._matters(f"{self.contract.listing[0].id}."):
+            return
         query = ""
         for page in range(4):
             label = f"the list {when}" + (f", page {page + 1}" if page else "")
             case = Case(label=label, operation=self.contract.listing[0].id, query=query)
             _, response = session.perform(case)
-            if session.known is not None and self.judge.listed(response, session.id):
-                compared = self.judge.in_list(response, session.id, session.known)
+            following = _next_page(response.body)
+            here = self.judge.listed(response, session.id) is not None
+            if session.known is not None and (here or not following):
+                compared = self.judge.in_list(response, session.id, session.known, last=not following)
                 interaction = Interaction(case=case, response=response, before=session.known, id=session.id)
                 self.ledger.add(interaction, compared, self.budget.spent)
-                return
-            following = _next_page(response.body)
-            if not following or following == query:
+            if here or not following or following == query:
                 return
             query = following
 
@@ -617,11 +628,16 @@ class Runner:
         """
         rule = f"{self.contract.update.id}.bystander"
         other = Session(self.judge, session.sender, self.ledger, id)
+        other.quiet = when == "before"  # An id that was set wrongly is no fault of the API.
         case = Case(label=f"the bystander {id} {when}", operation=self.contract.retrieve.id)
         result, response = other.perform(case)
+        other.quiet = False
         if other.known is None:
-            if response.status == 404:
-                self.ledger.reasons[rule] = f"the bystander {id} does not exist"
+            if when == "before":
+                why = (
+                    "does not exist" if response.status == 404 else f"cannot be read: the answer is a {response.status}"
+                )
+                self.ledger.reasons[rule] = f"the bystander {id} {why}"
             return
         if when == "before":
             self.bystanders[id] = dict(other.known)
@@ -665,8 +681,10 @@ class Runner:
         for session in self.sessions:
             session.doubt = Witness(session, self.generator)
         try:
-            for found in _side_by_side([partial(unrestorable, s, self.generator) for s in self.sessions]):
-                result.expected_left |= found
+            stuck = _side_by_side([partial(unrestorable, s, self.generator) for s in self.sessions])
+            for session, found in zip(self.sessions, stuck, strict=True):
+                several = f" on {session.id}" if len(self.sessions) > 1 else ""
+                result.expected_left |= {name: f"{why}{several}" for name, why in found.items()}
             if result.expected_left and not self.settings.allow_unrestorable:
                 result.problem = self._cannot_restore()
                 self.ledger.reasons[""] = "nothing was written, because it could not be put back"
@@ -701,6 +719,8 @@ class Runner:
                     if block.name == "random" and self._found():
                         continue  # There is something to look into already, and it needs the requests.
                     Walk(session, self.generator, block, self.ledger).walk()
+                    if block.name == "tour" and session is self.sessions[0]:
+                        self._list(session, "after")  # Now most fields hold something.
                 walked = any(block.name == "tour" for block in self.plan.blocks)
                 small = self.first and session is self.sessions[0] and self.plan.profile.tour and not self._found()
                 if walked and (self.plan.profile.explore or small):
@@ -856,8 +876,7 @@ def restore_all(
     """
     settings.need("base_url")
     contract = contract or specs.load(settings.spec or None)
-    given = Credentials(**credentials)
-    need_credentials(contract, given)
+    given = need_credentials(contract, Credentials(**credentials))
     folder = state_directory(settings.state_dir)
     done: dict[str, Restored] = {}
     for _, found in Journal.all(folder, settings.base_url):

@@ -67,7 +67,7 @@ class Credentials:
         if kind == "none":
             return {}
         if self.token:
-            token = self.token if kind == "right" else "wrong-" + self.token[::-1][:20]
+            token = self.token if kind == "right" else "wrong-token-on-purpose"
             return {"Authorization": f"Bearer {token}"}
         username = self.username if kind != "wrong_user" else str(UNKNOWN)
         password = self.password if kind != "wrong_password" else "wrong-password-on-purpose"
@@ -373,7 +373,9 @@ class Sender:
         self.foreign_id = foreign_id
         self.sleep = sleep
         self.noise = 0
-        """Answers that were lost or put off: 429, 503, broken connections."""
+        """Answers that were lost: broken connections, 502, 504."""
+        self.put_off = 0
+        """Requests that were told to come again later: 429 and 503."""
         self.count = 0
         """Requests that were sent."""
         self.late = False
@@ -469,8 +471,8 @@ class Sender:
                 self.budget.grant()
                 retry = self._wait(retry, None)
                 continue
-            if response.status in {429, 503} and (wait := self._put_off(response)) is not None:
-                self.noise += 1
+            if response.status in {429, 503} and (wait := self._asked_for(response)) is not None:
+                self.put_off += 1
                 self.budget.grant()
                 if retry.is_exhausted():
                     raise Undecided(f"the API answers {response.status} again and again")
@@ -478,7 +480,8 @@ class Sender:
                 continue
             lost = {429, 502, 503, 504} if operation.method in REPEATABLE else {429, 503}
             if response.status in lost and retry.attempts_made < (2 if response.status == 429 else 1):
-                self.noise += 1
+                self.put_off += response.status == 429
+                self.noise += response.status != 429
                 retry = self._wait(retry, None)
                 continue
             if response.status == 429:
@@ -487,7 +490,7 @@ class Sender:
                 self.sent(case, url, content, response)
             return response
 
-    def _put_off(self, response: Response) -> float | None:
+    def _asked_for(self, response: Response) -> float | None:
         """
         Seconds that a Retry-After asks for, or nothing; a date is compared with the server's own clock.
         """

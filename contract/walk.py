@@ -106,7 +106,7 @@ class Walk:
         known = self.session.known or {}
         stored = {name for case in self.later for name in case.absent}
         for name in self.generator.selectors:
-            about = {case.away_from[1] for case in self.later if case.away_from and case.away_from[0] == name}
+            about = [case.away_from[1] for case in self.later if case.away_from and case.away_from[0] == name]
             current = known.get(name)
             choices = self.generator.request.fields[name].choices
             held = set(choices[current].companions) if isinstance(current, str) and current in choices else set()

@@ -268,7 +268,7 @@ def test_urls_are_hard_to_give_back_and_call_nobody() -> None:
         assert "{name}" in url
         assert url.isascii()
     joined = "\n".join(URLS)
-    for sign in ("?b=2&a=1", "CamelCase", "%C3%A9", "%7E", "%2F", "%2f", "%20", "+", "xn--", "//double", "flag&", ";"):
+    for sign in ("?b=2&a=1", "CamelCase", "%C3%A9", "%7E", "%2F", "%2f", "%20", "+", "//double", "flag&", ";"):
         assert sign in joined
     for _, url in OPEN_URLS:
         assert not url or RESERVED.fullmatch((urlsplit(url).hostname or "").replace("\u00fc", "u"))

@@ -465,7 +465,8 @@ def test_what_is_missing_is_asked_for_by_its_option(serve: Serve) -> None:
     site = serve()
     site.config.write_text(f'base_url = "{site.server.base_url}"')
     found = site.run("-k", "idempotence")
-    found.stdout.fnmatch_lines(["could not tell: ids is missing: set it in contract.toml, with --contract-id, or in *"])
+    assert found.ret == pytest.ExitCode.USAGE_ERROR
+    found.stderr.fnmatch_lines(["ERROR: ids is missing: set it in contract.toml, with --contract-id, or in *"])
     assert site.seen == []
 
 

@@ -219,7 +219,7 @@ def test_retry_after_is_waited_out_in_both_forms(status: int, value: str, wait: 
     assert answer.status == 200
     assert len(seen) == 2
     assert clock.slept == ([] if wait is None else [wait])
-    assert sender.noise == 1
+    assert sender.put_off == 1
     assert sender.budget.requests == 101, "a request that was put off costs nothing"
 
 
@@ -265,7 +265,7 @@ def test_a_gateway_that_fails_is_asked_once_more_and_then_believed(status: int) 
     with sending(handle) as sender:
         assert sender.send(READ, ID).status == status
 
-    assert (len(seen), sender.noise) == (2, 1)
+    assert (len(seen), sender.put_off, sender.noise) == (2, 0, 1)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 422, 500, 501])
