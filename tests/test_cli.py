@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 
 from contract import reference
 from contract.cli import cli, main
+from contract.custody import Journal
 from contract.reference import Running
 from tests.kit import record
 from tests.proxy import Exchange, Lost, Proxy
@@ -378,3 +380,32 @@ def test_the_command_starts_without_what_it_does_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_failure_of_this_tool_is_no_failure_of_the_api(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2, in one line that says where, without a traceback and without a secret."""
+    with environment(tmp_path, monkeypatch) as (server, proxy):
+
+        def fails(*args: Any, **options: Any) -> Any:
+            raise KeyError(server.password)
+
+        monkeypatch.setattr("contract.run.plan", fails)
+        status, out, errors = command(capsys, "run", "--base-url", proxy.base_url, "--id", server.ids[0])
+
+    assert (status, out, proxy.exchanges) == (2, "", 0)
+    assert re.fullmatch(r"contract: this tool failed, .*: KeyError in run\.py, line \d+: .*\n", errors)
+    assert server.password not in errors
+
+
+def test_restore_says_where_runs_were_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A journal of another address is named with the command that puts it back."""
+    Journal.of(tmp_path, "http://127.0.0.1:9/api", "1").write("http://127.0.0.1:9/api", "1", {"id": "1"})
+    with environment(tmp_path, monkeypatch) as (_, proxy):
+        found = command(capsys, "restore", "--base-url", proxy.base_url, "--state-dir", str(tmp_path))
+
+    assert found[0] == 0
+    assert "contract restore --base-url http://127.0.0.1:9/api" in found[1]

@@ -458,3 +458,91 @@ def test_an_api_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None
             run(chosen, credentials(server))
 
     assert error.value.kind == "unsent"
+
+
+# --------------------------------------------------------- what others would not expect
+
+
+def test_a_record_of_someone_else_that_can_be_read_is_not_written_to(tmp_path: Path) -> None:
+    """The read already shows that the API lets strangers in; an update could not be put back."""
+    with reference.running() as server:
+        before = record(server, 1)
+        chosen = settings(server, tmp_path, foreign_ids=server.ids[1:2])
+        found = run(chosen, credentials(server), only=frozenset({f"{CONTRACT.retrieve.id}.access.foreign_id"}))
+        whole = run(chosen, credentials(server))
+        assert record(server, 1) == before
+
+    rule = f"{CONTRACT.retrieve.id}.access.foreign_id"
+    assert broken(found) == [rule]
+    assert rule in broken(whole)
+
+
+def without(id: str) -> Callable[[str, int, Any], Any]:
+    """The list, but for one record."""
+
+    def change(operation: str, status: int, body: Any) -> Any:
+        if status == 200 and isinstance(body, dict) and "data" in body:
+            return {**body, "data": [one for one in body["data"] if one["id"] != id]}
+        return body
+
+    return change
+
+
+def test_a_list_that_was_read_to_its_end_holds_the_record(tmp_path: Path) -> None:
+    """Where it does not, the rule about the list is broken; a list that has further pages says nothing."""
+    hidden: list[str] = []
+    with reference.running(mutate=lambda *answer: without(hidden[0])(*answer)) as server:
+        hidden.append(server.ids[0])
+        found = run(settings(server, tmp_path), credentials(server))
+
+    assert broken(found) == ["list_phone_numbers.read_back"]
+
+
+@pytest.mark.parametrize("variant", ["rate-limited-slowly", "unavailable"])
+def test_a_rate_limit_does_not_hide_a_defect(variant: str, tmp_path: Path) -> None:
+    """What was asked to come later, and came, is an answer like any other."""
+    with reference.running(defect="handler-clears-name", variant=variant) as server:
+        found = run(settings(server, tmp_path), credentials(server))
+
+    assert broken(found) == [f"{UPDATE}.frame.name"]
+    assert found.noise > 0
+
+
+def test_a_change_by_someone_else_to_what_no_update_can_set_is_undecided(tmp_path: Path) -> None:
+    """Late in the run, and once: it may have been done elsewhere."""
+    seen = 0
+
+    def later(shown: Any) -> Any:
+        mine = isinstance(shown, dict) and shown.get("id") in hidden and seen > 120
+        return {**shown, "next_billed_at": "2031-01-01T00:00:00Z"} if mine else shown
+
+    def change(operation: str, status: int, body: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if isinstance(body, dict) and "data" in body:
+            return {**body, "data": [later(one) for one in body["data"]]}
+        return later(body)
+
+    hidden: list[str] = []
+    with reference.running(mutate=change) as server:
+        hidden.append(server.ids[0])
+        found = run(settings(server, tmp_path), credentials(server))
+
+    assert broken(found) == []
+    assert found.verdict == "undecided"
+
+
+def test_a_server_error_in_the_first_read_is_looked_at_again(tmp_path: Path) -> None:
+    """One 500 before everything else does not end the run."""
+
+    def harm(exchange: Exchange) -> None:
+        if proxy.exchanges == 1:
+            status(500)(exchange)
+        else:
+            passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        found = run(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+
+    assert (found.verdict, broken(found)) == ("undecided", [])
+    assert found.requests > 200
