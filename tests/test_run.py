@@ -546,3 +546,50 @@ def test_a_server_error_in_the_first_read_is_looked_at_again(tmp_path: Path) -> 
 
     assert (found.verdict, broken(found)) == ("undecided", [])
     assert found.requests > 200
+
+
+def lagging() -> Callable[[str, int, Any], Any]:
+    """The first read after an update shows the record as it was before."""
+    shown: dict[str, Any] = {}
+    stale: dict[str, Any] = {}
+
+    def change(operation: str, status: int, body: Any) -> Any:
+        if status != 200 or not isinstance(body, dict) or "id" not in body:
+            return body
+        if operation == UPDATE:
+            stale[body["id"]] = shown.get(body["id"])
+        elif (old := stale.pop(body["id"], None)) is not None:
+            return old
+        shown[body["id"]] = body
+        return body
+
+    return change
+
+
+def counting() -> Callable[[str, int, Any], Any]:
+    """The same name a second time is numbered."""
+    last: list[Any] = []
+
+    def change(operation: str, status: int, body: Any) -> Any:
+        if operation == UPDATE and status == 200:
+            again = last == [body["name"]] and body["call_receive_mode"] == "voice"
+            last[:] = [body["name"]]
+            return {**body, "name": f"{body['name']} (2)"} if again else body
+        return body
+
+    return change
+
+
+@pytest.mark.parametrize(("harm", "rule"), [(lagging, "read_back"), (counting, ".name")])
+def test_what_the_api_does_itself_is_not_blamed_on_someone_else(
+    harm: Callable[[], Callable[[str, int, Any], Any]], rule: str, tmp_path: Path
+) -> None:
+    """A read that lags, and a value that depends on the update before, come again when they are asked for."""
+    with reference.running(mutate=harm()) as server:
+        before = record(server)
+        found = run(settings(server, tmp_path), credentials(server))
+        record(server)
+        assert record(server) == before
+
+    assert any(rule in one for one in broken(found)), (found.problem, broken(found))
+    assert found.foreign == {}
