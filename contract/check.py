@@ -716,8 +716,11 @@ class Judge:
                 wrong = True
                 message = f"{name} changed: {self.rules[rule].text}"
                 result.findings.append(
-                    Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=now)
-                )
+                    Finding(
+                        rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=now,
+                        follows=not interaction.verified,
+                    )
+                )  # fmt: skip
         if not wrong:
             result.single.append(rule)
 

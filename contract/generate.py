@@ -113,7 +113,7 @@ OPEN_URLS: Final = (
     ("blank", ""),
     ("http", "http://example.com/{name}"),
     ("port", "https://example.com:8443/{name}"),
-    ("idn", "https://xn--bcher-kva.example/{name}"),
+    ("idn", "https://b\u00fccher.example/{name}"),
     ("fragment", "https://example.com/{name}#part"),
     ("long", "https://example.com/{name}?pad=" + "0123456789abcdef" * 130),
 )
