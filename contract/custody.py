@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import jsonschema_rs
 from filelock import FileLock, Timeout
-from jsonschema import Draft202012Validator
 
 from contract.check import same
 from contract.errors import CustodyError, SendError, Undecided
@@ -293,7 +293,7 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
             active.update(item.choices[value].requires)
     for name in writable(contract):
         value, item = record.get(name), request.fields[name]
-        if value is not None and not Draft202012Validator(_kind(item)).is_valid(value):
+        if value is not None and not jsonschema_rs.Draft202012Validator(_kind(item)).is_valid(value):
             told = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
             found[name] = f"it is {told}, which {'only the platform' if item.choices else 'no update'} can set"
     nulls = [

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from jsonschema import Draft202012Validator
+import jsonschema_rs
 
 from contract.check import MOVES_AFTER, Judgement, same
 from contract.compare import read
@@ -279,7 +279,9 @@ class _Again:
             if item is None or value is None:
                 continue
             kinds = {"type": list(item.types)} if item.types else {}
-            if (value == "" and (item.format or item.enum)) or not Draft202012Validator(kinds).is_valid(value):
+            if (value == "" and (item.format or item.enum)) or not jsonschema_rs.Draft202012Validator(kinds).is_valid(
+                value
+            ):
                 found[name] = None
         for name, item in request.fields.items():
             if name == self.name or (not self.name and self.only_reads and not item.write_only):
