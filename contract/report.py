@@ -542,6 +542,9 @@ def failure_lines(result: Result, entry: Entry, mask: Mask, style: Style = lambd
 
 
 def restored_lines(id: str, done: Any, mask: Mask, style: Style) -> Iterator[str]:
+    """
+    What became of one record: put back, or what is left of what was written to it.
+    """
     name = plain(mask.text(id))
     if done.verdict == "restored":
         yield f"{name} was put back as it was, and read back"
