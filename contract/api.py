@@ -228,7 +228,6 @@ def _sent(response: Any) -> Mapping[str, Any] | None:
     """
     try:
         value, _ = decode(response.request.content)
-    except Exception as error:
-        del error
+    except RuntimeError:  # httpx: the answer has no request, or its body was a stream.
         return None
     return value if isinstance(value, Mapping) else None
