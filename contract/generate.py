@@ -114,6 +114,7 @@ OPEN_URLS: Final = (
     ("http", "http://example.com/{name}"),
     ("port", "https://example.com:8443/{name}"),
     ("idn", "https://b\u00fccher.example/{name}"),
+    ("punycode", "https://xn--mnchen-3ya.example/{name}"),
     ("fragment", "https://example.com/{name}#part"),
     ("long", "https://example.com/{name}?pad=" + "0123456789abcdef" * 130),
 )

@@ -188,6 +188,7 @@ class Ledger:
         self._misplaced()
         self._unread_state()
         self._malformed()
+        self._shown_otherwise()
         self._other_views()
         self._many()
         for failure in self.failures:
@@ -250,6 +251,17 @@ class Ledger:
         for failure in self._open():
             if failure.finding.follows and read_back:
                 failure.cause = read_back.get(failure.finding.pointer) or next(iter(read_back.values()))
+
+    def _shown_otherwise(self) -> None:
+        """
+        What seems to have changed since a read, to what it was before that, was only shown otherwise by it.
+        """
+        wrong = [f.finding for f in self._open() if ".read_back" in f.finding.rule]
+        back = {(found.pointer, repr(found.actual), repr(found.expected)): found.rule for found in wrong}
+        for failure in self._open():
+            found = failure.finding
+            if ".frame." in found.rule:
+                failure.cause = back.get((found.pointer, repr(found.expected), repr(found.actual)), "")
 
     def _malformed(self) -> None:
         """

@@ -29,7 +29,7 @@ FIRST: Final = 12
 """Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
 PROOF: Final = 3
 """Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
-INVESTIGATION: Final = 32
+INVESTIGATION: Final = 26
 """Requests that a run keeps for looking into failures."""
 
 __all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
@@ -229,9 +229,10 @@ class _Planner:
             Block(name="silence", cases=tuple(self.silence()), proof=True),
             Block(name="random", cases=tuple(self.drawn())),
         ]
-        others = sum(not case.unless for block in blocks for case in block.cases)
-        spare = self.profile.requests - INVESTIGATION - OVERHEAD - others - len(walk) - REPEATS * self.profile.tour
-        blocks[3] = replace(blocks[3], cases=tuple(self.interleave(walk, min(spare, len(walk)))))
+        if self.profile.tour:
+            # Every profile lays the values out for the same reads, so that its cases are the same ones.
+            self.show(walk, self.worth_reading(walk, self.reads(blocks, walk, PROFILES["standard"])))
+        blocks[3] = replace(blocks[3], cases=tuple(self.interleave(walk, self.reads(blocks, walk, self.profile))))
         unreachable = tuple(
             f"{name} {value}"
             for name, item in self.request.selectors.items()
@@ -247,12 +248,19 @@ class _Planner:
             unreachable=unreachable,
         )
 
+    def reads(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
+        """
+        How many reads *profile* has room for beside *walk*, and beside its share of *blocks*.
+        """
+        others = sum(not case.unless for block in blocks if block.name != "random" for case in block.cases)
+        sent = others + profile.random + len(walk) + REPEATS * profile.tour
+        return max(min(profile.requests - INVESTIGATION - OVERHEAD - sent, len(walk)), min(len(walk), 3))
+
     def interleave(self, walk: list[Case], reads: int) -> Iterator[Case]:
         """
         *walk* with as many reads in it, evenly, and some of its steps sent twice.
         """
         count = len(walk)
-        reads = max(reads, min(count, 3))
         often = {count * (2 * i + 1) // (2 * REPEATS) for i in range(REPEATS)} if self.profile.tour else set()
         read = self.worth_reading(walk, reads)
         for i, case in enumerate(walk):
@@ -262,35 +270,53 @@ class _Planner:
             if i in read:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
 
-    def worth_reading(self, walk: list[Case], reads: int) -> set[int]:
+    def worth_reading(self, walk: list[Case], reads: int) -> list[int]:
         """
-        The steps after which to read: evenly, and where possible at values of the selectors, and
-        pairs of them, that no read has shown yet.
+        The steps after which to read: in each equal stretch of the walk the one that shows the most
+        that no read has shown yet. A new value of a selector counts for more than a new pair of
+        them, and that for more than a field that was sent since the last read; a field that was not
+        sent in the step itself counts least, as the API may have cleared it.
         """
-        count = len(walk)
-        chosen: set[int] = set()
-        seen: set[Any] = set()
-        left = {(n, v) for n in self.generator.selectors for v in self.generator.enums[n]}
-        state: dict[str, Any] = {}
-        states = []
+        selectors = self.generator.selectors
+        states: list[dict[str, Any]] = []
         for case in walk:
-            state.update((n, v) for n, v in case.body.items() if n in self.generator.selectors)
-            states.append(tuple(sorted(state.items(), key=repr)))
-        due = 0
-        for i in range(count):
-            target = (i + 1) * reads // count
-            room = reads - len(chosen)
-            # A value that no read has shown comes first; new pairs of values have what is left over.
-            first = not left.isdisjoint(states[i])
-            news = first or (states[i] not in seen and room > len(left))
-            if room > 0 and len(chosen) < target + (4 if first else 3) and (news or due >= 3):
-                chosen.add(i)
-                seen.add(states[i])
-                left.difference_update(states[i])
-                due = 0
-            elif len(chosen) < target:
-                due += 1
-        return chosen
+            chosen = {n: v for n, v in case.body.items() if n in selectors}
+            states.append({**(states[-1] if states else {}), **chosen})
+        steps: list[int] = []
+        seen: set[Any] = set()
+        for i in range(reads):
+            fresh: set[str] = set()
+            worth: dict[int, int] = {}
+            for step in range(steps[-1] + 1 if steps else 0, len(walk) * (i + 1) // reads):
+                fresh.update(walk[step].body)
+                state = states[step]
+                values = sum((n, v) not in seen for n, v in state.items())
+                pair = tuple(state.items()) not in seen
+                worth[step] = 100 * values + 6 * pair + 2 * len(walk[step].body) + len(fresh)
+            best = max(range(len(walk) * i // reads, len(walk) * (i + 1) // reads), key=worth.__getitem__)
+            steps.append(best)
+            seen.update(states[best].items(), [tuple(states[best].items())])
+        return steps
+
+    def show(self, walk: list[Case], read: list[int]) -> None:
+        """
+        Exchange the values of a field between the steps of *walk* where a read after the steps *read*
+        would show a value of the field for the second time, and others never.
+        """
+        for name in self.values.firm:
+            sent = [i for i, case in enumerate(walk) if name in case.body]
+            values = [walk[i].body[name] for i in sent]
+            stand = sorted({max((k for k, i in enumerate(sent) if i <= step), default=-1) for step in read} - {-1})
+            shown: set[str] = set()
+            for k in stand:
+                if repr(values[k]) in shown:
+                    for other in range(len(sent)):
+                        if other not in stand and repr(values[other]) not in shown:
+                            values[k], values[other] = values[other], values[k]
+                            break
+                shown.add(repr(values[k]))
+            for i, value in zip(sent, values, strict=True):
+                walk[i] = replace(walk[i], body={**walk[i].body, name: value})
 
     # ----------------------------------------------------------------- blocks
 

@@ -290,7 +290,7 @@ def test_open_values_are_those_about_which_documents_are_silent() -> None:
     """Blank, odd and very long values are never firm; each has the kind that it is."""
     kinds = {kind for kind, _ in OPEN_TEXTS}
     assert kinds == {"blank", "space", "control", "nul", "long"}
-    assert {kind for kind, _ in OPEN_URLS} == {"blank", "http", "port", "idn", "fragment", "long"}
+    assert {kind for kind, _ in OPEN_URLS} == {"blank", "http", "port", "idn", "punycode", "fragment", "long"}
     for name in RICH.free:
         assert not {value for _, value in RICH.open(name)} & set(map(str, RICH.firm(name)))
     assert {len(text) for kind, text in OPEN_TEXTS if kind == "long"} >= {107, 255, 257}

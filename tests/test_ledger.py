@@ -150,6 +150,16 @@ def test_a_state_that_nobody_read_is_no_second_fault() -> None:
     assert folded(failure("frame.period", "/period", 2, follows=True))["frame.period"] == ""
 
 
+def test_what_a_read_shows_otherwise_is_told_once() -> None:
+    """A field that is, after a read that showed it otherwise, as it was before is told under that read."""
+    read = failure("read_back.label", "/label", 1, expected=" A ", actual="A")
+    back = failure("frame.label", "/label", 2, expected="A", actual=" A ")
+    assert folded(read, back) == {"read_back.label": "", "frame.label": "read_back.label"}
+    for expected, actual in (("A", "B"), (" A ", "A")):
+        apart = failure("frame.label", "/label", 2, expected=expected, actual=actual)
+        assert folded(read, apart)["frame.label"] == ""
+
+
 def test_a_malformed_value_is_also_another_value() -> None:
     """A value of the wrong shape differs from what was sent, read and listed; that is told once."""
     wrong = failure("shape.period.type", "/period", 1, actual="5")
