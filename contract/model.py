@@ -22,12 +22,15 @@ __all__ = [
     "Finding",
     "Interaction",
     "JSONObject",
+    "Pair",
     "Response",
     "Rule",
 ]
 
 Basis = Literal["documented", "observed", "inferred"]
 Expect = Literal["accept", "reject", "unspecified"]
+Pair = Literal["right", "none", "wrong_password", "empty_password", "wrong_user"]
+"""Which credentials a request carries."""
 JSONObject = Mapping[str, Any]
 
 BASES: Final[tuple[Basis, ...]] = ("documented", "observed", "inferred")
@@ -128,7 +131,7 @@ class Case:
     content: bytes | None = None
     """The bytes to send where they are not the encoded *body*."""
     media_type: str = "application/json"
-    credentials: Literal["right", "none", "wrong_password", "wrong_user"] = "right"
+    credentials: Pair = "right"
     target: Literal["own", "unknown", "foreign", "malformed"] = "own"
     query: str = ""
     """What follows the path in the URL, with its ``?``."""

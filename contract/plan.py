@@ -15,10 +15,10 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from contract.generate import Generator, draw
-from contract.model import MISSING, Case
+from contract.model import MISSING, Case, Pair
 from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values
@@ -353,15 +353,12 @@ class _Planner:
             if operation.security:
                 scheme = self.contract.schemes[operation.security[0]]
                 kinds = ["no_credentials", "wrong_password"]
-                if scheme.get("scheme") == "basic" and not light:
-                    kinds.append("wrong_user")
+                if scheme.get("scheme") == "basic":
+                    kinds += ["wrong_user", *(["empty_password"] if writes else [])]
                 for kind in kinds:
-                    yield replace(
-                        base,
-                        label=f"{operation.label} {kind.replace('_', ' ')}",
-                        rule=f"{operation.id}.access.{kind}",
-                        credentials=_WRONG[kind],
-                    )
+                    rule = f"{operation.id}.access.{kind.replace('empty', 'wrong')}"
+                    label = f"{operation.label} {kind.replace('_', ' ')}"
+                    yield replace(base, label=label, rule=rule, credentials=_WRONG[kind])
             if operation.key is not None:
                 label = f"{operation.label} unknown id"
                 yield replace(base, label=label, rule=f"{operation.id}.access.unknown_id", target="unknown")
@@ -577,9 +574,10 @@ class _Planner:
                     yield self.case(f"random {i + 1}", body=body)
 
 
-_WRONG: Final[Mapping[str, Literal["none", "wrong_password", "wrong_user"]]] = {
+_WRONG: Final[Mapping[str, Pair]] = {
     "no_credentials": "none",
     "wrong_password": "wrong_password",
+    "empty_password": "empty_password",
     "wrong_user": "wrong_user",
 }
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING as UNSET
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from contract.errors import ConfigError
 from contract.ledger import Failure
-from contract.model import MISSING, Case, Interaction, JSONObject
+from contract.model import MISSING, Case, Interaction, JSONObject, Pair
 from contract.spec import Contract
 
 __all__ = ["Recipe", "recalled", "recipe"]
@@ -20,7 +20,7 @@ WRITES: Final = 2
 """Updates before a read that may have brought about what it shows."""
 _WORDS: Final = {
     "expect": ("accept", "reject", "unspecified"),
-    "credentials": ("right", "none", "wrong_password", "wrong_user"),
+    "credentials": get_args(Pair),
     "target": ("own", "unknown", "foreign", "malformed"),
 }
 

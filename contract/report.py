@@ -224,7 +224,8 @@ def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask
         credentials = ["-H", f'"Authorization: Bearer {token}"'] if token else []
     else:
         user = "$CONTRACT_USERNAME" if case.credentials != "wrong_user" else "wrong"
-        password = "$CONTRACT_PASSWORD" if case.credentials != "wrong_password" else "wrong"
+        wrong = {"wrong_password": "wrong", "empty_password": ""}
+        password = wrong.get(case.credentials, "$CONTRACT_PASSWORD")
         credentials = [] if case.credentials == "none" or not security else ["-u", f'"{user}:{password}"']
     parts += credentials
     content = case.content if case.body is MISSING else encode(mask.value(body))

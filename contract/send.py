@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 import httpx
 from httpx_retries import Retry
 
 from contract.errors import SendError, Undecided
-from contract.model import MISSING, Case, Response
+from contract.model import MISSING, Case, Pair, Response
 from contract.spec import Contract
 
 __all__ = ["Budget", "Credentials", "Sender", "decode", "encode"]
@@ -70,7 +70,10 @@ class Credentials:
             token = self.token if kind == "right" else "wrong-token-on-purpose"
             return {"Authorization": f"Bearer {token}"}
         username = self.username if kind != "wrong_user" else str(UNKNOWN)
-        password = self.password if kind != "wrong_password" else "wrong-password-on-purpose"
+        wrong = {"wrong_password": "wrong-password-on-purpose", "empty_password": ""}
+        password = wrong.get(kind, self.password)
+        if kind == "empty_password" and not self.password:
+            password = wrong["wrong_password"]
         import base64
 
         pair = base64.b64encode(f"{username}:{password}".encode()).decode()
@@ -392,7 +395,7 @@ class Sender:
             proxy=proxy or proxy_for(base_url),
         )
         self._urls: dict[str, httpx.URL] = {}
-        self._headers = {kind: self._base(kind) for kind in ("right", "none", "wrong_password", "wrong_user")}
+        self._headers = {kind: self._base(kind) for kind in get_args(Pair)}
 
     def _base(self, kind: str) -> dict[str, str]:
         return {

@@ -63,7 +63,8 @@ def send(api, request, body=None, content=None, credentials="right", target="own
     if credentials != "none" and TOKEN:
         headers["Authorization"] = f"Bearer {{TOKEN if credentials == 'right' else 'wrong'}}"
     elif credentials != "none":
-        auth = (USERNAME if credentials != "wrong_user" else "wrong", PASSWORD if credentials == "right" else "wrong")
+        wrong = {{"wrong_password": "wrong", "empty_password": ""}}
+        auth = ("wrong" if credentials == "wrong_user" else USERNAME, wrong.get(credentials, PASSWORD))
     if body is not None:
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if content is not None:

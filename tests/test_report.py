@@ -188,6 +188,7 @@ def test_json_for_people_holds_nothing_raw() -> None:
             {"credentials": "wrong_user"},
             f'curl -sS -X GET -u "wrong:$CONTRACT_PASSWORD" {BASE}/phone_numbers/{ID}',
         ),
+        ({"credentials": "empty_password"}, f'curl -sS -X GET -u "$CONTRACT_USERNAME:" {BASE}/phone_numbers/{ID}'),
         (
             {"credentials": "wrong_password", "target": "unknown"},
             f'curl -sS -X GET -u "$CONTRACT_USERNAME:wrong" {BASE}/phone_numbers/0b0d5e6c-94e5-4b0e-9f3a-6f0000000000',

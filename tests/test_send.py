@@ -110,6 +110,7 @@ OK = httpx.Response(200, json={"id": ID})
     [
         ("right", "project:PT-secret-token"),
         ("wrong_password", "project:wrong-password-on-purpose"),
+        ("empty_password", "project:"),
         ("wrong_user", "0b0d5e6c-94e5-4b0e-9f3a-6f0000000000:PT-secret-token"),
     ],
 )

@@ -401,6 +401,8 @@ ACCESS: tuple[Row, ...] = (
      lets_in(lambda x, username, password: username == x.server.username)),
     ("password-not-checked-on-update", "Every password is right for an update.", "U.access.wrong_password",
      lets_in(lambda x, username, password: username == x.server.username, UPDATE)),
+    ("empty-password", "An empty password is right for an update.", "U.access.wrong_password",
+     lets_in(lambda x, username, password: username == x.server.username and not password, UPDATE)),
     ("user-not-checked", "Every user name is right.", "*.access.wrong_user",
      lets_in(lambda x, username, password: password == x.server.password)),
     ("user-not-checked-on-list", "Every user name is right for the list.", "L.access.wrong_user",
