@@ -29,7 +29,7 @@ FIRST: Final = 12
 """Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
 PROOF: Final = 3
 """Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
-INVESTIGATION: Final = 26
+INVESTIGATION: Final = 18
 """Requests that a run keeps for looking into failures."""
 
 __all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
@@ -472,6 +472,8 @@ class _Planner:
         body = {"x_unknown_key": "must not appear"}
         yield self.case("an unknown key", expect="unspecified", rule=f"{prefix}.unknown_key", body=body, keep=True)
         yield self.case("an empty body", expect="unspecified", rule=f"{prefix}.empty", body={}, keep=True)
+        content: dict[str, Any] = {"body": MISSING, "content": b""}
+        yield self.case("no body", expect="unspecified", rule=f"{prefix}.empty", keep=True, **content)
         rule = f"{prefix}.consistent"
         for name, value in self.final.items():
             if gen.choice(name, value).requires:
@@ -503,6 +505,10 @@ class _Planner:
             yield self.case(
                 f"a list in {name}", expect="unspecified", rule=rule, body={name: ["a"]}, open={name: "any"}
             )
+            for name in self.kinds().get("uri", [])[:1]:
+                yield self.case(
+                    f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"}
+                )
         seen: set[tuple[Any, ...]] = set()
         for name, options in gen.enums.items():
             if options and isinstance(options[0], str) and name not in gen.selectors and options not in seen:
@@ -510,11 +516,17 @@ class _Planner:
                 lower = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
                 label = f"another case in {name}"
                 yield self.case(label, expect="unspecified", rule=rule, body={name: lower}, open={name: "any"})
-        for name in (n for n, f in gen.fields.items() if f.resource):
-            ghost = str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://example.com/nothing/{name}"))
-            label = f"{name} of nothing"
-            yield self.case(label, expect="unspecified", rule=rule, body={name: ghost}, open={name: "exact"})
-            break
+        ghosts = {
+            name: str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://example.com/nothing/{name}"))
+            for name, item in gen.fields.items()
+            if item.resource
+        }
+        first = dict(list(ghosts.items())[:1])
+        for body in (first, {name: ghost for name, ghost in ghosts.items() if name not in first}):
+            if body:
+                label = f"{', '.join(body)} of nothing"
+                yield self.case(label, expect="unspecified", rule=rule, body=body, open=dict.fromkeys(body, "exact"))
+        yield from self.empty_companions()
         if self.update.key is not None and self.update.key.schema.get("format") == "uuid":
             for operation in (self.contract.retrieve, self.update):
                 yield Case(
@@ -534,6 +546,27 @@ class _Planner:
             media_type="text/plain",
             open=dict.fromkeys(body, "exact"),
         )
+
+    def empty_companions(self) -> Iterator[Case]:
+        """
+        For each selector, a value whose companion is there, but is empty.
+        """
+        gen = self.generator
+        for name, selector in gen.selectors.items():
+            for value in gen.enums[name]:
+                others = [o for o in selector.choices[value].requires if o in gen.free and o in self.shown]
+                if not others:
+                    continue
+                whole = gen.complete({name: value}, self.take)
+                for empty, kind in (("", "blank"), (None, "null")):
+                    yield self.case(
+                        f"{name} {value} with {'a blank' if kind == 'blank' else 'null in'} {others[0]}",
+                        expect="unspecified",
+                        rule=f"{self.update.id}.rejection.consistent",
+                        body={**whole, others[0]: empty},
+                        open={**dict.fromkeys(whole, "exact"), others[0]: kind},
+                    )
+                break
 
     def open_values(self) -> dict[str, dict[str, Any]]:
         """
