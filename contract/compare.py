@@ -29,7 +29,7 @@ Style = Callable[[str, str], str]
 FORMAT: Final = 1
 SLOWER: Final = 5.0
 """How many times slower an operation must be to be told."""
-SLOWER_BY: Final = 50.0
+SLOWER_BY: Final = 20.0
 """Milliseconds by which it must be slower besides."""
 ENOUGH: Final = 8
 """So many sightings are no accident."""
@@ -482,7 +482,7 @@ def _latency(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]
     for operation, was in before.items():
         now = after.get(operation, was)
         if now > was * SLOWER and now - was > SLOWER_BY:
-            yield Change(kind="latency", old=round(was), new=round(now), places=(operation,), regression=False)
+            yield Change(kind="latency", old=round(was), new=round(now), places=(operation,))
 
 
 # ------------------------------------------------------------------------ two environments
@@ -633,8 +633,8 @@ _TREATMENTS: Final = {
 }
 
 
-def _treatment(word: str) -> str:
-    return _TREATMENTS.get(word, word)
+def _treatment(word: Any) -> str:
+    return _TREATMENTS.get(word, word) if isinstance(word, str) else str(word)
 
 
 def _said(text: str) -> str:

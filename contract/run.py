@@ -47,10 +47,12 @@ T = TypeVar("T")
 
 FEW: Final = 3
 """So many places of one rule are accepted one by one, and more of them all at once."""
-RESERVE: Final = 18
+RESERVE: Final = 12
 """Requests that are kept for putting one record back."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
+CLOSING: Final = 10
+"""Requests after the last block, and those that a lawful API may cost more than was planned."""
 LARGE: Final = 2_000_000
 """Bytes of unusually large answers that are kept for the reports."""
 SILENCE: Final = 5
@@ -715,9 +717,12 @@ class Runner:
 
         def work(session: Session, blocks: list[Block]) -> None:
             try:
-                for block in blocks:
+                for i, block in enumerate(blocks):
                     if block.name == "random" and self._found():
                         continue  # There is something to look into already, and it needs the requests.
+                    if block.name == "tour":
+                        ahead = sum(b.cost for b in blocks[i:]) + CLOSING
+                        block = block.thinned(ahead - self.budget.left // len(self.sessions))
                     Walk(session, self.generator, block, self.ledger).walk()
                     if block.name == "tour" and session is self.sessions[0]:
                         self._list(session, "after")  # Now most fields hold something.
