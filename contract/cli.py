@@ -401,12 +401,12 @@ def explain(rule: str, spec: str | None) -> int:
     from contract import explain as words
     from contract import rules as made
     from contract import spec as specs
-    from contract.errors import SpecError, nearest
+    from contract.errors import ConfigError, nearest
 
     contract = specs.load(spec)
     found = made.rules(contract)
     if rule not in found:
-        raise SpecError(f"no rule is called {rule!r}.{nearest(rule, found)} See: contract rules")
+        raise ConfigError(f"no rule is called {rule!r}.{nearest(rule, found)} See: contract rules")
     for line in words.lines(contract, found[rule]):
         click.echo(line)
     return 0

@@ -261,6 +261,12 @@ def resolve(
     known = (path.parent if path else start) / KNOWN
     if known.is_file():
         found.setdefault("known_failures", (str(known), f"{known}"))
+    variables = [f"CONTRACT_{key.upper()}" for key in (*KEYS, "username", "password", "token")]
+    for variable in environ:  # Those that begin with CONTRACT_B_ are of the second of two environments.
+        # Only what looks like a slip: others may use names of their own that begin like these.
+        plain = variable.replace("CONTRACT_B_", "CONTRACT_", 1)
+        if plain.startswith("CONTRACT_") and plain not in variables and (close := nearest(plain, variables, 0.9)):
+            raise ConfigError(f"the environment variable {variable} is not known.{close}")
     for key in KEYS:
         variable = f"CONTRACT_{key.upper()}"
         if key != "resources" and variable in environ:

@@ -34,11 +34,13 @@ __all__ = [
 ]
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
     """
     A hint that names the known word nearest to *word*: ``" Did you mean 'x'?"``, or nothing.
+
+    *alike* says how alike they must be at least, 1 being the same.
     """
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = get_close_matches(word, list(known), n=1, cutoff=alike)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 from contract import reference
 from contract import spec as specs
 from contract.config import Settings
+from contract.errors import ConfigError
 from contract.report import Style
 from contract.run import Result, run
 
@@ -155,13 +156,18 @@ def named(one: Trial) -> str:
 
 def table(only: str, jobs: int, with_mutants: bool, style: Style, echo: Callable[[str], Any]) -> int:
     """
-    Prints the table; 0 where every defect is caught and nothing lawful is called broken, else 1.
+    Prints the table; 0 where every defect is caught and everything lawful is called kept, else 1.
+
+    Raises:
+        ConfigError: nothing has a name like *only*.
     """
     work = [("clean", "clean")]
     work += [("variant", name) for name in reference.VARIANTS if fnmatch.fnmatch(name, only)]
     work += [("defect", name) for name in reference.DEFECTS if fnmatch.fnmatch(name, only)]
     if with_mutants:
         work += [("mutant", name) for name in mutants() if fnmatch.fnmatch(name, only)]
+    if len(work) == 1:
+        raise ConfigError(f"nothing is called {only!r}; see: contract defects --list")
     missed: list[Trial] = []
     survivors: list[Trial] = []
     counts: Counter[str] = Counter()
@@ -175,7 +181,7 @@ def table(only: str, jobs: int, with_mutants: bool, style: Style, echo: Callable
                     survivors.append(one)
                 continue
             counts[one.kind] += 1
-            right = bool(rule) if one.kind == "defect" else one.verdict != "broken"
+            right = bool(rule) if one.kind == "defect" else one.verdict == "kept"
             if not right:
                 missed.append(one)
             more = f" and {len(one.broken) - 1} more" if len(one.broken) > 1 else ""
@@ -186,7 +192,7 @@ def table(only: str, jobs: int, with_mutants: bool, style: Style, echo: Callable
     caught = counts["defect"] - sum(one.kind == "defect" for one in missed)
     wolf = sum(one.kind != "defect" for one in missed)
     echo(f"{caught} of {counts['defect']} defects caught by the rule they break")
-    echo(f"{wolf} of {counts['variant'] + counts['clean']} lawful servers called broken")
+    echo(f"{wolf} of {counts['variant'] + counts['clean']} lawful servers not called kept")
     if counts["mutants"]:
         killed = counts["mutants"] - len(survivors)
         echo(f"{killed} of {counts['mutants']} mutants caught ({100 * killed / counts['mutants']:.1f} %)")

@@ -21,14 +21,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import httpx
-from httpx_retries import Retry
 
 from contract.errors import SendError, Undecided
 from contract.model import MISSING, Case, Pair, Response
 from contract.spec import Contract
+
+if TYPE_CHECKING:
+    from httpx_retries import Retry
 
 __all__ = ["Budget", "Credentials", "Sender", "decode", "encode"]
 
@@ -456,8 +458,9 @@ class Sender:
         url = self.url(case, id)
         listing = self.contract.listing
         most = MAX_LIST if listing is not None and operation is listing[0] else MAX_CONTENT
-        retry = Retry(total=4, backoff_factor=0.1, max_backoff_wait=2.0)
+        retry: Retry | None = None
         while True:
+            attempts = retry.attempts_made if retry is not None else 0
             self.budget.pace(self.sleep)
             self.budget.take()
             self.count += 1
@@ -469,7 +472,7 @@ class Sender:
                 # A read that was too slow has cost its time already: once more is enough to be fair.
                 tries = 1 if error.kind == "timeout" else 3
                 again = operation.method in REPEATABLE or error.kind == "unsent"
-                if error.kind == "final" or retry.attempts_made >= tries or not again:
+                if error.kind == "final" or attempts >= tries or not again:
                     raise
                 self.budget.grant()
                 retry = self._wait(retry, None)
@@ -477,12 +480,12 @@ class Sender:
             if response.status in {429, 503} and (wait := self._asked_for(response)) is not None:
                 self.put_off += 1
                 self.budget.grant()
-                if retry.is_exhausted():
+                if retry is not None and retry.is_exhausted():
                     raise Undecided(f"the API answers {response.status} again and again")
                 retry = self._wait(retry, wait)
                 continue
             lost = {429, 502, 503, 504} if operation.method in REPEATABLE else {429, 503}
-            if response.status in lost and retry.attempts_made < (2 if response.status == 429 else 1):
+            if response.status in lost and attempts < (2 if response.status == 429 else 1):
                 self.put_off += response.status == 429
                 self.noise += response.status != 429
                 retry = self._wait(retry, None)
@@ -506,13 +509,18 @@ class Sender:
         now = _moment(response.headers.get("date", "")) or datetime.now(UTC)
         return max(0.0, (until - now).total_seconds())
 
-    def _wait(self, retry: Retry, seconds: float | None) -> Retry:
+    def _wait(self, retry: Retry | None, seconds: float | None) -> Retry:
         """
-        Waits before the next try.
+        Waits before the next try, *retry* being what came of those before.
 
         Raises:
             Undecided: the wait is longer than the run may take.
         """
+        if retry is None:
+            # Imported here because it brings asyncio, and most runs repeat nothing.
+            from httpx_retries import Retry
+
+            retry = Retry(total=4, backoff_factor=0.1, max_backoff_wait=2.0)
         retry = retry.increment()
         wait = retry.backoff_strategy() if seconds is None else seconds
         if wait > LONGEST_WAIT or wait > self.budget.time_left:

@@ -266,8 +266,14 @@ def _detail(item: Field, value: Any) -> str:
     """
     What jsonschema has against a value whose type, enum and format are right.
     """
+    schema = dict(item.schema)
+    # jsonschema is slow to import, and is asked for its words only.
+    if SIZES.keys().isdisjoint(_inner(schema)):
+        quick = jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats=CUSTOM)
+        if quick.is_valid(value):
+            return ""
     from jsonschema import Draft202012Validator
 
-    validator = Draft202012Validator(dict(item.schema), format_checker=_checker())
+    validator = Draft202012Validator(schema, format_checker=_checker())
     error = next(iter(validator.iter_errors(value)), None)
     return str(error.message)[:200] if error is not None else ""

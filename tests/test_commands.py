@@ -88,6 +88,8 @@ def test_dry_run_needs_no_network(
         (["run", "--profile", "deeep"], "Did you mean 'deep'"),
         (["rules", "--spec", "nowhere.yaml"], "cannot be read"),
         (["explain", "update_phone_number.echo.nam"], "Did you mean 'update_phone_number.echo.name'"),
+        (["explain", "nosuch"], "no rule is called 'nosuch'. See: contract rules\n"),
+        (["defects", "--only", "nosuch*"], "nothing is called 'nosuch*'"),
         (["restore"], "base_url is missing"),
         (["serve", "--port", "0", "--defect", "name-cu"], "name-cut"),
         (["compare", "nowhere.json", "nothing.json"], "nowhere.json"),
@@ -172,3 +174,27 @@ def test_module_and_command_are_one() -> None:
     assert done.stdout.startswith("contract, version ")
     wrong = subprocess.run([sys.executable, "-m", "contract", "runn"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("CONTRACT_BASE_ULR", "Did you mean 'CONTRACT_BASE_URL'?"),
+        ("CONTRACT_PASSWRD", "Did you mean 'CONTRACT_PASSWORD'?"),
+        ("CONTRACT_B_ID", "CONTRACT_B_ID is not known"),
+        ("CONTRACT_B_IDS", ""),
+        ("CONTRACT_NUMBER_OF_THE_LEASE", ""),
+    ],
+)
+def test_a_slip_in_a_variable_is_refused(
+    variable: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A variable that is almost one that is read is a slip; others that only begin like these are let be.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "x")
+
+    assert typed("run") == 2
+
+    assert (says or "base_url is missing") in capsys.readouterr().err
