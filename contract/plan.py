@@ -31,7 +31,7 @@ PROOF: Final = 3
 """Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
 READ_ONLY: Final = 3
 """Bodies that read-only fields are divided among where all of them together are refused."""
-INVESTIGATION: Final = 16
+INVESTIGATION: Final = 18
 """Requests that a run keeps for looking into failures."""
 
 __all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
@@ -81,13 +81,13 @@ class Block:
 
     def thinned(self, by: int) -> Block:
         """
-        The block with *by* fewer reads in it, evenly: where the API has made a run dearer than planned.
+        The block with *by* fewer cases in it: reads, and what the documents are silent about, evenly.
         """
-        reads = [i for i, case in enumerate(self.cases) if case.body is MISSING and case.expect == "accept"]
-        kept = max(0, len(reads) - max(0, by))
-        keep = {reads[len(reads) * i // kept] for i in range(kept)}
-        gone = set(reads) - keep
-        return replace(self, cases=tuple(case for i, case in enumerate(self.cases) if i not in gone))
+        cases = self.cases
+        less = [i for i, c in enumerate(cases) if c.open or (c.body is MISSING and c.expect == "accept")]
+        kept = max(0, len(less) - max(0, by))
+        gone = set(less) - {less[len(less) * i // kept] for i in range(kept)}
+        return replace(self, cases=tuple(case for i, case in enumerate(cases) if i not in gone))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

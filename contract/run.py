@@ -34,7 +34,7 @@ from contract.generate import Generator
 from contract.known import DAYS, Accepted
 from contract.ledger import Entry, Ledger, unsettled
 from contract.model import Case, Finding, Interaction, Response, Rule
-from contract.plan import OVERHEAD, PROFILES, Block, Plan, needed, plan, split
+from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, needed, plan, split
 from contract.reproduce import Witness, investigate, of_answer
 from contract.send import USUAL, Budget, Credentials, Sender
 from contract.session import Session
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 FEW: Final = 3
 """So many places of one rule are accepted one by one, and more of them all at once."""
-RESERVE: Final = 12
+RESERVE: Final = 18
 """Requests that are kept for putting one record back."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
@@ -720,9 +720,12 @@ class Runner:
                 for i, block in enumerate(blocks):
                     if block.name == "random" and self._found():
                         continue  # There is something to look into already, and it needs the requests.
-                    if block.name == "tour":
-                        ahead = sum(b.cost for b in blocks[i:]) + CLOSING
-                        block = block.thinned(ahead - self.budget.left // len(self.sessions))
+                    if block.name in {"tour", "silence"}:
+                        # The API may make a run dearer than planned; and what was found is looked into
+                        # rather than asking more where the documents are silent.
+                        looks = INVESTIGATION if block.name == "silence" and self._found() else 0
+                        wanted = sum(b.cost for b in blocks[i:]) + CLOSING + looks
+                        block = block.thinned(wanted - self.budget.left // len(self.sessions))
                     Walk(session, self.generator, block, self.ledger).walk()
                     if block.name == "tour" and session is self.sessions[0]:
                         self._list(session, "after")  # Now most fields hold something.
