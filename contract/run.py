@@ -720,10 +720,10 @@ class Runner:
                 for i, block in enumerate(blocks):
                     if block.name == "random" and self._found():
                         continue  # There is something to look into already, and it needs the requests.
-                    if block.name in {"tour", "silence"}:
+                    looks = INVESTIGATION if block.name == "silence" and self._found() else 0
+                    if looks or block.name == "tour":
                         # The API may make a run dearer than planned; and what was found is looked into
                         # rather than asking more where the documents are silent.
-                        looks = INVESTIGATION if block.name == "silence" and self._found() else 0
                         wanted = sum(b.cost for b in blocks[i:]) + CLOSING + looks
                         block = block.thinned(wanted - self.budget.left // len(self.sessions))
                     Walk(session, self.generator, block, self.ledger).walk()

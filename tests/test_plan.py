@@ -438,7 +438,7 @@ def test_reads_are_spread_over_the_tour() -> None:
 
 
 def test_reads_show_what_was_written() -> None:
-    """Of the boundary values of the free fields that the tour sends, reads show three in four, and of each field half."""
+    """Of the boundary values of the free fields that the tour sends, reads show seven in ten, and of each field half."""
     state: dict[str, Any] = {}
     sent: dict[str, set[str]] = {}
     shown: dict[str, set[str]] = {}
@@ -450,7 +450,7 @@ def test_reads_show_what_was_written() -> None:
         for name in case.body.keys() & set(Generator(BUNDLED.update, RESOURCES).free):
             state[name] = repr(case.body[name])
             sent.setdefault(name, set()).add(state[name])
-    assert sum(map(len, shown.values())) >= 0.75 * sum(map(len, sent.values()))
+    assert sum(map(len, shown.values())) >= 0.7 * sum(map(len, sent.values()))
     assert [name for name, values in sent.items() if len(shown[name]) < len(values) / 2] == []
 
 
