@@ -102,6 +102,10 @@ def running(
                 accepting.close()
             for connection in list(server.server_state.connections):
                 connection.shutdown()
+            await asyncio.sleep(0)
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()  # It is in the middle of an answer.
+            await asyncio.sleep(0)
 
         def run() -> None:
             try:
