@@ -34,7 +34,9 @@ ROUND: Final = 40
 STEPS: Final = 8
 SHRINK: Final = 120
 """Requests that shrinking one failure may cost."""
-SMALL: Final = 10
+SPARE: Final = 14
+"""Requests that a bounded run leaves for reading other records again, and for what that may show."""
+SMALL: Final = 8
 """Requests of the part that every standard run explores."""
 
 
@@ -198,7 +200,7 @@ def explore(session: Session, generator: Generator, settings: Settings, *, small
     base = session.known
     for turn in _turns(small):
         # Failures that are known have to be looked into afterwards.
-        left = min(budget.left, SMALL) if small else budget.left - 60
+        left = min(budget.left - SPARE, SMALL) if small else budget.left - 60
         if left <= 2 or budget.time_left <= (1 if small else 5):
             return
         hunt = _Hunt(session, generator, session.sender.count + left, known, base=base)

@@ -630,26 +630,28 @@ class Runner:
         """
         rule = f"{self.contract.update.id}.bystander"
         other = Session(self.judge, session.sender, self.ledger, id)
-        other.quiet = when == "before"  # An id that was set wrongly is no fault of the API.
+        other.quiet = True  # An id that was set wrongly is no fault of the API.
         case = Case(label=f"the bystander {id} {when}", operation=self.contract.retrieve.id)
         result, response = other.perform(case)
-        other.quiet = False
         if other.known is None:
             if when == "before":
                 why = (
                     "does not exist" if response.status == 404 else f"cannot be read: the answer is a {response.status}"
                 )
                 self.ledger.reasons[rule] = f"the bystander {id} {why}"
-            return
-        if when == "before":
+                return
+        elif when == "before":
             self.bystanders[id] = dict(other.known)
             return
         earlier = self.bystanders.get(id)
         if earlier is None:
             return
-        changed = list(self.judge.differences(other.known, earlier))
         compared = type(result)()
-        if not changed:
+        if other.known is None:
+            message = f"another record cannot be read any more, after only {', '.join(self.settings.ids)} was updated"
+            compared.findings.append(Finding(rule=rule, message=message, expected="200", actual=str(response.status)))
+        changed = list(self.judge.differences(other.known, earlier)) if other.known is not None else []
+        if not compared.findings and not changed:
             compared.single.append(rule)
         for name, old, now in changed[:3]:
             message = f"{name} of another record changed while only {', '.join(self.settings.ids)} was updated"
@@ -659,11 +661,12 @@ class Runner:
         if made:
             # It is named as one that nobody changes, and nothing may be written to it to try again:
             # that the change is still there has to do.
-            other.quiet, other.verified = True, True
+            other.verified = True
             other.read("the bystander once more")
             now = other.known or {}
             for failure in made:
-                failure.confirmed = now.get(failure.finding.pointer.strip("/")) == failure.finding.actual
+                name = failure.finding.pointer.strip("/")
+                failure.confirmed = now.get(name) == failure.finding.actual if name else other.known is None
 
     # ---------------------------------------------------------------- writing
 
@@ -746,8 +749,10 @@ class Runner:
             self.result.problem = problems[0]
             self.ledger.reasons[""] = f"the run ended before: {problems[0]}"
         if not self.budget.stopped:
-            with suppress(SendError, Undecided):
+            try:
                 self._others("after")
+            except (SendError, Undecided) as error:
+                self.result.problem = self.result.problem or f"other records were not read again: {error}"
             for session in self.sessions:
                 investigate(session, self.generator)
         else:

@@ -131,6 +131,45 @@ def test_an_unknown_bystander_is_said(tmp_path: Path) -> None:
     assert (entry.verdict, entry.reason) == ("not_exercised", f"the bystander {UNKNOWN} does not exist")
 
 
+def beside(server: reference.Running, folder: Path, second: Callable[[Exchange], None]) -> Any:
+    """A run with a bystander, all reads of which but the first are answered by *second*."""
+    other = server.ids[1]
+    seen: list[int] = []
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.line.endswith(other):
+            seen.append(exchange.number)
+        (second if exchange.line.endswith(other) and len(seen) > 1 else passing)(exchange)
+
+    with Proxy(server.base_url, harm) as proxy:
+        return run(settings(server, folder, base_url=proxy.base_url, bystander_ids=(other,)), credentials(server))
+
+
+def test_a_bystander_that_is_gone_is_a_change(tmp_path: Path) -> None:
+    """What was there before the updates, and is not found after them, was changed by them."""
+
+    def gone(exchange: Exchange) -> None:
+        exchange.send(exchange.answer(exchange.request.replace(server.ids[1].encode(), UNKNOWN.encode())))
+
+    with reference.running() as server:
+        found = beside(server, tmp_path, gone)
+
+    assert broken(found) == [f"{UPDATE}.bystander"]
+
+
+def test_a_bystander_that_nobody_read_again_is_not_kept(tmp_path: Path) -> None:
+    """Where the second read gets no answer, the run cannot tell."""
+
+    def lost(exchange: Exchange) -> None:
+        raise Lost
+
+    with reference.running() as server:
+        found = beside(server, tmp_path, lost)
+
+    assert found.verdict == "undecided"
+    assert found.problem.startswith("other records were not read again: ")
+
+
 # ------------------------------------------------------------- nothing is written
 
 
