@@ -34,7 +34,7 @@ ROUND: Final = 40
 STEPS: Final = 8
 SHRINK: Final = 120
 """Requests that shrinking one failure may cost."""
-SPARE: Final = 14
+SPARE: Final = 6
 """Requests that a bounded run leaves for reading other records again, and for what that may show."""
 SMALL: Final = 8
 """Requests of the part that every standard run explores."""
