@@ -474,9 +474,13 @@ class _Way:
         turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks]
         if self.bare():
             turns.insert(0, turns.pop(2))
-        while left and turns:
+        # What only the platform can set is tried once: it would make every other body be refused.
+        once = {name for name in left if name in self.hopeless and self.record[name] is not None}
+        first = True
+        while turns and (left if first else left.keys() - once):
             self.changed, self.lost, earlier, tries = True, False, left, self.tries
-            turns[0](left)
+            turns[0](left if first else {name: both for name, both in left.items() if name not in once})
+            first = False
             if self.tries == tries:
                 turns.pop(0)
                 continue
