@@ -297,7 +297,8 @@ def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
     comparing.attach(found, folder)
     for line in comparing.lines(found, _style):
         click.echo(line)
-    return found.status or _end(result)
+    both = {found.status, _end(result)}
+    return 1 if 1 in both else max(both)
 
 
 def _dry_run(settings: Settings) -> int:
@@ -318,7 +319,7 @@ def _dry_run(settings: Settings) -> int:
         click.echo(f"not exercised: {name} (needs an id in [resources])")
     requests = sum(not case.unless for case in plan.cases)
     click.echo(f"{requests} requests, and a few before and after; nothing was sent")
-    if plan.bound:
+    if plan.updates:
         click.echo(f"tour: {plan.updates} updates, {plan.updates / plan.bound:.2f} x the least possible ({plan.bound})")
     return 0
 
@@ -572,7 +573,8 @@ def compare(
 
     Two runs are compared rule by rule and case by case. With two addresses one plan is carried out on
     both first; what the second needs of its own is read from CONTRACT_B_USERNAME, CONTRACT_B_PASSWORD,
-    CONTRACT_B_IDS and so on. Exit status: 0 equal, 1 regressed, 2 could not be compared.
+    CONTRACT_B_IDS and so on, and is that of the first where it is not set. Exit status: 0 equal,
+    1 regressed, 2 could not be compared.
 
     \b
     Example:
@@ -642,8 +644,8 @@ def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int
     if file is not None:
         return _write_tests(file, recorded, found, contract)
     if not recorded:
-        click.echo("nothing to send again: no rule of the run is broken")
-        return 0
+        click.echo("nothing to send again: no rule of the run is broken", err=found.get("verdict") != "kept")
+        return 0 if found.get("verdict") == "kept" else 2
     outcomes, result = again.replay(recorded, settings, credentials(), contract=contract)
     for line in again.lines(outcomes, _style):
         click.echo(line)
@@ -680,7 +682,8 @@ def check(files: tuple[str, ...], operation: str, as_json: bool, **options: Any)
     Judge recorded responses, offline: JSON, NDJSON or HAR, gzip or not; - is standard input.
 
     A HAR pairs requests with their answers, so what was sent and what an earlier answer showed is judged
-    too. Exit status: 0 kept, 1 broken, 2 unreadable, or nothing there to judge.
+    too, as if no request to the record were missing. Who was allowed to ask is not: recordings seldom
+    hold credentials. Exit status: 0 kept, 1 broken, 2 unreadable, or nothing there to judge.
 
     \b
     Example:

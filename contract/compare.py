@@ -35,7 +35,8 @@ ENOUGH: Final = 8
 """So many sightings are no accident."""
 SHOWN: Final = 40
 """Changes that the lines show."""
-_FAILING: Final = frozenset({"broken", "warned"})
+FEW: Final = 8
+"""Rules of one kind that the lines show."""
 _BY_THE_CLOCK: Final = (".moves",)
 """Ends of rules that are exercised or not by how fast a run is."""
 _PAGES: Final = frozenset({"next", "prev", "previous", "first", "last"})
@@ -107,6 +108,8 @@ class Comparison:
     """Cases that both runs have."""
     missing: tuple[str, ...] = ()
     """Cases that only one of them has."""
+    unsure: str = ""
+    """Why nothing that is equal proves much."""
 
     @property
     def regressions(self) -> tuple[Change, ...]:
@@ -118,9 +121,9 @@ class Comparison:
     @property
     def status(self) -> int:
         """
-        The exit status: 1 where something regressed, else 0.
+        The exit status: 1 where something regressed, 2 where nobody can tell, else 0.
         """
-        return 1 if self.newly_broken or self.regressions else 0
+        return 1 if self.newly_broken or self.regressions else 2 if self.unsure else 0
 
 
 # --------------------------------------------------------------------------------- reading
@@ -233,10 +236,9 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
     theirs = {rule["id"]: rule for rule in new["rules"]}
     moved = [(id, mine[id]["verdict"], theirs[id]["verdict"]) for id in theirs if id in mine]
     # What was undecided was seen to fail then; what is accepted is known to.
-    broken = [
-        id for id, was, now in moved
-        if now in _FAILING and was in {"kept", "not_exercised"} and not theirs[id].get("accepted")
-    ]  # fmt: skip
+    # What only warns is no news where it was not looked at before.
+    sound = {"broken": {"kept", "not_exercised"}, "warned": {"kept"}}
+    broken = [id for id, was, now in moved if was in sound.get(now, ()) and not theirs[id].get("accepted")]
     kept = [id for id, was, now in moved if now == "kept" and was != "kept" and not _by_the_clock(id, was)]
     idle = [id for id, was, now in moved if now == "not_exercised" != was and not _by_the_clock(id, was)]
     unsure = [id for id, was, now in moved if now == "undecided" and was == "kept"]
@@ -246,7 +248,12 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
         why = next((f": {run['problem']}" for run in (new, old) if run.get("problem")), "")
         raise ConfigError(f"the two runs cannot be compared: they have nothing in common{why}")
     changes = _grouped([*cases, *_answers(old, new), *_records(old, new), *_latency(old, new)])
+    which = [word for word, run in (("earlier", old), ("later", new)) if run.get("verdict") == "undecided"]
+    doubt = f"the {' and the '.join(which)} run could not tell" if which else ""
+    if not compared and not doubt:
+        doubt = "the two runs have no case in common"
     return Comparison(
+        unsure=doubt,
         newly_broken=tuple(broken),
         newly_kept=tuple(kept),
         newly_not_exercised=tuple(idle),
@@ -572,7 +579,7 @@ def data(found: Comparison) -> dict[str, Any]:
     """
     return {
         "format": FORMAT,
-        "verdict": "regressed" if found.status else "equal",
+        "verdict": ("equal", "regressed", "undecided")[found.status],
         "newly_broken": [{"id": id, "message": found.messages.get(id, "")} for id in found.newly_broken],
         "newly_kept": list(found.newly_kept),
         "newly_not_exercised": list(found.newly_not_exercised),
@@ -610,12 +617,15 @@ def lines(found: Comparison, style: Style = lambda text, name: text) -> Iterator
             yield f"        case: {plain(_labels(change.cases))}"
     if len(found.changes) > SHOWN:
         yield f"        … and {len(found.changes) - SHOWN} more changes, see --json"
-    for id in found.newly_kept:
-        yield style("newly kept ", "kept") + f" {id}"
-    for id in found.newly_not_exercised:
-        yield style("newly not exercised ", "warned") + f" {id}"
-    for id in found.newly_undecided:
-        yield style("newly undecided ", "undecided") + f" {id}"
+    for word, look, ids in (
+        ("newly kept ", "kept", found.newly_kept),
+        ("newly not exercised ", "warned", found.newly_not_exercised),
+        ("newly undecided ", "undecided", found.newly_undecided),
+    ):
+        for id in ids[:FEW]:
+            yield style(word, look) + f" {id}"
+        if len(ids) > FEW:
+            yield style(word, look) + f" and {len(ids) - FEW} more, see --json"
     if found.missing:
         yield f"{len(found.missing)} cases were not compared: {_WHY}"
     yield _verdict(found, style)
@@ -660,6 +670,8 @@ def _labels(cases: tuple[str, ...]) -> str:
 
 
 def _verdict(found: Comparison, style: Style) -> str:
+    if found.status == 2:
+        return style("COULD NOT TELL", "undecided") + f": {found.unsure}; {found.compared} cases compared"
     if not found.status:
         return style("EQUAL", "kept") + f": {found.compared} cases compared"
     parts = [f"{len(found.newly_broken)} rules newly broken"] if found.newly_broken else []
@@ -675,6 +687,8 @@ def markdown(found: Comparison) -> str:
     rows = ["## Compared with an earlier run", ""]
     if not found.status:
         rows.append(f"Equal: {found.compared} cases compared.")
+    elif found.status == 2:
+        rows.append(f"Could not tell: {found.unsure}; {found.compared} cases compared.")
     rows += [f"- **newly broken** `{id}`: {_marked(found.messages.get(id, ''))}" for id in found.newly_broken]
     for change in found.changes[:SHOWN]:
         label = f" (case: {_marked(_labels(change.cases))})" if change.cases else ""

@@ -44,6 +44,8 @@ _HEADINGS: Final[Mapping[str, str]] = {
 }
 """Heading in small letters -> section; nothing for what is not read."""
 _MARKS: Final = ("Deprecated", "Required", "Optional")
+_TYPES: Final = frozenset({"string", "integer", "number", "boolean", "array", "object", "uuid"})
+"""What a page may say below a field's name of its type."""
 _NAME: Final = re.compile(r"[A-Za-z_$][\w$.\-\[\]]*")
 _ALLOWED: Final = re.compile(r"allowed values\s*:?\s*(.*)", re.IGNORECASE)
 _DEPRECATED: Final = re.compile(r"\(?deprecated\b|this [a-z ]{1,30} is deprecated\b", re.IGNORECASE)
@@ -227,6 +229,8 @@ def _is_field(named: Entry, lines: list[str], i: int, above: Entry | None, value
     if values:
         return described
     first = above is not None and i > 0 and _named(lines[i - 1], 0) is not None
+    if first and named.name in _TYPES:
+        return False
     return described or not (first and named.name[:1].isupper())
 
 

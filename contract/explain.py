@@ -60,6 +60,8 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
     if rule.promise == "read_back":
         field = name or next(iter(generator.fields))
         was = _json({field: value})
+        if rule.operation != generator.operation.id:
+            return f"a read answers {was}, and so does the list", f"a read answers {was}, the list something else"
         return (
             f"the update answers {was}, and so does the retrieve",
             f"the update answers {was}, the retrieve something else",
@@ -69,11 +71,16 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
             f"sent {_json({name: 'no_such_value'})}, answered 422",
             f"sent {_json({name: 'no_such_value'})}, answered 200",
         )
-    return _GENERAL.get(detail.partition(".")[0], ("as the rule says", "anything else"))
+    return _GENERAL.get(detail) or _GENERAL.get(detail.partition(".")[0], ("as the rule says", "anything else"))
 
 
 _GENERAL = {
-    "access": ("the request is answered 401 (404 for an unknown id), and nothing changed", "it is answered 200"),
+    "access": ("the request is answered 401 or 403, and nothing changed", "it is answered 200"),
+    "access.unknown_id": ("a request for an id that no record has, answered 404", "the same request, answered 200"),
+    "access.foreign_id": ("a request for the id of someone else's record, answered 404", "the same, answered 200"),
+    "rejection.no_trace": ("a body is refused, and a read shows what it did before", "a read shows what was refused"),
+    "rejection.no_server_error": ("whatever was sent, a 2xx or a 4xx", "a 500"),
+    "rejection.no_leak": ("an answer without credentials", "an answer with the password in it, or a stack trace"),
     "rejection": ("a refusal with a 4xx and the documented body, and nothing changed", "a 5xx, a 200, or a change"),
     "idempotence": ("the second answer equals the first", "the second answer differs from the first"),
     "bystander": ("another record reads the same before and after", "another record changed"),

@@ -85,7 +85,7 @@ class Block:
         """
         cases = self.cases
         less = [i for i, c in enumerate(cases) if c.open or (c.body is MISSING and c.expect == "accept")]
-        kept = max(0, len(less) - max(0, by))
+        kept = max(min(len(less), 3), len(less) - max(0, by))
         gone = set(less) - {less[len(less) * i // kept] for i in range(kept)}
         return replace(self, cases=tuple(case for i, case in enumerate(cases) if i not in gone))
 

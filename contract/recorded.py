@@ -373,6 +373,7 @@ class _File:
             if not line:
                 return
             number += 1
+            whole = line.endswith(b"\n")
             if len(line) >= LONGEST:
                 raise ConfigError(f"{name}, line {number}, is longer than {LONGEST:,} bytes")
             if number == 1 and line.startswith(b"\xef\xbb\xbf"):
@@ -380,6 +381,9 @@ class _File:
             line = line.strip()
             if line:
                 value, problem = decode(line)
+                judged = self.account.responses
+                if problem and not whole and judged:
+                    raise ConfigError(f"{name}, line {number}, ends in the middle: it was not recorded whole")
                 self.body(value, problem, f"{name}:{number}", line)
 
     def array(self, stream: _Text) -> None:
@@ -542,10 +546,18 @@ class _Archive:
             self.last.clear()
         self.began = began or self.began
         found = self.match(method, path)
-        if found is None or response.status in {0, 304} or _left_out(entry["response"].get("content"), response):
+        if found is None:
             self.account.skipped += 1
             return
         operation, id = found
+        unsaid = operation.request is not None and _unsaid(entry["request"])
+        if response.status in {0, 304} or unsaid or _left_out(entry["response"].get("content"), response):
+            self.account.skipped += 1
+            if operation.request is not None:
+                # It changed nobody knows what.
+                self.known.pop(id, None)
+                self.last.pop(id, None)
+            return
         before, verified = self.known.get(id, (None, True))
         case = self.case(operation, sent, id, accepted=200 <= response.status < 300)
         interaction = Interaction(case=case, response=response, before=before, verified=verified, id=id)
@@ -695,12 +707,24 @@ def _pair(entry: Any) -> tuple[str, str, Any, Response] | None:
     return method, path, sent, answer
 
 
+def _unsaid(request: Mapping[str, Any]) -> bool:
+    """
+    True where the recording does not hold what was sent.
+    """
+    posted = request.get("postData")
+    return not (isinstance(posted, dict) and isinstance(posted.get("text"), str)) and request.get("bodySize") != 0
+
+
 def _left_out(found: Any, response: Response) -> bool:
     """
     True where there was a body that the recording does not hold.
     """
-    size = found.get("size") if isinstance(found, dict) else 0
-    return not response.content and isinstance(size, int) and size > 0
+    if response.content or response.status == 204:
+        return False
+    if not isinstance(found, dict) or ("text" not in found and found.get("size") != 0):
+        return True
+    size = found.get("size")
+    return isinstance(size, int) and size > 0
 
 
 def _content(found: Any) -> bytes:

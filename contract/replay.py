@@ -33,7 +33,7 @@ __all__ = ["Outcome", "Recorded", "failures", "lines", "read", "replay", "status
 Verdict = Literal["fixed", "still_broken", "could_not_tell"]
 Style = Callable[[str, str], str]
 
-ROUNDS: Final = 2
+ROUNDS: Final = 4
 """How often a failure must not be seen for it to be called fixed."""
 MORE_ROUNDS: Final = 5
 """The same, for what may befall only some updates."""

@@ -223,7 +223,10 @@ class _Maker:
         assert request is not None
         yield self.rule("echo", "", "the answer shows what was sent, to the letter")
         yield self.rule(
-            "read_back", "", "a later read shows what the answer showed", self.contract.update.links[0].fact
+            "read_back",
+            "",
+            "a later read shows what the answer showed",
+            next(iter(self.operation.links), self.operation).fact,
         )
         for item in request.fields.values():
             if item.name in record and not item.write_only:

@@ -359,6 +359,8 @@ class Runner:
         most = min(settings.max_requests, own)
         reserve = min(RESERVE * len(settings.ids), most // 5)
         self.budget = Budget(most, settings.max_seconds, reserve, rate=settings.rate, most=settings.max_requests)
+        self.each = (most - reserve) // len(settings.ids)
+        """Requests for each record; what is left of all would depend on which record is how far."""
         self.clock = _Clock(self.budget)
         self.generator = Generator(contract.update, settings.resources)
         self.sessions: list[Session] = []
@@ -724,11 +726,11 @@ class Runner:
                     if block.name == "random" and self._found():
                         continue  # There is something to look into already, and it needs the requests.
                     looks = INVESTIGATION if block.name == "silence" and self._found() else 0
-                    if looks or block.name == "tour":
+                    if looks or (block.name == "tour" and self.plan.profile.tour):
                         # The API may make a run dearer than planned; and what was found is looked into
                         # rather than asking more where the documents are silent.
                         wanted = sum(b.cost for b in blocks[i:]) + CLOSING + looks
-                        block = block.thinned(wanted - self.budget.left // len(self.sessions))
+                        block = block.thinned(wanted - (self.each - session.sender.count))
                     Walk(session, self.generator, block, self.ledger).walk()
                     if block.name == "tour" and session is self.sessions[0]:
                         self._list(session, "after")  # Now most fields hold something.

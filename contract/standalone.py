@@ -29,6 +29,7 @@ __all__ = ["text"]
 _HEAD: Final = '''\
 {docstring}
 
+import base64
 import json
 import os
 import re
@@ -44,6 +45,8 @@ ID = (os.environ.get("CONTRACT_IDS") or "").split(",")[0].strip()
 USERNAME = os.environ.get("CONTRACT_USERNAME", "")
 PASSWORD = os.environ.get("CONTRACT_PASSWORD", "")
 TOKEN = os.environ.get("CONTRACT_TOKEN", "")
+SECRETS = (PASSWORD, TOKEN, base64.b64encode(f"{{USERNAME}}:{{PASSWORD}}".encode()).decode())
+"""What no answer may hold, where it is long enough to be told apart."""
 FOREIGN_ID = (os.environ.get("CONTRACT_FOREIGN_IDS") or "").split(",")[0].strip()
 
 UPDATE = {update!r}
@@ -618,7 +621,7 @@ class _Asserts:
         if facet == "no_server_error":
             yield "assert answer.status_code < 500, answer.text"
         elif facet == "no_leak":
-            yield "assert not [s for s in (PASSWORD, TOKEN) if len(s) >= 8 and s in answer.text + str(answer.headers)]"
+            yield "assert not [s for s in SECRETS if len(s) >= 8 and s in answer.text + str(answer.headers)]"
             yield "assert not re.search(r'Traceback|\\.(java|rb|php|cs|js):\\d+|goroutine \\d+', answer.text)"
             yield 'assert not re.search(r\'(?i)"[^"]*(password|secret|api_?key|auth_?token|api_?token)": *"\', answer.text)'
         elif facet == "error_body":

@@ -10,7 +10,7 @@ import itertools
 import json
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +244,56 @@ def test_a_defect_is_newly_broken() -> None:
     assert "update_phone_number.echo.name" in back.newly_kept
     assert back.newly_broken == ()
     assert compare.compare(new, copy.deepcopy(new)).status == 0
+
+
+def test_where_a_run_could_not_tell_nothing_is_equal() -> None:
+    """
+    Runs that stopped, and runs without a common case, are not equal; what regressed still regresses.
+    """
+    undecided = changed(lambda run: run.update(verdict="undecided"))
+    empty = changed(lambda run: run.update(cases=[]))
+
+    for old, new, why in (
+        (clean(), undecided, "the later run could not tell"),
+        (undecided, clean(), "the earlier run could not tell"),
+        (undecided, undecided, "the earlier and the later run could not tell"),
+        (clean(), empty, "the two runs have no case in common"),
+    ):
+        found = compare.compare(old, new)
+        assert (found.status, found.unsure, compare.data(found)["verdict"]) == (2, why, "undecided")
+        assert list(compare.lines(found))[-1].startswith(f"COULD NOT TELL: {why}; ")
+        assert f"Could not tell: {why}; " in compare.markdown(found)
+    assert compare.compare(clean(), {**made(defect="name-trimmed"), "verdict": "undecided"}).status == 1
+
+
+def test_what_only_warns_is_newly_broken_where_it_was_kept() -> None:
+    """
+    A rule that was not looked at before, and warns now, is no news; one that was kept is.
+    """
+    rule = next(r["id"] for r in clean()["rules"] if r["verdict"] == "warned")
+
+    def verdict(run: dict[str, Any], was: str) -> None:
+        next(r for r in run["rules"] if r["id"] == rule)["verdict"] = was
+
+    for was, told in (("not_exercised", ()), ("undecided", ()), ("kept", (rule,))):
+        old = changed(partial(verdict, was=was))
+        assert compare.compare(old, clean()).newly_broken == told
+
+
+def test_long_lists_of_rules_are_cut_short() -> None:
+    """
+    Hundreds of rules that were not exercised do not push the verdict off the screen.
+    """
+
+    def idle(run: dict[str, Any]) -> None:
+        for rule in run["rules"][:100]:
+            rule["verdict"] = "not_exercised"
+
+    told = list(compare.lines(compare.compare(clean(), changed(idle))))
+
+    assert len(told) == compare.FEW + 2
+    assert told[compare.FEW].startswith("newly not exercised  and ")
+    assert told[compare.FEW].endswith(" more, see --json")
 
 
 def test_another_fragment_is_compared_by_the_same_words(tmp_path: Path) -> None:

@@ -552,6 +552,24 @@ def test_with_permission_the_run_goes_on_and_tells_what_is_left(tmp_path: Path) 
     assert found.journals == []
 
 
+def test_what_only_the_platform_can_set_is_tried_once(tmp_path: Path) -> None:
+    """On the way back a value that no update can set is sent in one body, and keeps nothing else back."""
+    with reference.running(variant="call-flow-found") as server, Proxy(server.base_url) as proxy:
+        before = record(server)
+        found = outcome(
+            settings(server, tmp_path, base_url=proxy.base_url, allow_unrestorable=True), credentials(server)
+        )
+        bodies = [one.body for one in proxy.requests if one.line.startswith("PUT")]
+        now = record(server)
+
+    assert found.status == 0, found.text
+    assert sum(b'"call_handler":"call_flow"' in sent.replace(b" ", b"") for sent in bodies[-12:]) == 1
+    assert now["call_handler"] != before["call_handler"] == "call_flow"
+    assert {name: now[name] for name in ("name", "message_handler")} == {
+        name: before[name] for name in ("name", "message_handler")
+    }
+
+
 def test_a_companion_that_cannot_be_emptied_while_it_is_used_is_told_apart(tmp_path: Path) -> None:
     """Where null is refused only for the companion of the handler that stands, that companion alone is named."""
     with reference.running() as server:

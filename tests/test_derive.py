@@ -90,6 +90,7 @@ def test_allowed_values_with_and_without_the_values() -> None:
         ("first\nsecond\nThe second one.", ["first", "second"]),
         ("a.b\nThe b of a.\nitems[]\nThe items.", ["a.b", "items[]"]),
         ("name\nThe name.\nname\nThe name again.", ["name"]),
+        ("name\nstring\nThe name.\nnumber\nThe number of it.", ["name", "number"]),
     ],
 )
 def test_lines_that_are_easily_mistaken(body: str, names: list[str]) -> None:

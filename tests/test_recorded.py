@@ -355,6 +355,40 @@ def test_an_archive_of_other_traffic_is_left_out(tmp_path: Path) -> None:
     assert checked(archive(tmp_path, *others)).status == 2
 
 
+def test_what_an_archive_does_not_hold_is_not_judged(tmp_path: Path) -> None:
+    """
+    An update whose body was left out, or whose answer was, is nobody's fault, and nothing is known after it.
+    """
+    path = f"/phone_numbers/{body()['id']}"
+    read = entry("GET", path, 200, dict(body()))
+    unsaid = entry("PUT", path, 200, {**body(), "name": "a"})
+    empty = entry("PUT", path, 200, {**body(), "name": "a"})
+    empty["request"]["bodySize"] = 0
+    unanswered = entry("PUT", path, 200, "", {"name": "a"})
+    del unanswered["response"]["content"]
+    textless = entry("PUT", path, 200, "", {"name": "a"})
+    textless["response"]["content"] = {"size": -1}
+    later = entry("GET", path, 200, {**body(), "name": "a"})
+
+    for gap in (unsaid, unanswered, textless):
+        account = checked(archive(tmp_path, read, gap, later))
+        assert (account.broken, account.responses, account.skipped) == ([], 2, 1)
+    assert checked(archive(tmp_path, read, empty)).broken == [f"{UPDATE}.frame.name"]
+
+
+def test_a_line_that_was_not_recorded_whole_is_no_fault_of_the_api(tmp_path: Path) -> None:
+    """
+    The last line of a log that is still written may end anywhere; a broken line before it is a finding.
+    """
+    good = json.dumps(dict(body()))
+
+    cut = checked(saved(tmp_path, "log.ndjson", f"{good}\n{good[:100]}"))
+    assert (cut.status, cut.responses) == (2, 1)
+    assert "line 2, ends in the middle" in cut.problems[0]
+    assert checked(saved(tmp_path, "log.ndjson", f"{good}\n{good}")).status == 0
+    assert checked(saved(tmp_path, "log.ndjson", f"{good}\n{good[:100]}\n{good}\n")).status == 1
+
+
 def test_what_one_entry_shows_is_known_in_the_next(tmp_path: Path) -> None:
     """
     The record of an earlier answer with the same id is what an update is compared with; another one is not.

@@ -711,8 +711,9 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
         for name in URLS:
             yield UPDATE, {name: url.format(name.replace("_", "-"))}, {}
         yield RETRIEVE, None, {}
-    for host in ("bücher.example", "xn--bcher-kva.example"):
-        yield UPDATE, {"call_relay_topic_status_callback_url": f"https://{host}/"}, {}
+    for host in ("bücher.example", "xn--mnchen-3ya.example"):
+        for name in ("call_relay_topic_status_callback_url", "message_request_url"):
+            yield UPDATE, {name: f"https://{host}/"}, {}
     aliases = {"call_relay_topic": "lost", "call_relay_application": "won"}
     yield UPDATE, aliases, {}
     yield UPDATE, {"call_relay_context": "lost", "call_relay_application": "again"}, {}
@@ -744,7 +745,7 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     for number_id in ("3fa85f64-5717-4562-b3fc-2c963f66afa6", "none", *FOREIGN_IDS):
         yield RETRIEVE, None, {"number_id": number_id}
         yield UPDATE, {"name": "stranger"}, {"number_id": number_id}
-    wrong_auths = (None, ("user", "PTwrong"), ("someone", "PTsecret"))
+    wrong_auths = (None, ("user", "PTwrong"), ("user", ""), ("someone", "PTsecret"))
     for operation, auth in itertools.product((UPDATE, RETRIEVE, LIST), wrong_auths):
         yield operation, {"name": "open"}, {"auth": auth}
     yield RETRIEVE, None, {}

@@ -256,12 +256,14 @@ def test_a_kept_run_has_nothing_to_send(
     Without a broken rule nothing is sent, and no tests are written.
     """
     monkeypatch.chdir(tmp_path)
-    kept = {**trimmed(), "rules": [{**rule, "verdict": "kept"} for rule in trimmed()["rules"]]}
+    kept = {**trimmed(), "verdict": "kept", "rules": [{**rule, "verdict": "kept"} for rule in trimmed()["rules"]]}
     (tmp_path / "run.json").write_text(json.dumps(kept), encoding="utf-8")
 
     assert typed("replay", "run.json", "--id", "x") == 0
     assert "nothing to send again" in capsys.readouterr().out
     assert typed("replay", "run.json", "--pytest", "test_found.py") == 2
+    (tmp_path / "run.json").write_text(json.dumps({**kept, "verdict": "undecided"}), encoding="utf-8")
+    assert typed("replay", "run.json", "--id", "x") == 2
     assert not (tmp_path / "test_found.py").exists()
 
 
@@ -277,7 +279,7 @@ def test_the_written_file_stands_alone(saved: str, tmp_path: Path, capsys: pytes
     assert capsys.readouterr().out == "test_found.py: 1 tests\n"
     text = (tmp_path / "test_found.py").read_text(encoding="utf-8")
     imported = {name for node in ast.walk(ast.parse(text)) for name in _imports(node)}
-    assert imported == {"json", "os", "re", "time", "datetime", "httpx", "pytest"}
+    assert imported == {"base64", "json", "os", "re", "time", "datetime", "httpx", "pytest"}
 
     for defect, status in (("name-trimmed", 1), (None, 0)):
         with reference.running(defect=defect) as server:
@@ -305,6 +307,22 @@ def _pytest(folder: Path, server: reference.Running) -> subprocess.CompletedProc
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_found.py"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_credentials_in_an_answer_fail_the_written_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    The pair that HTTP Basic sends is as secret as the password in it.
+    """
+    monkeypatch.chdir(tmp_path)
+    for defect, status in (("credentials-in-header", 1), (None, 0)):
+        with reference.running(defect=defect) as server:
+            if defect:
+                (tmp_path / "run.json").write_text(json.dumps(recorded(server, tmp_path)), encoding="utf-8")
+                assert typed("replay", "run.json", "--pytest", "test_found.py") == 0
+            done = _pytest(tmp_path, server)
+            assert done.returncode == status, done.stdout
 
 
 @pytest.mark.parametrize(
@@ -345,5 +363,5 @@ def test_nothing_that_was_answered_becomes_code() -> None:
     literals = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     assert evil in literals
     assert {name for node in ast.walk(tree) for name in _imports(node)} == {
-        "json", "os", "re", "time", "datetime", "httpx", "pytest",
+        "base64", "json", "os", "re", "time", "datetime", "httpx", "pytest",
     }  # fmt: skip
