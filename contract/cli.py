@@ -204,6 +204,7 @@ def run(
       contract run --base-url https://staging.example.com/api/relay/rest --id 3fa85f64-…
     """
     from contract import known
+    from contract.errors import ContractError
 
     config = options["config"]
     settings = _settings(options)
@@ -213,7 +214,12 @@ def run(
     file = None
     if accept:
         settings, file = known.place(settings, config)
-    result = _carry_out(settings, quiet)
+    try:
+        result = _carry_out(settings, quiet)
+    except ContractError:
+        if Path(settings.report_dir, "run.json").is_file():
+            click.echo(f"contract: {settings.report_dir} still holds the reports of an earlier run", err=True)
+        raise
     if file is not None and (count := result.accept(file)):
         click.echo(f"accepted {count} failure{'s'[: count != 1]}: {file}")
     _show(result, settings, quiet)

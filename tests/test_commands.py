@@ -176,6 +176,26 @@ def test_module_and_command_are_one() -> None:
     assert wrong.returncode == 2
 
 
+def test_reports_of_an_earlier_run_are_called_that(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Where a run cannot even begin, what lies in the folder is not about it.
+    """
+    monkeypatch.chdir(tmp_path)
+    command = ("run", "--base-url", "http://127.0.0.1:9/api", "--id", "x")
+    monkeypatch.setenv("CONTRACT_USERNAME", "project")
+    monkeypatch.setenv("CONTRACT_PASSWORD", "PT-secret-token")
+    for reports, lines in ((False, 1), (True, 2)):
+        if reports:
+            (tmp_path / "reports").mkdir()
+            (tmp_path / "reports" / "run.json").write_text("{}", encoding="utf-8")
+        assert typed(*command) == 2
+        told = capsys.readouterr().err
+        assert len(told.splitlines()) == lines
+        assert ("reports still holds the reports of an earlier run" in told) is reports
+
+
 @pytest.mark.parametrize(
     ("variable", "says"),
     [

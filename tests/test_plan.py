@@ -437,6 +437,24 @@ def test_reads_are_spread_over_the_tour() -> None:
     assert max(b - a for a, b in pairwise(places)) < len(cases) // 4
 
 
+def test_a_block_gives_up_what_it_can_do_without() -> None:
+    """Reads of the tour, and questions where the documents are silent, evenly; updates and refusals never."""
+    blocks = {b.name: b for b in made("with ids").blocks}
+    tour, silence, refusals = blocks["tour"], blocks["silence"], blocks["refusals"]
+
+    def reads(one: Block) -> list[int]:
+        return [i for i, case in enumerate(one.cases) if case.body is MISSING]
+
+    for by, left in ((-4, 0), (0, 0), (5, 5), (1000, len(reads(tour)) - 3)):
+        less = tour.thinned(by)
+        assert len(tour.cases) - len(less.cases) == left
+        assert steps(less.cases) == steps(tour.cases)
+        assert max(b - a for a, b in pairwise(reads(less))) <= len(tour.cases) // min(3, len(reads(less)) - 1)
+    assert refusals.thinned(1000) == refusals
+    assert sum(bool(case.open) for case in silence.thinned(1000).cases) == 3
+    assert [c for c in silence.thinned(1000).cases if not c.open] == [c for c in silence.cases if not c.open]
+
+
 def test_reads_show_what_was_written() -> None:
     """Of the boundary values of the free fields that the tour sends, reads show seven in ten, and of each field half."""
     state: dict[str, Any] = {}
