@@ -277,8 +277,10 @@ def decode(content: bytes) -> tuple[Any, str]:
         value = json.loads(text, object_pairs_hook=strict.pairs, parse_constant=strict.constant)
     except RecursionError:
         return MISSING, f"it is nested deeper than {MAX_DEPTH}"
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         return MISSING, f"it is not well-formed: {error}"[:200]
+    except ValueError:  # A whole number of thousands of digits is JSON, and more than Python takes.
+        value = json.loads(text, parse_int=float)
     if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(value):
         return MISSING, f"it is nested deeper than {MAX_DEPTH}"
     problem = problem or strict.problem
