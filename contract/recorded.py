@@ -483,7 +483,9 @@ class _Strict:
 
     def __init__(self) -> None:
         self.problem = ""
-        self.decoder = json.JSONDecoder(object_pairs_hook=self.pairs, parse_constant=self.constant)
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self.pairs, parse_constant=self.constant, parse_int=self.whole
+        )
 
     def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -491,6 +493,9 @@ class _Strict:
             keys = [key for key, _ in pairs]
             self.problem = f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice"
         return found
+
+    def whole(self, digits: str) -> int | float:
+        return int(digits) if len(digits) < 4000 else float(digits)  # Python takes no more than 4300.
 
     def constant(self, name: str) -> Any:
         self.problem = f"{name} is no JSON number"

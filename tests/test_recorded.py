@@ -389,6 +389,16 @@ def test_a_line_that_was_not_recorded_whole_is_no_fault_of_the_api(tmp_path: Pat
     assert checked(saved(tmp_path, "log.ndjson", f"{good}\n{good[:100]}\n{good}\n")).status == 1
 
 
+def test_a_number_of_thousands_of_digits_is_read(tmp_path: Path) -> None:
+    """
+    JSON has no largest number; what it stands in is judged like any other answer.
+    """
+    large = json.dumps({**body(), "extra": 0})[:-2] + "9" * 5000 + "}"
+
+    for name in ("a.json", "a.ndjson"):
+        assert checked(saved(tmp_path, name, large + "\n")).status == 0
+
+
 def test_what_one_entry_shows_is_known_in_the_next(tmp_path: Path) -> None:
     """
     The record of an earlier answer with the same id is what an update is compared with; another one is not.
