@@ -228,6 +228,7 @@ def test_two_runs_on_one_number_do_not_overlap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The second one ends with 2 and a plain line, sends nothing, and leaves the first one alone."""
+    monkeypatch.chdir(tmp_path)
     with reference.running() as server, held(server, tmp_path) as (proxy, finish):
         monkeypatch.setenv("CONTRACT_USERNAME", server.username)
         monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
