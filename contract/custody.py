@@ -476,16 +476,15 @@ class _Way:
             turns.insert(0, turns.pop(2))
         # What only the platform can set is tried once: it would make every other body be refused.
         once = {name for name in left if name in self.hopeless and self.record[name] is not None}
-        first = True
-        while turns and (left if first else left.keys() - once):
+        while left and turns:
             self.changed, self.lost, earlier, tries = True, False, left, self.tries
-            turns[0](left if first else {name: both for name, both in left.items() if name not in once})
-            first = False
+            turns[0](left)
             if self.tries == tries:
                 turns.pop(0)
                 continue
             now = _read(self.session)
             left = differences(self.contract, self.record, now, exactly=True)
+            left = {name: both for name, both in left.items() if self.lost or name not in once}
             if left == earlier and not differences(self.contract, self.record, now):
                 break  # All that is left are defaults, and they come again.
             if not self.lost or self.tries <= 0:

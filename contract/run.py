@@ -366,6 +366,8 @@ class Runner:
         self.sessions: list[Session] = []
         self.snapshots: dict[str, Mapping[str, Any]] = {}
         self.bystanders: dict[str, Mapping[str, Any]] = {}
+        self.stuck: dict[str, Mapping[str, str]] = {}
+        """Record -> the fields that cannot be put back, and why."""
         self.lock = threading.Lock()
         self.planned = sum(not c.unless for c in made.cases) + OVERHEAD
         self.result = Result(
@@ -690,6 +692,7 @@ class Runner:
         try:
             stuck = _side_by_side([partial(unrestorable, s, self.generator) for s in self.sessions])
             for session, found in zip(self.sessions, stuck, strict=True):
+                self.stuck[session.id] = found
                 several = f" on {session.id}" if len(self.sessions) > 1 else ""
                 result.expected_left |= {name: f"{why}{several}" for name, why in found.items()}
             if result.expected_left and not self.settings.allow_unrestorable:
@@ -802,7 +805,7 @@ class Runner:
         found = self.snapshots[session.id]
         # What someone else wrote meanwhile is theirs, and stays.
         theirs = {n: now for n, (_, now) in session.foreign.items() if session.novel(n, now)}
-        done = restore(session, {**found, **theirs}, self.generator, self.result.expected_left)
+        done = restore(session, {**found, **theirs}, self.generator, self.stuck.get(session.id, {}))
         if theirs:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
             done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))

@@ -571,6 +571,20 @@ def test_what_only_the_platform_can_set_is_tried_once(tmp_path: Path) -> None:
     }
 
 
+def test_what_one_record_cannot_have_back_another_one_gets(tmp_path: Path) -> None:
+    """Each record is put back by what is known of itself: a field that is lost on one is sent to the other."""
+    with reference.running(variant="call-flow-found") as server:
+        before = [record(server, number) for number in (0, 1)]
+        chosen = settings(server, tmp_path, ids=server.ids[:2], allow_unrestorable=True)
+        found = outcome(chosen, credentials(server))
+        now = record(server, 1)
+
+    assert [one["call_handler"] == "call_flow" for one in before] == [True, False]
+    assert found.result is not None
+    assert found.result.restored[server.ids[1]].verdict == "restored", found.text
+    assert now["call_handler"] == before[1]["call_handler"]
+
+
 def test_a_companion_that_cannot_be_emptied_while_it_is_used_is_told_apart(tmp_path: Path) -> None:
     """Where null is refused only for the companion of the handler that stands, that companion alone is named."""
     with reference.running() as server:
