@@ -235,8 +235,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
     mine = {rule["id"]: rule for rule in old["rules"]}
     theirs = {rule["id"]: rule for rule in new["rules"]}
     moved = [(id, mine[id]["verdict"], theirs[id]["verdict"]) for id in theirs if id in mine]
-    # What was undecided was seen to fail then; what is accepted is known to.
-    # What only warns is no news where it was not looked at before.
+    # What was undecided was seen to fail then; what is accepted is known to; what only warns is no news
+    # where it was not looked at before.
     sound = {"broken": {"kept", "not_exercised"}, "warned": {"kept"}}
     broken = [id for id, was, now in moved if was in sound.get(now, ()) and not theirs[id].get("accepted")]
     kept = [id for id, was, now in moved if now == "kept" and was != "kept" and not _by_the_clock(id, was)]

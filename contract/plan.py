@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 from contract.generate import Generator, draw
@@ -583,21 +584,24 @@ class _Planner:
         A value of a selector whose companion is there, but is empty.
         """
         gen = self.generator
-        for name, selector in list(gen.selectors.items())[:1]:
-            for value in gen.enums[name]:
-                others = [o for o in selector.choices[value].requires if o in gen.free and o in self.shown]
-                if not others:
-                    continue
-                whole = gen.complete({name: value}, self.take)
-                for empty, kind in (("", "blank"), (None, "null")):
-                    yield self.case(
-                        f"{name} {value} with {'a blank' if kind == 'blank' else 'null in'} {others[0]}",
-                        expect="unspecified",
-                        rule=f"{self.update.id}.rejection.consistent",
-                        body={**whole, others[0]: empty},
-                        open={**dict.fromkeys(whole, "exact"), others[0]: kind},
-                    )
-                break
+        rule = f"{self.update.id}.rejection.consistent"
+        found = (
+            (name, value, other)
+            for name in gen.selectors
+            for value in gen.enums[name]
+            for other in gen.choice(name, value).requires
+            if other in gen.free and other in self.shown
+        )
+        for name, value, other in islice(found, 1):
+            whole = gen.complete({name: value}, self.take)
+            for empty, kind, words in (("", "blank", "a blank"), (None, "null", "null in")):
+                yield self.case(
+                    f"{name} {value} with {words} {other}",
+                    expect="unspecified",
+                    rule=rule,
+                    body={**whole, other: empty},
+                    open={**dict.fromkeys(whole, "exact"), other: kind},
+                )
 
     def open_values(self) -> dict[str, dict[str, Any]]:
         """
