@@ -17,7 +17,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contract.document import escape
-from contract.formats import instant
+from contract.formats import canonical, instant
 from contract.model import MISSING, Finding, Interaction, JSONObject, Response
 from contract.rules import rules
 from contract.shape import SLACK, Group, RecordShape, same
@@ -351,10 +351,11 @@ class Judge:
                 and shown is not None
                 and not wrong & {f"{operation.id}.format.{self.key}"}
             ):
-                message = f"{self.key} is not the one that was asked for"
+                case = interaction.case
+                message = f"{self.key} {'was written to' if case.respells else 'is not the one that was asked for'}"
                 result.findings.append(
                     Finding(
-                        rule=names.identity, message=message, pointer=f"/{self.key}",
+                        rule=case.rule if case.respells else names.identity, message=message, pointer=f"/{self.key}",
                         expected=interaction.id, actual=shown,
                     )
                 )  # fmt: skip
@@ -869,9 +870,10 @@ def _unescaped(found: re.Match[str]) -> str:
 
 def _names(shown: Any, id: str) -> bool:
     """
-    True where *shown* is the id of a record that a path names *id*; ids may be integers.
+    True where *shown* is the id of a record that a path names *id*; ids may be integers, and a UUID
+    that was given in capitals is written in small letters by most.
     """
-    return shown == id or (type(shown) is int and str(shown) == id)
+    return shown in (id, canonical(id)) or (type(shown) is int and str(shown) == id)
 
 
 def _brief(response: Response) -> str:

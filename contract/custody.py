@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shlex
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,9 +24,10 @@ from filelock import FileLock, Timeout
 
 from contract.check import same
 from contract.errors import CustodyError, SendError, Undecided
+from contract.formats import canonical
 from contract.generate import Generator
-from contract.model import Case, JSONObject
-from contract.session import Session
+from contract.model import MISSING, Case, JSONObject
+from contract.session import Session, respelled
 from contract.spec import Contract, Field
 
 __all__ = ["Custody", "Journal", "Restored", "restore", "state_directory", "unrestorable"]
@@ -83,7 +83,7 @@ class Journal:
         """
         The journal of one record in one environment.
         """
-        name = hashlib.sha256(f"{_place(base_url)}\n{_same_id(id)}".encode()).hexdigest()[:24]
+        name = hashlib.sha256(f"{_place(base_url)}\n{canonical(id)}".encode()).hexdigest()[:24]
         return cls(folder / f"{name}.json")
 
     @classmethod
@@ -195,16 +195,6 @@ def _place(base_url: str) -> str:
     usual = {"http": 80, "https": 443}.get(parts.scheme.lower())
     where = f"{host}:{port}" if port and port != usual else host
     return f"{parts.scheme.lower()}://{where}{parts.path.rstrip('/')}"
-
-
-def _same_id(id: str) -> str:
-    """
-    *id*, in the usual spelling where it is a UUID: these mean the same in capitals.
-    """
-    try:
-        return str(uuid.UUID(id))
-    except ValueError:
-        return id
 
 
 class Custody:
@@ -401,6 +391,30 @@ def restore(session: Session, record: JSONObject, generator: Generator, hopeless
         session.quiet = False
 
 
+def recall(session: Session) -> bool:
+    """
+    True where an update had respelled what identifies the record, and it was given its own id again.
+
+    The record is looked for under its id, and under what it may have become.
+
+    Raises:
+        SendError, Undecided: no answer came back.
+    """
+    key = session.contract.update.key
+    other = respelled(session.id)
+    if key is None or other == session.id:
+        return False
+    for id in (session.id, other):
+        there = Session(session.judge, session.sender, session.ledger, id)
+        there.quiet = True
+        there.read("read of what the id has become")
+        body = there.last.body if there.last is not None else MISSING
+        if isinstance(body, Mapping) and body.get(key.name) == other:
+            response, _ = there.attempt({key.name: session.id}, "its own id again")
+            return response is not None and 200 <= response.status < 300
+    return False
+
+
 class _Way:
     """
     The way back: everything at once, then in an order that a strict API takes, then in parts.
@@ -459,6 +473,8 @@ class _Way:
             return _read(self.session)
         except Undecided:
             status = self.session.last.status if self.session.last is not None else 0
+            if status in {200, 404} and recall(self.session):
+                return _read(self.session)
             if status in {401, 403, 404, *LOST}:
                 raise
         # It may be what this run wrote that makes it unreadable: put it back unseen, and look again.

@@ -10,12 +10,13 @@ Source: ITU-T E.164 (11/2010), section 6; ISO 3166-1; RFC 3339, section 5.6; RFC
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any, Final
 
-__all__ = ["CUSTOM", "SIZES", "UNDIALLED", "calling_regions", "instant", "is_e164", "is_region", "matches"]
+__all__ = ["CUSTOM", "SIZES", "UNDIALLED", "calling_regions", "canonical", "instant", "is_e164", "is_region", "matches"]
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 
@@ -45,6 +46,16 @@ def calling_regions(number: str) -> tuple[str, ...] | None:
         if found:
             return found
     return None
+
+
+def canonical(id: str) -> str:
+    """
+    *id*, in the usual spelling where it is a UUID: these mean the same in capitals.
+    """
+    try:
+        return str(uuid.UUID(id))
+    except ValueError:
+        return id
 
 
 @lru_cache(maxsize=4096)

@@ -147,6 +147,8 @@ class Case:
     """True where the same update was the one before it."""
     keep: bool = False
     """True where an accepted request must change nothing at all."""
+    respells: str = ""
+    """A field that is sent as well, and holds the record's own id with its letters in the other case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

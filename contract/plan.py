@@ -32,7 +32,7 @@ PROOF: Final = 3
 """Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
 READ_ONLY: Final = 3
 """Bodies that read-only fields are divided among where all of them together are refused."""
-INVESTIGATION: Final = 24
+INVESTIGATION: Final = 18
 """Requests that a run keeps for looking into failures."""
 
 __all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
@@ -244,6 +244,7 @@ class _Planner:
             Block(name="refusals", cases=tuple(self.refusals()), proof=True),
             Block(name="tour", cases=()),
             Block(name="silence", cases=tuple(self.silence()), proof=True),
+            Block(name="identity", cases=tuple(self.identity())),
             Block(name="random", cases=tuple(self.drawn())),
         ]
         if self.profile.tour:
@@ -578,6 +579,21 @@ class _Planner:
             media_type="text/plain",
             open=dict.fromkeys(body, "exact"),
         )
+
+    def identity(self) -> Iterator[Case]:
+        """
+        What identifies the record, in other letters: written to, it still means the same record.
+        """
+        key = self.update.key
+        if self.profile.tour and key is not None and key.schema.get("format") == "uuid" and key.name in self.shown:
+            yield self.case(
+                f"{key.name} in the other letter case",
+                expect="unspecified",
+                rule=f"{self.update.id}.rejection.read_only",
+                body={},
+                keep=True,
+                respells=key.name,
+            )
 
     def empty_companions(self) -> Iterator[Case]:
         """

@@ -28,7 +28,7 @@ from contract import known
 from contract import spec as specs
 from contract.check import Judge
 from contract.config import Settings
-from contract.custody import LOST, Custody, Journal, Restored, restore, state_directory, unrestorable
+from contract.custody import LOST, Custody, Journal, Restored, recall, restore, state_directory, unrestorable
 from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
 from contract.generate import Generator
 from contract.known import DAYS, Accepted
@@ -726,7 +726,7 @@ class Runner:
         def work(session: Session, blocks: list[Block]) -> None:
             try:
                 for i, block in enumerate(blocks):
-                    if block.name == "random" and self._found():
+                    if block.name in {"identity", "random"} and self._found():
                         continue  # There is something to look into already, and it needs the requests.
                     looks = INVESTIGATION if block.name == "silence" and self._found() else 0
                     if looks or (block.name == "tour" and self.plan.profile.tour):
@@ -735,6 +735,8 @@ class Runner:
                         wanted = sum(b.cost for b in blocks[i:]) + CLOSING + looks
                         block = block.thinned(wanted - (self.each - session.sender.count))
                     Walk(session, self.generator, block, self.ledger).walk()
+                    if block.name == "identity" and (session.known is not None or not recall(session)):
+                        session.read("read after the id was sent")
                     if block.name == "tour" and session is self.sessions[0]:
                         self._list(session, "after")  # Now most fields hold something.
                 walked = any(block.name == "tour" for block in self.plan.blocks)

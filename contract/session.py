@@ -18,7 +18,7 @@ from contract.ledger import Failure, Ledger
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.send import USUAL, Sender
 
-__all__ = ["Session"]
+__all__ = ["Session", "respelled"]
 
 MANY: Final = 200_000
 """Values that are remembered for telling what someone else wrote."""
@@ -82,6 +82,8 @@ class Session:
             Undecided: a budget is spent, or the API puts every request off.
         """
         body = self.fitting(case.body)
+        if case.respells:
+            body = {**body, case.respells: respelled(str((self.known or {}).get(case.respells, self.id)))}
         if self._writes(case):
             body = self.completed(body, case.absent)
         if body is not case.body:
@@ -376,6 +378,13 @@ class Session:
         What was noted for this record.
         """
         return [f for f in self.ledger.failures if f.interaction.id == self.id]
+
+
+def respelled(id: str) -> str:
+    """
+    *id* with its letters in the other case: as a UUID it means the same.
+    """
+    return id.swapcase()
 
 
 def _text(value: Any) -> str:

@@ -347,6 +347,77 @@ def test_a_run_that_is_cut_off_before_it_wrote_leaves_nothing_to_do(tmp_path: Pa
         assert cut.carry_out() == []
 
 
+def names_itself(exchange: Exchange) -> bool:
+    """True for an update that writes to the id."""
+    return exchange.line.startswith("PUT") and b'"id"' in exchange.body
+
+
+def test_an_id_that_can_be_written_is_told_and_put_back(tmp_path: Path) -> None:
+    """The number answers under another id after the update; it is found there, and gets its own again."""
+    with reference.running(defect="id-writable") as server:
+        before = record(server)
+        result = run(settings(server, tmp_path), credentials(server))
+        assert record(server) == before
+
+    assert broken(result) == ["update_phone_number.rejection.read_only"]
+    assert result.restored[server.ids[0]].verdict == "restored"
+    assert "id was written to" in [f.finding.message for f in result.ledger.failures]
+
+
+def test_an_id_that_is_only_shown_otherwise_is_put_back(tmp_path: Path) -> None:
+    """The number is still found under its id, but calls itself by another one until that is written again."""
+    called = b""
+
+    def harm(exchange: Exchange) -> None:
+        nonlocal called
+        answer = exchange.answer()
+        own = server.ids[0].encode()
+        if names_itself(exchange):
+            called = json.loads(exchange.body)["id"].encode()
+        exchange.send(answer.replace(own, called or own))
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        result = run(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        assert record(server) == before
+
+    assert broken(result) == ["update_phone_number.rejection.read_only"]
+    assert called == server.ids[0].encode()
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_is_cut_off_while_the_id_is_another_is_put_back(kill: signal.Signals, tmp_path: Path) -> None:
+    """The record is found under what its id has become, by the run itself or by `contract restore`."""
+
+    class Named(Cut):
+        def harm(self, exchange: Exchange) -> None:
+            if names_itself(exchange) and self.moment == 0:
+                self.moment = exchange.number
+            super().harm(exchange)
+
+    with reference.running(defect="id-writable") as server:
+        cut = Named(server, tmp_path / "cut", 0, kill=kill)
+        cut.moment, cut.answered = 0, True
+        assert cut.carry_out() == []
+
+
+def test_an_id_may_be_given_in_capitals(tmp_path: Path) -> None:
+    """An API that takes a UUID in capitals, and writes it in small letters, keeps the contract."""
+    with reference.running() as server, Proxy(server.base_url, capitals) as proxy:
+        chosen = settings(server, tmp_path, base_url=proxy.base_url, ids=(server.ids[0].upper(),))
+        result = run(chosen, credentials(server))
+
+    assert result.verdict == "kept"
+    assert result.restored[server.ids[0].upper()].verdict == "restored"
+
+
+def capitals(exchange: Exchange) -> None:
+    """The exchange of a server to which the letter case of an id means nothing."""
+    head, _, rest = exchange.request.partition(b" HTTP/1.1")
+    start, slash, id = head.rpartition(b"/")
+    exchange.send(exchange.answer(start + slash + (id.lower() if len(id) == 36 else id) + b" HTTP/1.1" + rest))
+
+
 def test_a_fault_of_this_tool_puts_the_number_back_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug shows as what it is, in every thread, and the records are as they were."""
     right = Walk.send

@@ -86,8 +86,8 @@ class Store:
 
     def put(self, number_id: str, record: Record) -> None:
         """Replace the stored record; call it inside `transaction`."""
-        row = (json.dumps(record), number_id)
-        self._connection.execute("UPDATE numbers SET record = ? WHERE id = ?", row)
+        row = (record["id"], json.dumps(record), number_id)
+        self._connection.execute("UPDATE numbers SET id = ?, record = ? WHERE id = ?", row)
 
     def newest_first(self) -> list[tuple[int, Record]]:
         """Return the project's numbers with their positions; a higher position is newer."""

@@ -167,7 +167,7 @@ FORM: tuple[Row, ...] = (
     *(
         (f"{name.replace('_', '-')}-writable", f"{name} can be written.",
          f"U.rejection.read_only U.frame.{name}", writable(name))
-        for name in ("number", "created_at", "capabilities", "country_code", "e911_address_id")
+        for name in ("id", "number", "created_at", "capabilities", "country_code", "e911_address_id")
     ),
 )
 # fmt: on
