@@ -19,7 +19,7 @@ from contract.known import Accepted, Known
 from contract.model import BASES, Case, Finding, Interaction, JSONObject, Rule
 from contract.shape import Group
 
-__all__ = ["Entry", "Failure", "Ledger", "Verdict"]
+__all__ = ["Entry", "Failure", "Ledger", "Verdict", "of_answer", "unsettled"]
 
 Verdict = Literal["kept", "broken", "warned", "undecided", "not_exercised"]
 MANY: Final = 3
@@ -123,6 +123,8 @@ class Ledger:
     interactions: list[Interaction] = field(default_factory=list)
     """Everything that was noted, in the order of each record."""
     known: Known = field(default_factory=Known)
+    bygone: str = ""
+    """A field in which a value came back that this run had written long before, if there was one."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, interaction: Interaction, result: Judgement, number: int) -> list[Failure]:
@@ -405,6 +407,8 @@ class Ledger:
                 if again
                 else "seen, and the run ended before it was repeated"
             )
+            if again and self.bygone and not of_answer(rule.id):
+                how += f", while long gone values came back in {self.bygone}: another run may be writing there"
             reason = f"{how}: {mine[0].finding.message}"
             return Entry(rule=rule, verdict="undecided", evidence=count, failures=tuple(mine[:MANY]), reason=reason)
         if not count and (reason := self.reasons.get(rule.id, "")):
@@ -413,6 +417,14 @@ class Ledger:
             return Entry(rule=rule, verdict="kept", evidence=count)
         reason = f"needs {rule.needs}" if rule.needs else self.reasons.get("", "no answer of this run bears on it")
         return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)
+
+
+def of_answer(rule: str) -> bool:
+    """
+    True for a rule that is about one answer alone, whatever anybody wrote before.
+    """
+    parts = (".shape.", ".enum.", ".format.", ".e164.", ".error_body", ".no_server_error", ".no_leak")
+    return any(part in f"{rule}." for part in parts)
 
 
 def unsettled(entries: Iterable[Entry]) -> list[Entry]:

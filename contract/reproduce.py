@@ -17,12 +17,12 @@ from contract.custody import writable
 from contract.errors import SendError, Undecided
 from contract.formats import instant
 from contract.generate import Generator
-from contract.ledger import Failure
+from contract.ledger import Failure, of_answer
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject
 from contract.send import Budget
 from contract.session import Session
 
-__all__ = ["Look", "Witness", "establish", "investigate", "of_answer"]
+__all__ = ["Look", "Witness", "establish", "investigate"]
 
 RULES: Final = 8
 """The most rules that are looked into."""
@@ -71,8 +71,10 @@ def investigate(session: Session, generator: Generator) -> None:
             pass
         if failures[0].confirmed is None or (failures[0].confirmed is False and len(failures) > 2):
             # It was not caught in the act, but it happened in several cases and nothing else was lost.
-            alone = session.sender.noise == 0 and (not session.foreign or of_answer(rule))
-            if len({f.number for f in failures}) > 1 and alone:
+            alone = session.sender.noise == 0 and (of_answer(rule) or not (session.foreign or ledger.bygone))
+            # What a refused update did not hold did not come from it.
+            traced = ".no_trace" not in rule or any(_held(session, f.finding) for f in failures)
+            if len({f.number for f in failures}) > 1 and alone and traced:
                 for failure in failures:
                     failure.confirmed = True
             elif failures[0].confirmed is None:
@@ -81,12 +83,13 @@ def investigate(session: Session, generator: Generator) -> None:
             failure.confirmed = failures[0].confirmed if failure.confirmed is None else failure.confirmed
 
 
-def of_answer(rule: str) -> bool:
+def _held(session: Session, finding: Finding) -> bool:
     """
-    True for a rule that is about one answer alone, whatever anybody wrote before.
+    True where a refused update held the value that a field has.
     """
-    parts = (".shape.", ".enum.", ".format.", ".e164.", ".error_body", ".no_server_error", ".no_leak")
-    return any(part in f"{rule}." for part in parts)
+    name = finding.pointer.strip("/")
+    bodies = [case.body for case, _ in session.refusals if isinstance(case.body, Mapping)]
+    return any(name in body and same(None, body[name], finding.actual) for body in bodies)
 
 
 class Witness:
@@ -160,7 +163,7 @@ class Witness:
         if case.operation == session.contract.update.id:
             steps.append((case, interaction.before))
         elif not steps:
-            return {}
+            return self.restless()
         for reach in REACH:
             # Once may be someone else again.
             if all(self.comes(steps[-reach:], strange) for _ in range(2)):

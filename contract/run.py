@@ -32,10 +32,10 @@ from contract.custody import LOST, Custody, Journal, Restored, recall, restore, 
 from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
 from contract.generate import Generator
 from contract.known import DAYS, Accepted
-from contract.ledger import Entry, Ledger, unsettled
+from contract.ledger import Entry, Ledger, of_answer, unsettled
 from contract.model import Case, Finding, Interaction, Response, Rule
 from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, needed, plan, split
-from contract.reproduce import Witness, investigate, of_answer
+from contract.reproduce import Witness, investigate
 from contract.send import USUAL, Budget, Credentials, Sender
 from contract.session import Session
 from contract.spec import Contract
@@ -780,7 +780,7 @@ class Runner:
         """
         self.ledger.fold()
         noise = sum(s.sender.noise for s in self.sessions) + self.clock.gone
-        _settle_unlooked(self.ledger, noise, alone=not any(s.foreign for s in self.sessions))
+        _settle_unlooked(self.ledger, noise, alone=not (self.ledger.bygone or any(s.foreign for s in self.sessions)))
 
     def _found(self) -> bool:
         """

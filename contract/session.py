@@ -20,6 +20,8 @@ from contract.send import USUAL, Sender
 
 __all__ = ["Session", "respelled"]
 
+RECENT: Final = 8
+"""Updates to which an API that loses some of them may fall back."""
 MANY: Final = 200_000
 """Values that are remembered for telling what someone else wrote."""
 
@@ -157,6 +159,9 @@ class Session:
                 for n, pair in changed.items()
                 if n not in free and (n not in cleared or pair[1] not in (None, ""))
             }
+        for name, (_, now) in changed.items():
+            if not self.quiet and self.bygone(name, now):
+                self.ledger.bygone = name
         if changed:
             self.doubt(interaction, changed)
 
@@ -169,6 +174,22 @@ class Session:
         if value in (None, "", default) or hash(_text(value)) in self.ours:
             return False
         return not any(_text(value) in text for text in self.odd)
+
+    def bygone(self, name: str, value: Any) -> bool:
+        """
+        True for a free value that this run sent so long ago that no API would fall back to it.
+        """
+        request = self.contract.update.request
+        if request is None or name not in request.fields or request.fields[name].enum or value in (None, ""):
+            return False
+        if self.novel(name, value) or len(self.updates) <= RECENT or value == (self.updates[0][2] or {}).get(name):
+            return False
+        fields = request.aliases_of((name,))
+        late = self.updates[-RECENT:]
+        shown = [(before or {}).get(f) for _, _, before in late for f in fields]
+        cases = [case for case, _, _ in late] + [case for case, _ in self.refusals[-RECENT:]]
+        sent = [case.body.get(f) for case in cases if isinstance(case.body, Mapping) for f in fields]
+        return value not in shown and value not in sent
 
     def fitting(self, body: Any) -> Any:
         """

@@ -22,10 +22,9 @@ from filelock import FileLock, Timeout
 from contract.config import Settings
 from contract.custody import Restored
 from contract.errors import ContractError, Undecided
-from contract.ledger import Failure
+from contract.ledger import Failure, of_answer
 from contract.model import Interaction
 from contract.plan import Plan
-from contract.reproduce import of_answer
 from contract.rules import rules as rules_of
 from contract.run import Exchange, Result, Share, account, prepare, run
 from contract.spec import Contract
@@ -57,6 +56,7 @@ class Part:
     evidence: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     observations: list[dict[str, Any]] = field(default_factory=list)
+    bygone: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
     interactions: list[Interaction] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
@@ -199,6 +199,7 @@ def _of(result: Result) -> Part:
         evidence=ledger.evidence,
         failures=ledger.failures,
         observations=ledger.observations,
+        bygone=ledger.bygone,
         reasons=ledger.reasons,
         interactions=ledger.interactions,
         exchanges=result.exchanges,
@@ -228,6 +229,7 @@ def merge(settings: Settings, contract: Contract, made: Plan, parts: list[Part],
         ledger.failures += part.failures
         ledger.counts.update(part.evidence)
         ledger.observations += part.observations
+        ledger.bygone = ledger.bygone or part.bygone
         ledger.interactions += part.interactions
         ledger.reasons |= {rule: why for rule, why in part.reasons.items() if rule not in ledger.reasons}
         result.requests += part.requests
@@ -253,7 +255,7 @@ def _settle(result: Result) -> None:
     """
     for rule, failures in result.ledger.causes().items():
         unseen = len(failures) > 2 and all(failure.confirmed is False for failure in failures)
-        alone = result.noise == 0 and (not result.foreign or of_answer(rule))
+        alone = result.noise == 0 and (of_answer(rule) or not (result.foreign or result.ledger.bygone))
         if unseen and alone and len({failure.number for failure in failures}) > 1:
             for failure in failures:
                 failure.confirmed = True

@@ -901,6 +901,26 @@ def test_the_same_run_from_another_machine_is_noticed(tmp_path: Path) -> None:
     assert any(result.foreign for result in found)
 
 
+def test_values_that_this_run_wrote_long_before_are_someone_elses(tmp_path: Path) -> None:
+    """What another run with the same seed writes now and then is no fault of the API, and is told."""
+    names: list[str] = []
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.line.startswith("PUT"):
+            with suppress(ValueError, AttributeError):
+                names.append(json.loads(exchange.body).get("name") or "must not")
+        elif exchange.number > 120 and exchange.number % 3 == 0:
+            put(server, {"name": next(name for name in names if name not in {"must not", found})})
+        exchange.send(exchange.answer())
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        found = record(server)["name"]
+        result = run(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+
+    assert result.verdict == "undecided"
+    assert "another run may be writing there" in " ".join(entry.reason for entry in result.entries)
+
+
 @pytest.mark.parametrize("defect", ["third-write-lost", "message-method-not-stored"])
 def test_the_apis_own_changes_are_not_taken_for_someone_elses(defect: str, tmp_path: Path) -> None:
     """What the API itself loses or changes is broken, as before."""

@@ -128,7 +128,7 @@ def unknown_ids(x: Exchange, body: Record) -> Record:
 # fmt: off
 ENUM: tuple[Row, ...] = (
     *(
-        (f"any-{name.replace('_', '-')}", f"Every text is accepted as {name}.", f"U.rejection.{name}.enum U.enum.{name}",
+        (f"any-{name.replace('_', '-')}", f"Every text is accepted as {name}.", f"U.rejection.{name}.enum *.enum.{name}",
          any_value(name))
         for name in ENUMS
     ),
