@@ -29,7 +29,7 @@ from contract.spec import Contract, Field, Operation
 if TYPE_CHECKING:
     from contract.config import Settings
     from contract.report import Mask
-    from contract.run import Result
+    from contract.result import Result
 
 __all__ = ["behaviour", "handling", "kind", "promise", "words"]
 

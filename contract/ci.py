@@ -22,7 +22,7 @@ from typing import Any, Final
 from contract.ledger import Entry, unsettled
 from contract.model import MISSING
 from contract.report import Mask, failure, fragment_path, plain, restored_lines
-from contract.run import Result
+from contract.result import Result
 
 __all__ = [
     "add_to_step_summary",

@@ -20,7 +20,7 @@ import click
 if TYPE_CHECKING:
     from contract.config import Settings
     from contract.report import Mask
-    from contract.run import Result
+    from contract.result import Result
 
 __all__ = ["cli", "main"]
 

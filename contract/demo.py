@@ -15,7 +15,8 @@ from typing import Any, Final
 from contract import reference, report
 from contract.config import Settings
 from contract.report import Mask, Style
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 
 __all__ = ["DEFECT", "demo"]
 

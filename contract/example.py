@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from contract.ledger import Entry, Failure
 from contract.model import Case, Finding, Interaction, Response
-from contract.run import Exchange, Result
+from contract.result import Exchange, Result
 
 __all__ = ["NOW", "PORT", "example"]
 

@@ -24,7 +24,7 @@ from contract.errors import SendError, Undecided
 from contract.generate import Generator
 from contract.ledger import Failure
 from contract.model import Case, Finding, Interaction, JSONObject
-from contract.reproduce import establish
+from contract.restore import establish
 from contract.session import Session
 
 __all__ = ["explore"]

@@ -11,7 +11,7 @@ from contract import junit as junit_report
 from contract import sarif as sarif_report
 from contract.example import example
 from contract.report import Mask, data, encoded, store
-from contract.run import Result
+from contract.result import Result
 
 __all__ = ["write", "write_all", "write_asked"]
 

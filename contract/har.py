@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import harfile
 
 from contract.report import Mask, opened, plain
-from contract.run import Exchange, Result
+from contract.result import Exchange, Result
 
 __all__ = ["write"]
 

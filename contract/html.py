@@ -26,7 +26,7 @@ from contract.ledger import Entry
 from contract.model import BASES, MISSING, PROMISES, Rule
 from contract.picture import Latency, Matrix, latency, matrices
 from contract.report import Mask, failure, plain
-from contract.run import Result
+from contract.result import Result
 
 __all__ = ["page"]
 

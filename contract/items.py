@@ -29,7 +29,8 @@ from contract.ledger import Entry
 from contract.model import Rule
 from contract.plugin import ContractWarning, fail, option_of, settings_of
 from contract.report import plain
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 from contract.shares import collected, together
 
 __all__ = ["ContractRun"]

@@ -17,7 +17,7 @@ from pathlib import Path
 from contract.ci import short
 from contract.ledger import Entry
 from contract.report import Mask, failure_lines, opened, plain, restored_lines
-from contract.run import Result
+from contract.result import Result
 
 __all__ = ["document", "write"]
 

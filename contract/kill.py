@@ -22,7 +22,8 @@ from contract import spec as specs
 from contract.config import Settings
 from contract.errors import ConfigError
 from contract.report import Style
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 
 __all__ = ["MUTATIONS", "Trial", "mutants", "names", "table", "trial"]
 

@@ -14,7 +14,7 @@ from statistics import median, quantiles
 from typing import Any, Final, Literal
 
 from contract.ledger import Failure
-from contract.run import Exchange, Result
+from contract.result import Exchange, Result
 from contract.spec import Contract, Field
 
 __all__ = ["Cell", "Latency", "Matrix", "Series", "latency", "matrices"]

@@ -22,8 +22,10 @@ from contract.model import Finding, Interaction, JSONObject, Response
 from contract.plan import plan
 from contract.recall import Recipe, recalled
 from contract.report import plain
-from contract.reproduce import Look, establish
-from contract.run import Result, Runner, need_credentials
+from contract.reproduce import Look
+from contract.restore import establish
+from contract.result import Result
+from contract.run import Runner, need_credentials
 from contract.send import Credentials
 from contract.session import Session
 from contract.spec import Contract

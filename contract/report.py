@@ -30,7 +30,7 @@ from contract.errors import ConfigError
 from contract.ledger import Entry, Failure
 from contract.model import MISSING, Case
 from contract.recall import recalled, recipe
-from contract.run import Result
+from contract.result import Result
 from contract.send import MALFORMED, UNKNOWN, Credentials, encode
 from contract.spec import Contract
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,27 +26,28 @@ import httpx
 
 from contract import known
 from contract import spec as specs
+from contract.budget import USUAL, Budget
 from contract.check import Judge
 from contract.config import Settings
-from contract.custody import LOST, Custody, Journal, Restored, recall, restore, state_directory, unrestorable
+from contract.custody import Custody, Journal, state_directory
 from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
 from contract.generate import Generator
-from contract.known import DAYS, Accepted
-from contract.ledger import Entry, Ledger, of_answer, unsettled
+from contract.ledger import Ledger, of_answer
 from contract.model import Case, Finding, Interaction, Response, Rule
 from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, needed, plan, split
-from contract.reproduce import Witness, investigate
-from contract.send import USUAL, Budget, Credentials, Sender
+from contract.reproduce import investigate
+from contract.restore import LOST, Restored, recall, restore, unrestorable
+from contract.result import Exchange, Result, result_order
+from contract.send import Credentials, Sender
 from contract.session import Session
 from contract.spec import Contract
 from contract.walk import Walk
+from contract.witness import Witness
 
-__all__ = ["Exchange", "Result", "Runner", "Share", "account", "need_credentials", "prepare", "restore_all", "run"]
+__all__ = ["Runner", "Share", "account", "need_credentials", "prepare", "restore_all", "run"]
 
 T = TypeVar("T")
 
-FEW: Final = 3
-"""So many places of one rule are accepted one by one, and more of them all at once."""
 RESERVE: Final = 18
 """Requests that are kept for putting one record back."""
 PER_RECORD: Final = 30
@@ -57,136 +58,6 @@ LARGE: Final = 2_000_000
 """Bytes of unusually large answers that are kept for the reports."""
 SILENCE: Final = 5
 """So many answers of 502, 503 or 504 in a row mean that nobody is there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
-    """
-    One request that was sent, for the reports.
-    """
-
-    case: Case
-    url: str
-    content: bytes | None
-    response: Response
-
-
-@dataclass(slots=True, kw_only=True)
-class Result:
-    """
-    What a run found.
-    """
-
-    contract: Contract
-    settings: Settings
-    plan: Plan
-    ledger: Ledger
-    started: datetime
-    seconds: float = 0.0
-    requests: int = 0
-    problem: str = ""
-    """Why the run could not tell, where it could not."""
-    interrupted: int = 0
-    """The signal that ended the run, where one did."""
-    restored: dict[str, Restored] = field(default_factory=dict)
-    expected_left: dict[str, str] = field(default_factory=dict)
-    """Fields that it was allowed to leave changed, with the reason."""
-    exchanges: list[Exchange] = field(default_factory=list)
-    noise: int = 0
-    foreign: dict[str, Mapping[str, tuple[Any, Any]]] = field(default_factory=dict)
-    """Record -> field -> (before, now), where someone else wrote to it during the run."""
-    only: frozenset[str] | None = None
-    """The rules that were selected, where not all were."""
-    _entries: list[Entry] | None = None
-
-    @property
-    def entries(self) -> list[Entry]:
-        """
-        Every rule with its verdict.
-        """
-        if self._entries is None:
-            self._entries = self.ledger.entries()
-        return self._entries
-
-    def accept(self, path: Path) -> int:
-        """
-        Accepts what is broken, for `known.DAYS` days, and writes that to *path*; returns how many entries.
-
-        Raises:
-            ConfigError: the file cannot be written.
-        """
-        made = self.accepting()
-        known.append(path, made)
-        return len(made)
-
-    def accepting(self) -> list[Accepted]:
-        """
-        Accepts what is broken, for `known.DAYS` days; returns the new entries.
-        """
-        ledger = self.ledger
-        today = ledger.known.today
-        last = today + timedelta(days=DAYS)
-        made = []
-        for entry in self.entries:
-            if entry.verdict == "broken":
-                rule = entry.rule
-                places = dict.fromkeys(f.finding.pointer for f in ledger.failing(rule.id))
-                if rule.id == rule.group or "" in places or len(places) > FEW:
-                    places = {"": None}
-                reason = f"accepted on {today}"
-                made += [Accepted(rule=rule.id, pointer=place, reason=reason, expires=last) for place in places]
-        ledger.known = replace(ledger.known, entries=(*ledger.known.entries, *made))
-        self._entries = None
-        return made
-
-    def notes(self) -> Iterator[str]:
-        """
-        What is to be done about the known failures: which have expired, and which no longer fail.
-        """
-        ledger = self.ledger
-        judged = {entry.rule.id for entry in self.entries if entry.verdict in {"kept", "broken", "warned"}}
-        whole = self.plan.profile.tour and not self.problem
-        seen: set[int] = set()
-        for failure in ledger.failures:
-            if failure.confirmed is not False:
-                rule = ledger.rules.get(failure.finding.rule)
-                seen.update(id(entry) for entry in ledger.known.about(failure.finding, rule.group if rule else ""))
-        for entry in ledger.known.entries:
-            place = f"{entry.rule}{f' at {entry.pointer}' if entry.pointer else ''}"
-            where = f" ({ledger.known.file}{f', line {entry.line}' if entry.line else ''})"
-            if id(entry) in seen and ledger.known.expired(entry):
-                yield f"accepted until {entry.expires}, and fails again: {place}{where}"
-            elif id(entry) not in seen and whole and entry.rule in judged:
-                yield f"no longer failing, remove it: {place}{where}"
-
-    @property
-    def verdict(self) -> str:
-        """
-        ``kept``, ``broken`` or ``undecided``.
-        """
-        if any(e.verdict == "broken" for e in self.entries):
-            return "broken"
-        doubtful = any(not self.ledger.weak(entry.rule.id) for entry in unsettled(self.entries))
-        if self.problem or doubtful or self.left_behind:
-            return "undecided"
-        return "kept"
-
-    @property
-    def left_behind(self) -> bool:
-        """
-        True where a record could not be put back as it was, and nobody allowed that.
-        """
-        return any(
-            r.verdict == "not_restored" and (r.note or not self.settings.allow_unrestorable)
-            for r in self.restored.values()
-        )
-
-    @property
-    def status(self) -> int:
-        """
-        The exit status: 0 kept, 1 broken, 2 could not tell.
-        """
-        return {"kept": 0, "broken": 1, "undecided": 2}[self.verdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -845,13 +716,6 @@ def _example(contract: Contract) -> str:
     """
     servers: list[Mapping[str, Any]] = contract.document.data.get("servers") or [{}]
     return str(servers[0].get("url", ""))
-
-
-def result_order(left: Mapping[str, str]) -> list[tuple[str, str]]:
-    """
-    Fields with the same reason together.
-    """
-    return sorted(left.items(), key=lambda entry: (entry[1], entry[0]))
 
 
 def _settle_unlooked(ledger: Ledger, noise: int, alone: bool) -> None:

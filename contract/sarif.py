@@ -19,7 +19,7 @@ from contract.ci import fingerprint, short
 from contract.ledger import Entry, unsettled
 from contract.model import MISSING, PROMISES
 from contract.report import Mask, failure, fragment_path, store
-from contract.run import Result
+from contract.result import Result
 
 __all__ = ["log", "write"]
 

@@ -10,13 +10,14 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from contract.budget import USUAL
 from contract.check import Judge, Judgement, same
 from contract.errors import SendError, Undecided
 from contract.formats import instant
 from contract.generate import Generator
 from contract.ledger import Failure, Ledger
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
-from contract.send import USUAL, Sender
+from contract.send import Sender
 
 __all__ = ["Session", "respelled"]
 

@@ -20,13 +20,14 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from contract.config import Settings
-from contract.custody import Restored
 from contract.errors import ContractError, Undecided
 from contract.ledger import Failure, of_answer
 from contract.model import Interaction
 from contract.plan import Plan
+from contract.restore import Restored
+from contract.result import Exchange, Result
 from contract.rules import rules as rules_of
-from contract.run import Exchange, Result, Share, account, prepare, run
+from contract.run import Share, account, prepare, run
 from contract.spec import Contract
 
 __all__ = ["Part", "collected", "together"]

@@ -13,13 +13,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from contract.custody import writable
 from contract.formats import CUSTOM, calling_regions, is_e164
 from contract.generate import Generator
 from contract.model import MISSING, Case
 from contract.recall import Recipe
 from contract.replay import Recorded
 from contract.report import plain
+from contract.restore import writable
 from contract.rules import rules as rules_of
 from contract.send import MALFORMED, UNKNOWN
 from contract.spec import Contract, Field, Operation

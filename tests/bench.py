@@ -270,9 +270,10 @@ def judging() -> Iterator[Row]:
     import jsonschema_rs
 
     from contract import reference, spec
+    from contract.budget import Budget
     from contract.check import Judge
     from contract.model import Case, Interaction
-    from contract.send import Budget, Credentials, Sender
+    from contract.send import Credentials, Sender
 
     contract = spec.load()
     judge = Judge(contract)

@@ -17,7 +17,8 @@ from contract.config import Settings
 from contract.errors import ContractError
 from contract.reference import Running
 from contract.report import Mask, plain
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 from contract.send import Credentials
 
 __all__ = ["CONTRACT", "Outcome", "broken", "credentials", "outcome", "record", "settings", "until"]

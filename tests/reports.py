@@ -18,7 +18,8 @@ from contract.config import Settings
 from contract.ledger import Failure
 from contract.model import Response
 from contract.report import Mask
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 from tests import subscriptions
 from tests.hostile import ESCAPE, MARKUP
 from tests.kit import credentials, settings

@@ -28,7 +28,7 @@ from contract.errors import ConfigError
 from contract.example import NOW, example
 from contract.ledger import unsettled
 from contract.report import Mask
-from contract.run import Result
+from contract.result import Result
 from tests import reports
 from tests.kit import CONTRACT
 from tests.reports import HOSTILE, HUGE, MASK, SECRET, made

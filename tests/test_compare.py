@@ -53,7 +53,7 @@ CAUGHT = {
     "blank-is-null": "what is sent is stored as null; it was stored as sent",
     "empty-body-refused": "a request that was accepted (200) is refused (422)",
     "unknown-keys-refused": "a request that was accepted (200) is refused (422)",
-    "read-only-keys-refused": "a request that was accepted (200) is refused (422)",
+    "read-only-keys-refused": "requests that were accepted (200) are refused (422)",
     "numbers-as-text": "a request that was refused (422) is accepted (200)",
     "types-400": "3 requests that were answered 422 are answered 400",
     "malformed-422": "2 requests that were answered 400 are answered 422",

@@ -20,15 +20,18 @@ import httpx
 import pytest
 
 from contract import reference
+from contract.budget import Budget
 from contract.check import Judge
 from contract.cli import main
-from contract.custody import Custody, Journal, differences, restore, state_directory
+from contract.custody import Custody, Journal, state_directory
 from contract.errors import ContractError, CustodyError, SendError
 from contract.generate import Generator
 from contract.ledger import Ledger
 from contract.reference import Running
-from contract.run import Result, restore_all, run
-from contract.send import Budget, Credentials, Sender
+from contract.restore import differences, restore
+from contract.result import Result
+from contract.run import restore_all, run
+from contract.send import Credentials, Sender
 from contract.session import Session
 from contract.walk import Walk
 from tests.kit import CONTRACT, broken, credentials, outcome, record, settings, until
@@ -675,7 +678,7 @@ def test_a_companion_that_cannot_be_emptied_while_it_is_used_is_told_apart(tmp_p
             session.read()
             assert session.known is not None
             session.known = {**session.known, "call_request_url": None}
-            from contract.custody import unrestorable
+            from contract.restore import unrestorable
 
             assert unrestorable(session, generator) == {"call_request_url": "it is null, and the API refuses null"}
         session.sender.close()

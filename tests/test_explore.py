@@ -9,7 +9,8 @@ from typing import Any
 
 from contract import reference
 from contract.config import Settings
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 
 
 def carried_out(server: reference.Running, tmp_path: Path, **more: Any) -> Result:

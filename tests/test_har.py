@@ -18,7 +18,7 @@ from referencing.jsonschema import DRAFT6
 from contract import har
 from contract.model import MISSING
 from contract.report import Mask
-from contract.run import Result
+from contract.result import Result
 from tests import reports
 from tests.reports import HOSTILE, MASK, SECRET, made
 

@@ -15,13 +15,14 @@ from contract import spec as specs
 HOUSE = Path(contract.__file__).parent
 LAYERS = (
     {"errors", "formats", "model"},
-    {"config", "difference", "document"},
+    {"budget", "config", "custody", "difference", "document"},
     {"known", "spec"},
     {"generate", "rules", "send", "shape"},
     {"check", "tour", "derive", "explain", "export"},
     {"api", "behaviour", "ledger", "plan"},
     {"recall", "session"},
-    {"custody", "walk"},
+    {"restore", "walk"},
+    {"reduce", "result", "witness"},
     {"reproduce"},
     {"explore"},
     {"run"},

@@ -24,7 +24,7 @@ from contract import html
 from contract.difference import Change, difference
 from contract.model import MISSING
 from contract.picture import Cell, latency, matrices
-from contract.run import Result
+from contract.result import Result
 from tests import browser, reports
 from tests.browser import Browser, Page
 from tests.reports import HOSTILE, MASK, made

@@ -18,7 +18,8 @@ from contract.errors import ConfigError
 from contract.known import Accepted, Known
 from contract.model import Finding
 from contract.report import Mask
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 
 RULES = rules.rules(spec.load())
 SHOWN = "update_phone_number.handler.call_handler.video_room.shown"

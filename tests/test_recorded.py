@@ -23,7 +23,8 @@ import pytest
 from contract import cli, har, recorded, reference
 from contract.errors import SpecError
 from contract.report import Mask
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 from tests.kit import CONTRACT, credentials, settings
 
 UPDATE = "update_phone_number"

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from contract import reference
-from contract.custody import Restored
 from contract.files import write
 from contract.model import MISSING, Case
 from contract.report import Mask, curl, data, encoded, lines, plain, shown
-from contract.run import Result, run
+from contract.restore import Restored
+from contract.result import Result
+from contract.run import run
 from tests.hostile import ESCAPE
 from tests.kit import CONTRACT, credentials, settings
 from tests.reports import hostile, made

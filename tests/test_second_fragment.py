@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import contract
 from contract import explain, rules, spec
 from contract.config import Settings
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 from tests import subscriptions
 from tests.subscriptions import DEFECTS, FRAGMENT, KINDS, TICKET, TOKEN, VARIANTS, Refusal, Service
 

@@ -17,9 +17,10 @@ import httpx
 import pytest
 
 from contract import spec as specs
+from contract.budget import MAX_TOTAL, Budget
 from contract.errors import SendError, Undecided
 from contract.model import MISSING, Case
-from contract.send import MAX_CONTENT, MAX_DEPTH, MAX_TOTAL, Budget, Credentials, Sender, decode, encode
+from contract.send import MAX_CONTENT, MAX_DEPTH, Credentials, Sender, decode, encode
 from tests.hostile import bomb
 from tests.kit import CONTRACT
 from tests.proxy import Exchange, Lost, Proxy, Secured, certificate

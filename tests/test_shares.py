@@ -20,7 +20,8 @@ from contract.config import Settings
 from contract.custody import Custody, state_directory
 from contract.errors import ContractError, Undecided
 from contract.model import MISSING
-from contract.run import Result, run
+from contract.result import Result
+from contract.run import run
 from contract.shares import collected, together
 
 CLOCK = "update_phone_number.time.updated_at.moves"

@@ -1,0 +1,174 @@
+"""
+What a run may spend: requests and seconds, counted over all of its threads and processes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from contract.errors import Undecided
+
+__all__ = ["MAX_TOTAL", "USUAL", "Budget"]
+
+MAX_TOTAL: Final = 32_000_000
+"""The most bytes that all answers of a run may have together, beside `USUAL` for each."""
+USUAL: Final = 20_000
+"""Bytes that an answer may have without counting towards `MAX_TOTAL`."""
+
+
+class Budget:
+    """
+    Requests and seconds that a run may still spend, and its rate; shared by all of its threads.
+
+    What is kept in reserve is for putting the records back, and only `restoring` releases it.
+    """
+
+    def __init__(
+        self,
+        requests: int,
+        seconds: float,
+        reserve: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        rate: str = "",
+        most: int | None = None,
+        tally: Path | None = None,
+    ) -> None:
+        self.requests = requests
+        self.most = requests + requests // 4 if most is None else most
+        self.seconds = seconds
+        self.reserve = reserve
+        self.clock = clock
+        self.started = clock()
+        self.spent = 0
+        self.granted = 0
+        self.received = 0
+        """Bytes of answers beyond `USUAL`."""
+        self.restoring = False
+        self.stopped = ""
+        self.patience = 0.0
+        """The moment until which restoring waits for an API that does not answer."""
+        self.tally = tally
+        """A file that grows by a byte with each request, where several processes share one budget."""
+        self._counted = 0
+        self._limit = _limiter(rate)
+        self._end = self.started + seconds
+        self._lock = threading.Lock()
+
+    @property
+    def left(self) -> int:
+        """
+        Requests that may still be sent without touching the reserve.
+        """
+        return max(0, self.requests - self.spent - self.elsewhere - (0 if self.restoring else self.reserve))
+
+    @property
+    def elsewhere(self) -> int:
+        """
+        Requests that other processes took from the same budget.
+        """
+        if self.tally is None or self.restoring:
+            return 0
+        return (self.tally.stat().st_size if self.tally.exists() else 0) - self._counted
+
+    @property
+    def time_left(self) -> float:
+        """
+        Seconds until the run has to end; a tenth, at most 30 seconds, is kept for restoring.
+        """
+        left = self._end - self.clock()
+        return left if self.restoring else left - min(30.0, self.seconds / 10)
+
+    def restore(self) -> None:
+        """
+        Releases the reserve: from now on the records are put back.
+
+        An API that answers gets 20 seconds at least, because what was changed belongs to others; one
+        that does not is waited for as long as half of what is left, but between 2 and 10 seconds.
+        """
+        now = self.clock()
+        self.patience = now + min(10.0, max(2.0, (self._end - now) / 2))
+        self._end = max(self._end, now + 20.0)
+        self.restoring = True
+
+    def take(self) -> None:
+        """
+        Counts one request.
+
+        Raises:
+            Undecided: there is none left, or the run was told to stop.
+        """
+        with self._lock:
+            if not self.restoring:
+                if self.stopped:
+                    raise Undecided(self.stopped)
+                if self.spent + self.elsewhere >= self.requests - self.reserve:
+                    raise Undecided(f"the budget of {self.requests} requests is spent")
+                if self.time_left <= 0:
+                    raise Undecided(f"the budget of {self.seconds:g} seconds is spent")
+                if self.tally is not None:
+                    with self.tally.open("ab", buffering=0) as file:
+                        file.write(b".")
+                    self._counted += 1
+            elif self.time_left <= 0:
+                raise Undecided("the time for putting the record back is spent")
+            self.spent += 1
+
+    def pace(self, sleep: Callable[[float], None]) -> None:
+        """
+        Waits until the rate allows one request more.
+
+        Raises:
+            Undecided: that would take longer than the run may, or the run was told to stop.
+        """
+        while self._limit is not None and not self._limit():
+            if self.stopped and not self.restoring:
+                raise Undecided(self.stopped)
+            if self.time_left <= 0:
+                raise Undecided(f"the budget of {self.seconds:g} seconds is spent, at the rate that was set")
+            sleep(0.02)
+
+    def receive(self, size: int) -> None:
+        """
+        Counts the bytes of an answer.
+
+        Raises:
+            Undecided: the answers are too large to be kept.
+        """
+        with self._lock:
+            self.received += max(0, size - USUAL)
+            if self.received > MAX_TOTAL and not self.restoring:
+                raise Undecided(f"the answers are larger than {MAX_TOTAL:,} bytes together")
+
+    def grant(self) -> None:
+        """
+        Allows one request more: one was put off or lost, which says nothing about the contract.
+        """
+        with self._lock:
+            if self.granted < self.requests // 4 and self.requests < self.most:
+                self.granted += 1
+                self.requests += 1
+
+    def stop(self, reason: str) -> None:
+        """
+        Lets every thread end before its next request.
+        """
+        self.stopped = self.stopped or reason
+
+
+def _limiter(rate: str) -> Callable[[], bool] | None:
+    """
+    Something that says whether one request more is allowed now, for a rate such as ``50/s``; nothing
+    where there is no limit.
+    """
+    if not rate:
+        return None
+    from pyrate_limiter import Duration, Limiter, Rate
+
+    count, _, unit = rate.partition("/")
+    duration = {"s": Duration.SECOND, "m": Duration.MINUTE, "h": Duration.HOUR}[unit.strip() or "s"]
+    limiter = Limiter(Rate(int(count), duration))
+    return lambda: bool(limiter.try_acquire("contract", blocking=False))

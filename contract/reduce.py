@@ -1,0 +1,190 @@
+"""
+Finds out which part of a refused update it is that the API refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from contract.budget import Budget
+from contract.check import same
+from contract.errors import SendError, Undecided
+from contract.generate import Generator
+from contract.ledger import Failure
+from contract.model import Case, Finding, JSONObject
+from contract.restore import establish
+from contract.session import Session
+
+__all__ = ["Refusals", "reduce", "units"]
+
+
+class Refusals:
+    """
+    Finds out what it is in documented bodies that the API refuses.
+    """
+
+    def __init__(self, session: Session, generator: Generator) -> None:
+        self.session = session
+        self.generator = generator
+        self.update = session.contract.update.id
+        self.rule = f"{self.update}.accept"
+        self.fails = f"{self.update}.rejection.no_server_error"
+        self.rules = {self.rule, self.fails}
+        self.before: JSONObject | None = None
+        self.moved = True
+
+    def explain(self) -> None:
+        """
+        Reduces the documented bodies that are refused or fail, and moves each refusal of a documented body to the rule of what was refused in it.
+        """
+        for _ in range(3):
+            left = [
+                f
+                for f in self.session.failures()
+                if f.finding.rule in self.rules
+                and not f.cause
+                and f.confirmed is None
+                and isinstance(f.body, Mapping)
+                and f.interaction.case.expect == "accept"
+            ]
+            if not left:
+                return
+            try:
+                if not self._one(left):
+                    return
+            except (SendError, Undecided):
+                return
+
+    def _one(self, left: list[Failure]) -> bool:
+        failure = min(left, key=lambda f: len(f.body))
+        case = failure.interaction.case
+        body = dict(failure.body)
+        self.before, self.moved = failure.interaction.before, True
+        if not self._refused(case, body):
+            if len(left) < 3:
+                failure.confirmed = False
+                return len(left) > 1
+            return False
+        budget = self.session.sender.budget
+        small = reduce(units(self.generator, body), lambda part: self._refused(case, part), budget, budget.spent + 12)
+        rule, finding = self._name(small, failure)
+        for other in left:
+            if all(self._like(name, value, other.body) for name, value in small.items()):
+                other.confirmed = True
+                other.body = small
+                other.finding = replace(finding, actual=other.finding.actual)
+        failure.confirmed = True
+        return bool(rule)
+
+    def _like(self, name: str, value: Any, body: JSONObject) -> bool:
+        if name not in body:
+            return False
+        return name not in self.generator.enums or same(None, body[name], value)
+
+    def _refused(self, case: Case, body: dict[str, Any]) -> bool:
+        times = 2 if self.session.sender.noise else 1
+        for _ in range(times):
+            if self.moved:
+                establish(self.session, self.generator, self.before)
+                self.moved = False
+            self.session.settle()
+            found = self.session.trial([replace(case, body=body)])
+            if not any(f.rule in self.rules for f in found):
+                self.moved = True
+                return False
+        return True
+
+    def _name(self, small: dict[str, Any], failure: Failure) -> tuple[str, Finding]:
+        """
+        The rule that *small* stands for.
+        """
+        if failure.finding.rule == self.fails:
+            return self.fails, failure.finding
+        request = self.session.contract.update.request
+        assert request is not None
+        selectors = [n for n in self.generator.selectors if n in small]
+        others = [n for n in small if n not in self.generator.selectors]
+        if len(selectors) == 1:
+            name = selectors[0]
+            choice = self.generator.choice(name, small[name])
+            if set(others) <= set(choice.requires):
+                stem = f"{name}.{choice.value}"
+                rule = (
+                    f"{self.update}.deprecated.{stem}"
+                    if choice.deprecated
+                    else f"{self.update}.handler.{stem}.accepted"
+                )
+                return rule, self._finding(rule, f"{name} {choice.value!r} is refused", f"/{name}", failure)
+        if not selectors and len(others) == 1:
+            name = others[0]
+            kind = "deprecated" if request.fields[name].deprecated else "accept"
+            rule = f"{self.update}.{kind}.{name}"
+            return rule, self._finding(
+                rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{name}", failure
+            )
+        what = " with ".join([*selectors, *others][:4])
+        return self.rule, self._finding(self.rule, f"a documented body is refused: {what}", "", failure)
+
+    def _finding(self, rule: str, message: str, pointer: str, failure: Failure) -> Finding:
+        found = failure.finding
+        return Finding(rule=rule, message=message, pointer=pointer, expected=found.expected, actual=found.actual)
+
+
+def units(generator: Generator, body: JSONObject) -> list[dict[str, Any]]:
+    """
+    What can be left out of a body and leave it a documented one: single fields, and selectors
+    together with their companions.
+    """
+    made: list[dict[str, Any]] = []
+    taken: set[str] = set(generator.required)
+    for name in generator.selectors:
+        if name in body:
+            choice = generator.request.fields[name].choices.get(body[name])
+            unit = {n: body[n] for n in (name, *(choice.requires if choice else ())) if n in body}
+            taken |= set(unit)
+            made.append(unit)
+    made += [{name: value} for name, value in body.items() if name not in taken]
+    needed = {n: body[n] for n in generator.required if n in body}
+    return [{**needed, **unit} for unit in made] or [dict(body)]
+
+
+def reduce(
+    units: list[dict[str, Any]], fails: Callable[[dict[str, Any]], bool], budget: Budget, limit: int
+) -> dict[str, Any]:
+    """
+    A smallest body out of *units* for which *fails* is true, before *limit* requests were sent.
+
+    Source:
+        Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input, 2002.
+    """
+
+    def smaller(size: int) -> list[dict[str, Any]] | None:
+        for start in range(0, len(units), size):
+            rest = units[:start] + units[start + size :]
+            half = units[start : start + size]
+            for part in (half, rest) if size > 1 or len(units) == 2 else (rest,):
+                if part and budget.spent < limit and fails(_merge(part)):
+                    return part
+        return None
+
+    size = len(units)
+    try:
+        while size >= 1 and len(units) > 1 and budget.spent < limit:
+            size = max(1, min(size, len(units)) // 2)
+            part = smaller(size)
+            if part is not None:
+                units, size = part, len(part)
+            elif size == 1:
+                break
+    except (SendError, Undecided):
+        pass  # What was reduced so far is good enough to be told.
+    return _merge(units)
+
+
+def _merge(units: list[dict[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for unit in units:
+        merged.update(unit)
+    return merged

@@ -1,0 +1,483 @@
+"""
+The way back: what can be put back is found out before anything changes, and afterwards the record
+is put back in whatever order the API takes, and read to prove it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import jsonschema_rs
+
+from contract.check import same
+from contract.errors import SendError, Undecided
+from contract.generate import Generator
+from contract.model import MISSING, Case, JSONObject
+from contract.session import Session, respelled
+from contract.spec import Contract, Field
+
+__all__ = ["LOST", "Restored", "differences", "establish", "recall", "restore", "unrestorable", "writable"]
+
+PROBES: Final = 14
+"""Updates that may be tried to see which fields refuse null."""
+TRIES: Final = 24
+"""Updates that may be tried to put one record back."""
+LATE: Final = (0.5, 1.0)
+"""Seconds after which a record is read once more where an update was given up."""
+LOST: Final = frozenset({429, 502, 503, 504})
+"""Answers that say nothing about the request, only that it should come again later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """
+    How one record was left.
+    """
+
+    verdict: str
+    """``restored``, ``not_restored`` or ``nothing_changed``."""
+    left: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    """Field -> (before, now), where it is not as it was."""
+    unseen: tuple[str, ...] = ()
+    """Fields that were written but can never be read, so that nobody can put them back."""
+    note: str = ""
+    theirs: tuple[str, ...] = ()
+    """Fields that someone else wrote during the run, and that were left alone."""
+
+
+def writable(contract: Contract) -> list[str]:
+    """
+    The fields that can be both written and read.
+    """
+    request, response = contract.update.request, contract.update.response
+    if request is None or response is None:
+        return []
+    return [n for n, f in request.fields.items() if n in response.fields and not f.write_only and not f.read_only]
+
+
+def _kind(item: Field) -> dict[str, Any]:
+    """
+    The part of a field's schema that says which values there are at all.
+    """
+    return {word: item.schema[word] for word in ("type", "enum") if word in item.schema}
+
+
+def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
+    """
+    Fields that could not be put back, and why: found out before anything changes.
+
+    Sends at most sixteen updates, each of which writes null where null stands already.
+    """
+    contract, record = session.contract, session.known
+    request = contract.update.request
+    assert request is not None and record is not None
+    found: dict[str, str] = {}
+    active: set[str] = set()
+    for name, item in request.selectors.items():
+        value = record.get(name)
+        if isinstance(value, str) and value in item.choices:
+            active.update(item.choices[value].requires)
+    for name in writable(contract):
+        value, item = record.get(name), request.fields[name]
+        if value is not None and not jsonschema_rs.Draft202012Validator(_kind(item)).is_valid(value):
+            told = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
+            found[name] = f"it is {told}, which {'only the platform' if item.choices else 'no update'} can set"
+    nulls = [
+        name
+        for name in writable(contract)
+        if name in generator.fields
+        and record.get(name, "") is None
+        and all(record.get(other) is None for other in request.aliases_of((name,)))
+    ]
+    for group in request.aliases:
+        # Aliases of one thing do not belong in one body; one of them answers for all.
+        same_thing = [name for name in nulls if name in group.fields]
+        nulls = [name for name in nulls if name not in same_thing[1:]]
+    if not nulls:
+        return found
+
+    def refuses(names: Iterable[str]) -> bool:
+        body = dict.fromkeys(names, None)
+        if not body:
+            return False
+        case = Case(
+            label=f"null where null stands ({len(body)} fields)",
+            operation=contract.update.id,
+            expect="unspecified",
+            rule=f"{contract.update.id}.rejection.consistent",
+            body=body,
+            open=dict.fromkeys(body, "null"),
+        )
+        _, response = session.perform(case)
+        if response.status in LOST:
+            raise Undecided(f"the API answers {response.status} to an update that changes nothing")
+        if response.status in {401, 403}:
+            raise Undecided(f"the credentials may read, but not update ({response.status}); nothing was changed")
+        return not 200 <= response.status < 300
+
+    if not refuses(nulls):
+        return found
+    marker = generator.marker
+    if marker is not None and record.get(marker) is not None:
+        # Is it null that is refused, or any update that changes nothing?
+        body = {marker: record[marker]}
+        label = f"{marker} as it is"
+        for _ in range(2):  # A refusal that comes twice is no accident.
+            _, response = session.perform(Case(label=label, operation=contract.update.id, body=body))
+            if 200 <= response.status < 300:
+                break
+        else:
+            raise Undecided("an update that sets a field to the value it has is refused, so nothing more was written")
+    stuck: list[str] = []
+    parts = [[name for name in nulls if name in active], [name for name in nulls if name not in active]]
+    for _ in range(PROBES):
+        if not parts:
+            break
+        part = parts.pop()
+        if not part or not refuses(part):
+            continue
+        if len(part) == 1:
+            stuck += part
+        else:
+            parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+    stuck += [name for part in parts for name in part]
+    reason = "it is null, and the API refuses null"
+    return found | {name: reason for name in nulls if name in stuck}
+
+
+def differences(
+    contract: Contract, record: JSONObject, now: JSONObject, *, exactly: bool = False
+) -> dict[str, tuple[Any, Any]]:
+    """
+    Field -> (before, now) for what an update could have changed and did.
+
+    Never set and set to the default say the same, unless *exactly* is asked for: some platforms fill it
+    in by themselves, and then nobody can take it back.
+    """
+    response, request = contract.update.response, contract.update.request
+    assert response is not None and request is not None
+    found: dict[str, tuple[Any, Any]] = {}
+    for name, item in response.fields.items():
+        if item.changes in {"on-write", "derived", "anytime"} or name not in record or name not in now:
+            continue
+        if not same(item, record[name], now[name]):
+            default = request.fields[name].default if name in request.fields else None
+            if not exactly and record[name] is None and now[name] is not None and now[name] == default:
+                continue
+            found[name] = (record[name], now[name])
+    return found
+
+
+def restore(session: Session, record: JSONObject, generator: Generator, hopeless: Iterable[str] = ()) -> Restored:
+    """
+    Puts the record back as it was in *record*, and reads it back to prove it.
+
+    *hopeless* are fields of which it is known that null cannot be sent.
+    """
+    contract = session.contract
+    request = contract.update.request
+    assert request is not None
+    unseen = tuple(sorted(n for n in session.written if n in request.fields and request.fields[n].write_only))
+    session.quiet = True
+    try:
+        return _Way(session, record, generator, frozenset(hopeless), unseen).back()
+    except (SendError, Undecided) as error:
+        return Restored(verdict="not_restored", unseen=unseen, note=str(error))
+    finally:
+        session.quiet = False
+
+
+def recall(session: Session) -> bool:
+    """
+    True where an update had respelled what identifies the record, and it was given its own id again.
+
+    The record is looked for under its id, and under what it may have become.
+
+    Raises:
+        SendError, Undecided: no answer came back.
+    """
+    key = session.contract.update.key
+    other = respelled(session.id)
+    if key is None or other == session.id:
+        return False
+    for id in (session.id, other):
+        there = Session(session.judge, session.sender, session.ledger, id)
+        there.quiet = True
+        there.read("read of what the id has become")
+        body = there.last.body if there.last is not None else MISSING
+        if isinstance(body, Mapping) and body.get(key.name) == other:
+            response, _ = there.attempt({key.name: session.id}, "its own id again")
+            return response is not None and 200 <= response.status < 300
+    return False
+
+
+def establish(session: Session, generator: Generator, before: JSONObject | None, sent: Any = None) -> None:
+    """
+    Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null.
+    """
+    session.settle()
+    now = session.known
+    if before is None or now is None:
+        return
+    request = session.contract.update.request
+    assert request is not None
+    body: dict[str, Any] = {}
+    for name in writable(session.contract):
+        value = before.get(name)
+        if name not in generator.fields or value is None or same(None, value, now.get(name)):
+            continue
+        item = request.fields[name]
+        settable = not item.choices or (isinstance(value, str) and value in item.choices)
+        if settable and not generator.clash((name,)) & set(body):
+            body[name] = value
+    for name in list(generator.selectors):
+        if name in body:
+            for other in request.fields[name].choices[body[name]].requires:
+                if other not in body and before.get(other) is not None:
+                    body[other] = before[other]
+    if body:
+        session.attempt(body, "back to where it stood")
+    now = session.known or now
+    nulls = [
+        name
+        for name in (sent if isinstance(sent, Mapping) else ())
+        if name in request.fields
+        and before.get(name, "") is None
+        and now.get(name) is not None
+        and not request.fields[name].write_only
+    ]
+    if nulls and session.clears is not False:
+        session.attempt(dict.fromkeys(nulls, None), "back to null")
+
+
+class _Way:
+    """
+    The way back: everything at once, then in an order that a strict API takes, then in parts.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        record: JSONObject,
+        generator: Generator,
+        hopeless: frozenset[str],
+        unseen: tuple[str, ...],
+    ) -> None:
+        self.session = session
+        self.contract = session.contract
+        request = self.contract.update.request
+        assert request is not None
+        self.request = request
+        self.record = record
+        self.generator = generator
+        self.hopeless = hopeless
+        self.unseen = unseen
+        self.tries = TRIES
+        self.changed = bool(session.history)
+        self.lost = False
+        """True where an update got no answer, so that nobody knows whether it would have helped."""
+
+    def back(self) -> Restored:
+        """
+        Sends what brings the record back until nothing differs or nothing helps.
+        """
+        now = self.first()
+        if any(".read_back" in f.finding.rule for f in self.session.failures()):
+            # Reads do not show what was written: everything that was is sent, whatever they show.
+            self.values_first([n for n in writable(self.contract) if n in self.session.written and n in self.record])
+            now = _read(self.session)
+        now = self.turned(now)
+        # An update that was given up may be carried out all the same, a little later.
+        for pause in LATE if self.session.sender.late else ():
+            self.session.sender.sleep(pause)
+            now = self.turned(_read(self.session))
+        left = differences(self.contract, self.record, now)
+        if not left:
+            return Restored(verdict="restored" if self.changed else "nothing_changed", unseen=self.unseen)
+        note = "answers were lost on the way" if self.lost else ""
+        return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
+
+    def first(self) -> JSONObject:
+        """
+        The record as it was left.
+
+        Raises:
+            SendError, Undecided: it cannot be read.
+        """
+        try:
+            return _read(self.session)
+        except Undecided:
+            status = self.session.last.status if self.session.last is not None else 0
+            if status in {200, 404} and recall(self.session):
+                return _read(self.session)
+            if status in {401, 403, 404, *LOST}:
+                raise
+        # It may be what this run wrote that makes it unreadable: put it back unseen, and look again.
+        values = {n: self.record[n] for n in writable(self.contract) if self.record.get(n) is not None}
+        self.session.attempt(values, "restore unseen")
+        return _read(self.session)
+
+    def turned(self, now: JSONObject) -> JSONObject:
+        """
+        The record after every turn that it took to bring it back from *now*, or after the last one.
+        """
+        left = differences(self.contract, self.record, now, exactly=True)
+        turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks]
+        if self.bare():
+            turns.insert(0, turns.pop(2))
+        # What only the platform can set is tried once: it would make every other body be refused.
+        once = {name for name in left if name in self.hopeless and self.record[name] is not None}
+        while left and turns:
+            self.changed, self.lost, earlier, tries = True, False, left, self.tries
+            turns[0](left)
+            if self.tries == tries:
+                turns.pop(0)
+                continue
+            now = _read(self.session)
+            left = differences(self.contract, self.record, now, exactly=True)
+            left = {name: both for name, both in left.items() if self.lost or name not in once}
+            if left == earlier and not differences(self.contract, self.record, now):
+                break  # All that is left are defaults, and they come again.
+            if not self.lost or self.tries <= 0:
+                turns.pop(0)
+        return now
+
+    def bare(self) -> bool:
+        """
+        True where a selector stood at a value without what that requires: as it was, it may be refused.
+        """
+        return any(
+            self.record.get(other) is None
+            for name, selector in self.request.selectors.items()
+            if isinstance(value := self.record.get(name), str) and value in selector.choices
+            for other in selector.choices[value].requires
+            if other in self.record
+        )
+
+    def put(self, body: JSONObject) -> bool:
+        """
+        Sends one update; True where it was accepted.
+        """
+        if not body or self.tries <= 0:
+            return False
+        self.tries -= 1
+        response, _ = self.session.attempt(body, "restore")
+        self.lost = self.lost or response is None or response.status in LOST
+        return response is not None and 200 <= response.status < 300
+
+    def groups(self, left: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """
+        What *left* was, in two bodies: aliases of one thing stand in the first only where they were the same.
+        """
+        body = {name: self.record[name] for name in left}
+        later: dict[str, Any] = {}
+        for group in self.request.aliases:
+            names = [name for name in group.fields if name in body]
+            first = group.wins if group.wins in names else names[0] if names else ""
+            later |= {name: body.pop(name) for name in names if body[name] != body[first]}
+        return body, later
+
+    def at_once(self, left: Iterable[str]) -> None:
+        """
+        Everything in one update, and other names for the same thing in a second.
+        """
+        for body in self.groups(left):
+            self.put(body)
+
+    def crossed(self, left: Mapping[str, tuple[Any, Any]]) -> None:
+        """
+        An API that mixes two fields up on writing is given them the other way round.
+        """
+        pairs = {
+            a: before_b
+            for a, (before_a, now_a) in left.items()
+            for b, (before_b, now_b) in left.items()
+            if a != b and now_a == before_b and now_b == before_a
+        }
+        self.put(pairs)
+
+    def values_first(self, left: Iterable[str]) -> None:
+        """
+        Selectors go back with something in their companions, and these are cleared afterwards.
+        """
+        body, later = self.groups(left)
+        values = {name: value for name, value in body.items() if value is not None}
+        now = self.session.known or {}
+        for name, selector in self.request.selectors.items():
+            value = self.record.get(name)
+            if name in values and isinstance(value, str) and value in selector.choices:
+                for other in selector.choices[value].requires:
+                    if self.record.get(other) is None and other in self.generator.fields:
+                        values[other] = now.get(other) or self.generator.firm(other)[0]
+        self.put(values)
+        self.put({name: value for name, value in later.items() if value is not None})
+        self.put({name: None for name in [*body, *later] if self.record[name] is None})
+
+    def in_parts(self, left: Iterable[str]) -> None:
+        """
+        Halves of what is refused whole, down to single fields, so that no value keeps another back.
+        """
+        body, later = self.groups(left)
+        now = self.session.known or {}
+        units: list[dict[str, Any]] = []
+        for name, selector in self.request.selectors.items():
+            if name in body and isinstance(body[name], str) and body[name] in selector.choices:
+                requires = selector.choices[body[name]].requires
+                given = {
+                    n: body.pop(n, self.record.get(n) or now.get(n)) for n in requires if n in self.generator.fields
+                }
+                units.append({name: body.pop(name), **{n: v for n, v in given.items() if v is not None}})
+        rest = {**body, **later}
+        units += [{n: v} for n, v in rest.items() if v is not None]
+        self.halve(units)
+        self.halve([{n: v} for n, v in rest.items() if v is None and n not in self.hopeless])
+
+    def halve(self, units: list[dict[str, Any]]) -> None:
+        if not units or self.tries <= 0:
+            return
+        merged: dict[str, Any] = {}
+        for unit in units:
+            merged.update(unit)
+        if self.put(merged) or len(units) == 1:
+            return
+        middle = len(units) // 2
+        self.halve(units[:middle])
+        self.halve(units[middle:])
+
+    def blanks(self, left: Iterable[str]) -> None:
+        """
+        Where null is ignored a blank may clear, and a blank is better than a value of this run.
+        """
+        texts = [n for n in left if n in self.request.fields and "string" in self.request.fields[n].types]
+        empty = {n: "" for n in texts if self.record[n] is None and n not in self.generator.enums}
+        self.put(self.groups(empty)[0] and dict.fromkeys(self.groups(empty)[0], ""))
+
+
+def _read(session: Session) -> JSONObject:
+    """
+    The record as it is; an API that does not answer is waited for a little.
+
+    Raises:
+        SendError, Undecided: it cannot be read.
+    """
+    budget, tries, wait = session.sender.budget, 0, 0.1
+    while tries < 3:
+        session.known = session.last = None
+        session.sender.reconnect()
+        try:
+            session.read("read to restore")
+        except (SendError, Undecided) as error:
+            if budget.clock() >= budget.patience or (isinstance(error, SendError) and error.kind == "final"):
+                raise
+        if session.known is not None:
+            return session.known
+        lost = session.last is None or session.last.status in LOST
+        late = budget.clock() >= budget.patience
+        tries += 3 if lost and late else not lost
+        if lost and not late:
+            session.sender.sleep(wait)
+            wait = min(1.0, wait * 2)
+    status = f" ({session.last.status})" if session.last is not None else ""
+    raise Undecided(f"the record cannot be read{status}, so nobody can tell how it was left")

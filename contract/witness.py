@@ -1,0 +1,182 @@
+"""
+Tells what the API does from what someone else does to the same record at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from contract.errors import Undecided
+from contract.generate import Generator
+from contract.model import MISSING, Case, Interaction, JSONObject
+from contract.restore import establish, writable
+from contract.session import Session
+
+__all__ = ["Witness"]
+
+REACH: Final = (1, 2, 4)
+"""How many of the last updates are sent again: what the API did may depend on those before."""
+LOOKS: Final = 3
+"""How often one run asks whether it was the API that wrote a value which this run did not."""
+GAPS: Final = (0.0, 0.03, 0.03, 0.03)
+"""Seconds before each read of a record to which this run writes nothing meanwhile."""
+WATCH: Final = (0.05, 0.09, 0.09, 0.09, 0.02)
+"""The same, where it is known which value may be written by someone else."""
+
+
+class Witness:
+    """
+    Tells a change that the API made from one that someone else made.
+
+    What the API does, it does again when it is asked the same; what does not come again, with a value
+    that this run never had, was written by someone else. So was what keeps changing while this run
+    writes nothing.
+    """
+
+    def __init__(self, session: Session, generator: Generator) -> None:
+        self.session = session
+        self.generator = generator
+        self.looks = 0
+        self.watches = 0
+        self.trusted: set[str] = set()
+        """Fields of which it is known that the API itself changes them."""
+
+    def __call__(self, interaction: Interaction, changed: Mapping[str, tuple[Any, Any]]) -> None:
+        """
+        Looks into *changed*: field -> (before, now).
+
+        Raises:
+            Undecided: someone else writes to the record; every thread of the run is told to end.
+        """
+        session, budget = self.session, self.session.sender.budget
+        if budget.restoring or budget.left < 12 or session.foreign:
+            return
+        strange = {n: pair for n, pair in changed.items() if session.novel(n, pair[1]) and n not in self.trusted}
+        was, session.quiet, session.doubt = session.quiet, True, None
+        try:
+            if strange and self.looks < LOOKS:
+                self.looks += 1
+                found = self.not_again(interaction, strange)
+                self.trusted |= set() if found else set(strange)
+            elif not self.watches and not set(changed) <= self.trusted:
+                self.watches += 1
+                found = self.restless()
+            else:
+                return
+        finally:
+            session.quiet, session.doubt = was, self
+        self.tell(found)
+
+    def tell(self, found: Mapping[str, tuple[Any, Any]]) -> None:
+        """
+        Ends the run where something was *found* that someone else wrote.
+        """
+        if found:
+            self.session.foreign.update(found)
+            told = f"someone else writes to {self.session.id} at the same time, so nothing can be told: " + ", ".join(
+                found
+            )
+            self.session.sender.budget.stop(told)
+            raise Undecided(told)
+
+    def not_again(
+        self, interaction: Interaction, strange: Mapping[str, tuple[Any, Any]]
+    ) -> Mapping[str, tuple[Any, Any]]:
+        """
+        What is there to stay and does not come again, although the same was sent again.
+        """
+        session, case = self.session, interaction.case
+        session.read("read to see whether it stays")
+        now = session.known or {}
+        strange = {n: pair for n, pair in strange.items() if session.novel(n, now.get(n))}
+        if not strange:
+            return {}
+        steps = [(c, before) for c, _, before in session.updates if c is not case]
+        if case.operation == session.contract.update.id:
+            steps.append((case, interaction.before))
+        elif not steps:
+            return self.restless()
+        for reach in REACH:
+            # Once may be someone else again.
+            if all(self.comes(steps[-reach:], strange) for _ in range(2)):
+                return {}
+        return strange
+
+    def comes(self, steps: list[tuple[Case, JSONObject | None]], strange: Mapping[str, tuple[Any, Any]]) -> bool:
+        """
+        True where *steps*, sent again from where the record stood, bring about values that are strange again.
+        """
+        session = self.session
+        establish(session, self.generator, steps[0][1], strange)
+        now = session.known or {}
+        if any(session.novel(n, now.get(n)) for n in strange):
+            # It cannot be put back as it was; any value of this run will do.
+            for name, (was, _) in strange.items():
+                session.attempt(self.own(name, was, other=now.get(name)), "a value of this run")
+        session.trial([case for case, _ in steps], read=True)
+        now = session.known or {}
+        return any(session.novel(n, now.get(n)) for n in strange)
+
+    def watch(self, names: Iterable[str]) -> None:
+        """
+        Gives *names* values of this run, and looks whether they keep them while nothing is sent.
+
+        Raises:
+            Undecided: they do not; every thread of the run is told to end.
+        """
+        session, budget = self.session, self.session.sender.budget
+        names = [n for n in names if n in self.generator.fields and n in session.judge.plain][:4]
+        if not names or budget.left < 12 + len(names) or budget.stopped:
+            return
+        was, session.quiet, doubt, session.doubt = session.quiet, True, session.doubt, None
+        try:
+            wrote: dict[str, Any] = {}
+            for name in names:
+                now = (session.known or {}).get(name)
+                wrote |= self.own(name, now, other=now)
+                session.attempt(self.own(name, now, other=now), "a value of this run")
+            session.read("read to see whether it stays")
+            first = session.known or {}
+            moved: dict[str, tuple[Any, Any]] = {}
+            for gap in WATCH:
+                session.sender.sleep(gap)
+                session.read("read to see whether it stays")
+                now = session.known or first
+                # What this run wrote may be shown late: that is the API's own doing.
+                strange = [n for n in names if n in first and now.get(n) not in (first[n], wrote.get(n))]
+                later = {n: (first[n], now.get(n)) for n in strange}
+                if moved and later == moved:
+                    break  # It has changed, and it stays so.
+                moved = later
+            else:
+                moved = {}
+        finally:
+            session.quiet, session.doubt = was, doubt
+        self.tell(moved)
+
+    def own(self, name: str, was: Any, other: Any = MISSING) -> dict[str, Any]:
+        """
+        A body that sets one field.
+        """
+        if name not in self.generator.fields:
+            return {name: was}
+        firm = self.generator.firm
+        value = next((v for v in firm(name) if v != other), was)
+        return self.generator.complete({name: value}, lambda field: firm(field)[0])
+
+    def restless(self) -> Mapping[str, tuple[Any, Any]]:
+        """
+        What changes again and again although nothing is sent.
+        """
+        session, seen = self.session, list[JSONObject]()
+        names = [n for n in writable(session.contract) if n in session.judge.plain]
+        for gap in GAPS:
+            session.sender.sleep(gap)
+            session.read("read to see whether it stays")
+            now = {n: (session.known or {}).get(n) for n in names}
+            if session.known is not None and now not in seen:
+                seen.append(now)
+        if len(seen) < 3:
+            return {}
+        return {n: (seen[0][n], seen[-1][n]) for n in names if seen[0][n] != seen[-1][n]}
