@@ -372,6 +372,16 @@ class Ledger:
             found.setdefault(failure.finding.rule, []).append(failure)
         return found
 
+    def under(self, rule: str) -> list[Failure]:
+        """
+        The failures that are folded under *rule*, and those under these.
+        """
+        rules, size = {rule}, 0
+        while len(rules) > size:
+            size = len(rules)
+            rules |= {f.finding.rule for f in self.failures if f.cause in rules}
+        return [f for f in self.failures if f.cause in rules]
+
     def entries(self) -> list[Entry]:
         """
         Every rule with its verdict, in the order of the rules.

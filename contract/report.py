@@ -193,7 +193,7 @@ def shown(value: Any, most: int = LONGEST) -> str:
     """
     if value is MISSING:
         return "(absent)"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
     if len(text) > most:
         text = f"{text[: most - 20]}… ({len(text)} characters)"
     return plain(text)

@@ -7,9 +7,11 @@ write to staging too. What repeats is told with the smallest body that still sho
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any, Final
 
 from contract.check import MOVES_AFTER, same
@@ -29,6 +31,8 @@ RULES: Final = 8
 """The most rules that are looked into."""
 SHARE: Final = 14
 """The most requests that one rule may cost."""
+SUSPECTS: Final = 4
+"""The most refused updates that are tried for a change which was seen only later."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -76,13 +80,20 @@ def investigate(session: Session, generator: Generator) -> None:
             failure.confirmed = failures[0].confirmed if failure.confirmed is None else failure.confirmed
 
 
+def _told_as(sent: Any, shown: Any) -> bool:
+    """
+    True where *shown* is what was sent, or its text.
+    """
+    return same(None, sent, shown) or (isinstance(shown, str) and shown in (str(sent), json.dumps(sent)))
+
+
 def _held(session: Session, finding: Finding) -> bool:
     """
     True where a refused update held the value that a field has.
     """
     name = finding.pointer.strip("/")
     bodies = [case.body for case, _ in session.refusals if isinstance(case.body, Mapping)]
-    return any(name in body and same(None, body[name], finding.actual) for body in bodies)
+    return any(name in body and _told_as(body[name], finding.actual) for body in bodies)
 
 
 class Look:
@@ -104,6 +115,8 @@ class Look:
         if rule.endswith(".no_server_error"):
             self.times = 2
         """How often it must be seen again, one time right after the other."""
+        self.tried: set[int] = set()
+        """The suspects that were tried, by their ids."""
 
     def settle(self) -> None:
         """
@@ -114,7 +127,12 @@ class Look:
         if self.rule == self.in_list:
             self.failures[0].confirmed = self.list_again()
             return
+        trace = self.rule == f"{self.update}.rejection.no_trace"
+        if any(self.late(failure, sure=not trace) for failure in self.failures[:2]):
+            return
         for failure in self.failures[:2]:
+            if trace and failure.finding.pointer.strip("/") not in self.session.judge.stamps:
+                continue  # Every refused update was tried.
             for cases, read, body in self.candidates(failure):
                 if self.session.sender.budget.spent >= self.limit:
                     return
@@ -127,7 +145,89 @@ class Look:
                         failure.cases, failure.read = (*cases[:-1], last), read
                     self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
                     return
+        if any(self.late(failure, sure=False) for failure in self.failures[:2]):
+            return
+        for failure in self.failures[:2]:
             failure.confirmed = False
+
+    def late(self, failure: Failure, *, sure: bool) -> bool:
+        """
+        True where the change was there before the update that it was seen after: what was refused, or
+        was to change nothing, since the read before brings it about again. Where *sure*, only what is
+        most likely to is tried.
+        """
+        name = failure.finding.pointer.strip("/")
+        if not name or "/" in name or name not in self.session.judge.fields or name in self.session.judge.stamps:
+            return False
+        for place, case in self.suspects(failure, name):
+            if self.session.sender.budget.spent >= self.limit or (sure and place > 1) or id(case) in self.tried:
+                continue
+            self.tried.add(id(case))
+            if all(self.leaves(failure, name, case, closely=closely) for closely in (False, True)):
+                self.blame(failure, case)
+                failure.cases, failure.read, failure.body = (case,), True, case.body
+                return True
+        return False
+
+    def suspects(self, failure: Failure, name: str) -> list[tuple[int, Case]]:
+        """
+        What was refused, or was to change nothing, between the read before *failure* and it: first what
+        held the value, then what could not even be read or held nothing, then what held the field.
+        """
+        start = max((n for n in self.session.seen if n < failure.number), default=0)
+        refused = {id(case) for case, _ in self.session.refusals}
+
+        def order(case: Case) -> int:
+            if not isinstance(case.body, Mapping):
+                return 1
+            if name in case.body:
+                return 0 if _told_as(case.body[name], failure.finding.actual) else 2
+            return 1 if case.keep else 3
+
+        found = [c for c, _ in self.session.between(start, failure.number) if id(c) in refused or c.keep]
+        return sorted(((order(case), case) for case in found), key=itemgetter(0))[:SUSPECTS]
+
+    def leaves(self, failure: Failure, name: str, case: Case, *, closely: bool) -> bool:
+        """
+        True where *case* changes the field *name* from what it was to what it was seen to be; what it
+        was before is read where *closely*.
+        """
+        session, found = self.session, failure.finding
+        item = session.judge.fields[name]
+        establish(session, self.generator, {**(failure.interaction.before or {}), name: found.expected}, {name: None})
+        if same(item, (session.known or {}).get(name), found.actual):
+            body = {name: found.expected}
+            if name in self.generator.fields:
+                body = Witness(session, self.generator).own(name, found.expected, other=found.actual)
+            session.attempt(body, "another value than was seen")
+        if case.absent:
+            self.empty(case)
+        if closely:
+            session.trial([], read=True)
+        if session.known is None or same(item, session.known.get(name), found.actual):
+            return False
+        session.trial([case], read=True)
+        now = session.known or {}
+        return name in now and same(item, now[name], found.actual)
+
+    def blame(self, failure: Failure, case: Case) -> None:
+        """
+        Tells *failure* under the rule that *case* breaks by it, and what was seen with it as well.
+        """
+        name = failure.finding.pointer.strip("/")
+        rule, message = self.rule, failure.finding.message
+        if case.keep and case.label in {c.label for c in self.session.history}:
+            rule = case.rule
+            message = f"{name} changed: {self.session.judge.rules[rule].text}"
+        elif any(case is refused for refused, _ in self.session.refusals):
+            rule = f"{self.update}.rejection.no_trace"
+            message = f"{name} changed, although the update was refused: {case.label}"
+        failure.finding = replace(failure.finding, rule=rule, message=message)
+        failure.confirmed = True
+        for other in self.failures:
+            if other is not failure and rule != self.rule:
+                other.cause = rule
+        self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
 
     @property
     def in_list(self) -> str:
@@ -146,7 +246,7 @@ class Look:
             return self.older()
         request = self.session.contract.update.request
         assert request is not None
-        stays = ("frame", "rejection.no_trace", "idempotence")
+        stays = ("frame", "rejection", "idempotence", "read_back")
         if not self.rule.startswith(tuple(f"{self.update}.{promise}" for promise in stays)):
             return False
         self.session.settle()
@@ -160,7 +260,14 @@ class Look:
             if fixed and shown is not None and shown.changes != "never":
                 # Someone else may set it elsewhere: it was this API's doing where the first updates did it.
                 fixed = sum(n < failure.number for _, n, _ in self.session.updates) < EARLY
-            if fixed and name in now and not same(self.session.judge.fields[name], now[name], found.expected):
+            if name not in now or shown is None or same(shown, now[name], found.expected):
+                continue
+            sent = (c for c, _ in self.session.between(0, failure.number + 1) if isinstance(c.body, Mapping))
+            doer = next((c for c in sent if name in c.body and same(shown, c.body[name], now[name])), None)
+            if (item is None or item.read_only) and doer is not None:
+                self.blame(failure, doer)
+                return True
+            if fixed:
                 failure.confirmed = True
                 self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
                 return True

@@ -68,7 +68,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     """
     Fields that could not be put back, and why: found out before anything changes.
 
-    Sends at most sixteen updates, each of which writes null where null stands already.
+    Sends at most seventeen updates, each of which writes null where null stands already, or a blank
+    where that stands.
     """
     contract, record = session.contract, session.known
     request = contract.update.request
@@ -88,8 +89,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         name
         for name in writable(contract)
         if name in generator.fields
-        and record.get(name, "") is None
-        and all(record.get(other) is None for other in request.aliases_of((name,)))
+        and record.get(name, MISSING) in (None, "")
+        and all(record.get(other, record[name]) == record[name] for other in request.aliases_of((name,)))
     ]
     for group in request.aliases:
         # Aliases of one thing do not belong in one body; one of them answers for all.
@@ -99,16 +100,17 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         return found
 
     def refuses(names: Iterable[str]) -> bool:
-        body = dict.fromkeys(names, None)
+        body = {name: record[name] for name in names}
         if not body:
             return False
+        what = "null or a blank where it" if "" in body.values() else "null where null"
         case = Case(
-            label=f"null where null stands ({len(body)} fields)",
+            label=f"{what} stands ({len(body)} fields)",
             operation=contract.update.id,
             expect="unspecified",
             rule=f"{contract.update.id}.rejection.consistent",
             body=body,
-            open=dict.fromkeys(body, "null"),
+            open={name: "null" if value is None else "blank" for name, value in body.items()},
         )
         _, response = session.perform(case)
         if response.status in LOST:
@@ -117,6 +119,9 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
             raise Undecided(f"the credentials may read, but not update ({response.status}); nothing was changed")
         return not 200 <= response.status < 300
 
+    blanks = [name for name in nulls if record[name] == ""]
+    if blanks and not refuses(blanks[:1]) and (session.known or record).get(blanks[0], "") != "":
+        return found | dict.fromkeys(blanks, "it is blank, and the API makes something else of that")
     if not refuses(nulls):
         return found
     marker = generator.marker
@@ -143,8 +148,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         else:
             parts += [part[: len(part) // 2], part[len(part) // 2 :]]
     stuck += [name for part in parts for name in part]
-    reason = "it is null, and the API refuses null"
-    return found | {name: reason for name in nulls if name in stuck}
+    reasons = {name: "null" if record[name] is None else "blank" for name in nulls if name in stuck}
+    return found | {name: f"it is {what}, and the API refuses {what}" for name, what in reasons.items()}
 
 
 def differences(
@@ -275,6 +280,11 @@ class _Way:
         self.hopeless = hopeless
         self.unseen = unseen
         self.tries = TRIES
+        response = self.contract.update.response
+        only_shown = [n for n in (response.fields if response else ()) if n in record and n not in self.request.fields]
+        sent = [c.body for c, _ in session.between(0, session.sender.budget.spent + 1) if isinstance(c.body, Mapping)]
+        self.assigned = {n: [body[n] for body in sent if n in body] for n in only_shown}
+        """Values that were sent for fields that no update should set."""
         self.changed = bool(session.history)
         self.lost = False
         """True where an update got no answer, so that nobody knows whether it would have helped."""
@@ -293,11 +303,21 @@ class _Way:
         for pause in LATE if self.session.sender.late else ():
             self.session.sender.sleep(pause)
             now = self.turned(_read(self.session))
-        left = differences(self.contract, self.record, now)
+        left = self.differences(now)
         if not left:
             return Restored(verdict="restored" if self.changed else "nothing_changed", unseen=self.unseen)
         note = "answers were lost on the way" if self.lost else ""
         return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
+
+    def differences(self, now: JSONObject, *, exactly: bool = False) -> dict[str, tuple[Any, Any]]:
+        """
+        What is not as it was, with what should not be possible: that an update set it.
+        """
+        found = differences(self.contract, self.record, now, exactly=exactly)
+        for name, values in self.assigned.items():
+            if name in now and now[name] != self.record[name] and now[name] in values:
+                found[name] = (self.record[name], now[name])
+        return found
 
     def first(self) -> JSONObject:
         """
@@ -323,7 +343,7 @@ class _Way:
         """
         The record after every turn that it took to bring it back from *now*, or after the last one.
         """
-        left = differences(self.contract, self.record, now, exactly=True)
+        left = self.differences(now, exactly=True)
         turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks]
         if self.bare():
             turns.insert(0, turns.pop(2))
@@ -336,9 +356,9 @@ class _Way:
                 turns.pop(0)
                 continue
             now = _read(self.session)
-            left = differences(self.contract, self.record, now, exactly=True)
+            left = self.differences(now, exactly=True)
             left = {name: both for name, both in left.items() if self.lost or name not in once}
-            if left == earlier and not differences(self.contract, self.record, now):
+            if left == earlier and not self.differences(now):
                 break  # All that is left are defaults, and they come again.
             if not self.lost or self.tries <= 0:
                 turns.pop(0)

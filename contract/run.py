@@ -36,7 +36,7 @@ from contract.ledger import Ledger, of_answer
 from contract.model import Case, Finding, Interaction, Response, Rule
 from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, needed, plan, split
 from contract.reproduce import investigate
-from contract.restore import LOST, Restored, recall, restore, unrestorable
+from contract.restore import LOST, Restored, differences, recall, restore, unrestorable
 from contract.result import Exchange, Result, result_order
 from contract.send import Credentials, Sender
 from contract.session import Session
@@ -48,8 +48,10 @@ __all__ = ["Runner", "Share", "account", "need_credentials", "prepare", "restore
 
 T = TypeVar("T")
 
-RESERVE: Final = 18
+RESERVE: Final = 8
 """Requests that are kept for putting one record back."""
+AFTERWARDS: Final = 10
+"""Requests beside these that the plan leaves for looking into what it found in its last part."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
 CLOSING: Final = 10
@@ -230,7 +232,7 @@ class Runner:
         most = min(settings.max_requests, own)
         reserve = min(RESERVE * len(settings.ids), most // 5)
         self.budget = Budget(most, settings.max_seconds, reserve, rate=settings.rate, most=settings.max_requests)
-        self.each = (most - reserve) // len(settings.ids)
+        self.each = (most - reserve) // len(settings.ids) - min(AFTERWARDS, most // 10)
         """Requests for each record; what is left of all would depend on which record is how far."""
         self.clock = _Clock(self.budget)
         self.generator = Generator(contract.update, settings.resources)
@@ -582,8 +584,10 @@ class Runner:
 
     def _cannot_restore(self) -> str:
         lines = "; ".join(f"{name} ({why})" for name, why in result_order(self.result.expected_left))
+        known = [(self.snapshots[s.id], s.known) for s in self.sessions if s.known is not None]
+        more = " more" if any(differences(self.contract, before, now) for before, now in known) else ""
         return (
-            f"{len(self.result.expected_left)} fields could not be put back, so nothing was changed: {lines}. "
+            f"{len(self.result.expected_left)} fields could not be put back, so nothing{more} was changed: {lines}. "
             "Set allow_unrestorable = true (--allow-unrestorable) to go on all the same"
         )
 
@@ -727,7 +731,7 @@ def _settle_unlooked(ledger: Ledger, noise: int, alone: bool) -> None:
         numbers = {f.number for f in failures}
         if of_answer(rule):
             # The same fault, seen in the answers of other operations.
-            numbers |= {f.number for f in ledger.failures if f.cause == rule}
+            numbers |= {f.number for f in ledger.under(rule)}
         several = len(numbers) > 1 and noise == 0 and (alone or of_answer(rule))
         for failure in failures:
             if failure.confirmed is None:

@@ -53,6 +53,8 @@ class Session:
         """The same, each with the number of its request and the record before it."""
         self.refusals: list[tuple[Case, int]] = []
         """Refused updates, the newest last."""
+        self.seen: list[int] = []
+        """The numbers of the reads that showed the record."""
         self.written: set[str] = set()
         self.clears: bool | None = None
         """True where null was seen to clear a field, False where it was seen not to."""
@@ -256,6 +258,8 @@ class Session:
                     self._own(result.record)
                 self.known, self.verified = result.record, True
                 self.refused.clear()
+                if not self.quiet:
+                    self.seen.append(number)
             return
         if not self._writes(case):
             return
@@ -395,6 +399,13 @@ class Session:
             self.quiet = was
         return response, result.record
 
+    def between(self, start: int, end: int) -> list[tuple[Case, int]]:
+        """
+        The updates that were answered, with the numbers of their requests, from *start* on and before *end*.
+        """
+        answered = [(case, number) for case, number, _ in self.updates] + self.refusals
+        return sorted((pair for pair in answered if start <= pair[1] < end), key=lambda pair: pair[1])
+
     def failures(self) -> list[Failure]:
         """
         What was noted for this record.
@@ -438,7 +449,10 @@ def _values(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         for inner in value.values():
             yield _text(inner)
+            if not isinstance(inner, str):  # An API may take it for its text.
+                yield from {_text(_text(inner)), _text(str(inner))}
             yield from _values(inner)
     elif isinstance(value, (list, tuple)):
         for inner in value:
+            yield _text(inner)
             yield from _values(inner)

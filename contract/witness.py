@@ -17,11 +17,13 @@ __all__ = ["Witness"]
 
 REACH: Final = (1, 2, 4)
 """How many of the last updates are sent again: what the API did may depend on those before."""
+REFUSED: Final = 6
+"""How many refused updates are sent again."""
 LOOKS: Final = 3
 """How often one run asks whether it was the API that wrote a value which this run did not."""
 GAPS: Final = (0.0, 0.03, 0.03, 0.03)
 """Seconds before each read of a record to which this run writes nothing meanwhile."""
-WATCH: Final = (0.05, 0.09, 0.09, 0.09, 0.02)
+WATCH: Final = (0.06, 0.12, 0.16)
 """The same, where it is known which value may be written by someone else."""
 
 
@@ -95,11 +97,14 @@ class Witness:
         steps = [(c, before) for c, _, before in session.updates if c is not case]
         if case.operation == session.contract.update.id:
             steps.append((case, interaction.before))
-        elif not steps:
+        # A read that shows it is the newest of the reads.
+        reads = session.seen[: -1 if case.operation == session.contract.retrieve.id else None]
+        refused = [(c, interaction.before) for c, number in session.refusals if number > max(reads, default=0)]
+        if not steps and not refused:
             return self.restless()
-        for reach in REACH:
+        for some in [*(steps[-reach:] for reach in REACH), refused[-REFUSED:]]:
             # Once may be someone else again.
-            if all(self.comes(steps[-reach:], strange) for _ in range(2)):
+            if some and all(self.comes(some, strange) for _ in range(2)):
                 return {}
         return strange
 

@@ -587,6 +587,32 @@ def test_a_budget_that_is_spent_still_restores(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variant", "why"),
+    [
+        ("blank-refused", "it is blank, and the API refuses blank"),
+        ("blank-is-null", "it is blank, and the API makes something else of that"),
+    ],
+)
+def test_a_blank_that_cannot_be_written_again_ends_the_run_before_it_writes(
+    variant: str, why: str, tmp_path: Path
+) -> None:
+    """A blank that was found is sent where it stands, before anything else is; nothing of the run's own is left."""
+    database = tmp_path / "numbers.db"
+    with reference.running(database=database) as server:
+        put(server, {"call_fallback_url": "", "call_status_callback_url": ""})
+    with reference.running(database=database, variant=variant) as server:
+        before = record(server)
+        found = outcome(settings(server, tmp_path), credentials(server))
+        now = record(server)
+
+    assert found.status == 2
+    assert f"call_fallback_url ({why})" in found.text
+    lost = {} if variant == "blank-refused" else {"call_fallback_url": None}
+    assert now == before | lost
+    assert ("nothing more was changed" in found.text) == bool(lost)
+
+
+@pytest.mark.parametrize(
     ("defect", "first", "reason"),
     [
         ("null-refused", {}, "it is null, and the API refuses null"),
