@@ -156,8 +156,10 @@ class Look:
         was to change nothing, since the read before brings it about again. Where *sure*, only what is
         most likely to is tried.
         """
-        name = failure.finding.pointer.strip("/")
-        if not name or "/" in name or name not in self.session.judge.fields or name in self.session.judge.stamps:
+        name, sent = failure.finding.pointer.strip("/"), failure.interaction.case.body
+        if name not in self.session.judge.fields or name in self.session.judge.stamps:
+            return False
+        if isinstance(sent, Mapping) and name in sent:
             return False
         for place, case in self.suspects(failure, name):
             if self.session.sender.budget.spent >= self.limit or (sure and place > 1) or id(case) in self.tried:
@@ -220,7 +222,7 @@ class Look:
             rule = case.rule
             message = f"{name} changed: {self.session.judge.rules[rule].text}"
         elif any(case is refused for refused, _ in self.session.refusals):
-            rule = f"{self.update}.rejection.no_trace"
+            rule = case.rule if ".access." in case.rule else f"{self.update}.rejection.no_trace"
             message = f"{name} changed, although the update was refused: {case.label}"
         failure.finding = replace(failure.finding, rule=rule, message=message)
         failure.confirmed = True
