@@ -29,7 +29,7 @@ __all__ = [
 
 Basis = Literal["documented", "observed", "inferred"]
 Expect = Literal["accept", "reject", "unspecified"]
-Pair = Literal["right", "none", "wrong_password", "empty_password", "wrong_user"]
+Pair = Literal["right", "none", "wrong_password", "empty_password", "longer_password", "shorter_password", "wrong_user"]
 """Which credentials a request carries."""
 JSONObject = Mapping[str, Any]
 

@@ -11,6 +11,7 @@ plan send the same bodies in the same order.
 from __future__ import annotations
 
 import random
+import re
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -370,11 +371,13 @@ class _Planner:
             base = Case(label="", operation=operation.id, expect="reject", body=body)
             if operation.security:
                 scheme = self.contract.schemes[operation.security[0]]
-                kinds = ["no_credentials", "wrong_password"]
+                # One of those who look at a part of it alone is likely to look at all operations in that way.
+                wrong = "wrong" if writes else "longer" if operation is reads[0] else "shorter"
+                kinds = ["no_credentials", f"{wrong}_password"]
                 if scheme.get("scheme") == "basic":
                     kinds += ["wrong_user", *(["empty_password"] if writes else [])]
                 for kind in kinds:
-                    rule = f"{operation.id}.access.{kind.replace('empty', 'wrong')}"
+                    rule = f"{operation.id}.access.{_NEAR.sub('wrong', kind)}"
                     label = f"{operation.label} {kind.replace('_', ' ')}"
                     yield replace(base, label=label, rule=rule, credentials=_WRONG[kind])
             if operation.key is not None:
@@ -662,8 +665,12 @@ _WRONG: Final[Mapping[str, Pair]] = {
     "no_credentials": "none",
     "wrong_password": "wrong_password",
     "empty_password": "empty_password",
+    "longer_password": "longer_password",
+    "shorter_password": "shorter_password",
     "wrong_user": "wrong_user",
 }
+"""What is sent -> the pair that it is."""
+_NEAR: Final = re.compile("empty|longer|shorter")
 
 
 def _other(schema: Mapping[str, Any]) -> Any:

@@ -220,11 +220,15 @@ def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask
     parts = ["curl", "-sS", "-X", operation.method]
     security = contract.schemes.get(operation.security[0], {}) if operation.security else {}
     if security.get("scheme") == "bearer":
-        token = {"right": "$CONTRACT_TOKEN", "none": ""}.get(case.credentials, "wrong")
+        near = {"longer_password": "${CONTRACT_TOKEN}x", "shorter_password": "${CONTRACT_TOKEN%?}"}
+        token = {"right": "$CONTRACT_TOKEN", "none": "", **near}.get(case.credentials, "wrong")
         credentials = ["-H", f'"Authorization: Bearer {token}"'] if token else []
     else:
         user = "$CONTRACT_USERNAME" if case.credentials != "wrong_user" else "wrong"
-        wrong = {"wrong_password": "wrong", "empty_password": ""}
+        wrong = {"wrong_password": "wrong", "empty_password": ""} | {
+            "longer_password": "${CONTRACT_PASSWORD}x",
+            "shorter_password": "${CONTRACT_PASSWORD%?}",
+        }
         password = wrong.get(case.credentials, "$CONTRACT_PASSWORD")
         credentials = [] if case.credentials == "none" or not security else ["-u", f'"{user}:{password}"']
     parts += credentials

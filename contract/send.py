@@ -42,6 +42,8 @@ MAX_HEADERS: Final = 500
 MAX_DEPTH: Final = 200
 REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 """Methods that may be sent again where nobody knows whether the first try arrived."""
+MASKED: Final = 12
+"""Characters of a secret from which on what is nearly the same can be told from other text, and so be masked."""
 LONGEST_WAIT: Final = 30.0
 """Seconds that one Retry-After may hold the run up."""
 MALFORMED: Final = "not-an-id"
@@ -64,14 +66,16 @@ class Credentials:
         """
         if kind == "none":
             return {}
+        what = "token" if self.token else "password"
+        right = self.token or self.password
+        wrong = dict.fromkeys(get_args(Pair), f"wrong-{what}-on-purpose") | {"right": right}
+        if len(right) >= MASKED:
+            wrong |= {"longer_password": f"{right}x", "shorter_password": right[:-1]}
         if self.token:
-            token = self.token if kind == "right" else "wrong-token-on-purpose"
-            return {"Authorization": f"Bearer {token}"}
+            return {"Authorization": f"Bearer {wrong[kind]}"}
         username = self.username if kind != "wrong_user" else str(UNKNOWN)
-        wrong = {"wrong_password": "wrong-password-on-purpose", "empty_password": ""}
-        password = wrong.get(kind, self.password)
-        if kind == "empty_password" and not self.password:
-            password = wrong["wrong_password"]
+        wrong |= {"wrong_user": right, "empty_password": "" if right else wrong["empty_password"]}
+        password = wrong[kind]
         import base64
 
         pair = base64.b64encode(f"{username}:{password}".encode()).decode()
@@ -80,12 +84,18 @@ class Credentials:
     @property
     def secrets(self) -> tuple[str, ...]:
         """
-        What must never be shown: the password or token, and the header made from them.
+        What must never be shown: the password or token, the headers made from them, and what nearly is them.
         """
         found = [self.password, self.token]
         if self.username or self.password:
             found.append(self.auth("right")["Authorization"].partition(" ")[2])
-        return tuple(s for s in found if s)
+        right = self.token or self.password
+        if len(right) >= MASKED:
+            found.append(right[:-1])
+            found += [
+                self.auth(kind)["Authorization"].partition(" ")[2] for kind in ("longer_password", "shorter_password")
+            ]
+        return tuple(dict.fromkeys(s for s in found if s))
 
 
 def encode(value: Any) -> bytes:

@@ -64,9 +64,11 @@ def send(api, request, body=None, content=None, credentials="right", target="own
         pytest.skip("set CONTRACT_FOREIGN_IDS to the id of somebody else's record")
     headers, auth = {{}}, None
     if credentials != "none" and TOKEN:
-        headers["Authorization"] = f"Bearer {{TOKEN if credentials == 'right' else 'wrong'}}"
+        wrong = {{"right": TOKEN, "longer_password": TOKEN + "x", "shorter_password": TOKEN[:-1]}}
+        headers["Authorization"] = f"Bearer {{wrong.get(credentials, 'wrong')}}"
     elif credentials != "none":
         wrong = {{"wrong_password": "wrong", "empty_password": ""}}
+        wrong |= {{"longer_password": PASSWORD + "x", "shorter_password": PASSWORD[:-1]}}
         auth = ("wrong" if credentials == "wrong_user" else USERNAME, wrong.get(credentials, PASSWORD))
     if body is not None:
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -189,6 +189,14 @@ def test_json_for_people_holds_nothing_raw() -> None:
             {"credentials": "wrong_user"},
             f'curl -sS -X GET -u "wrong:$CONTRACT_PASSWORD" {BASE}/phone_numbers/{ID}',
         ),
+        (
+            {"credentials": "longer_password"},
+            f'curl -sS -X GET -u "$CONTRACT_USERNAME:${{CONTRACT_PASSWORD}}x" {BASE}/phone_numbers/{ID}',
+        ),
+        (
+            {"credentials": "shorter_password"},
+            f'curl -sS -X GET -u "$CONTRACT_USERNAME:${{CONTRACT_PASSWORD%?}}" {BASE}/phone_numbers/{ID}',
+        ),
         ({"credentials": "empty_password"}, f'curl -sS -X GET -u "$CONTRACT_USERNAME:" {BASE}/phone_numbers/{ID}'),
         (
             {"credentials": "wrong_password", "target": "unknown"},

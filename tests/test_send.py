@@ -112,6 +112,8 @@ OK = httpx.Response(200, json={"id": ID})
         ("right", "project:PT-secret-token"),
         ("wrong_password", "project:wrong-password-on-purpose"),
         ("empty_password", "project:"),
+        ("longer_password", "project:PT-secret-tokenx"),
+        ("shorter_password", "project:PT-secret-toke"),
         ("wrong_user", "0b0d5e6c-94e5-4b0e-9f3a-6f0000000000:PT-secret-token"),
     ],
 )
@@ -717,3 +719,13 @@ def test_redirects_are_answers_and_credentials_stay_where_they_belong() -> None:
             other = sender.send(Case(label="x", operation=CONTRACT.retrieve.id, credentials="none"), ID)
 
         assert (found.status, other.status, elsewhere.exchanges) == (307, 307, 0)
+
+
+def test_what_is_nearly_the_secret_is_as_secret() -> None:
+    """A password short of its last character is masked too, and a short one is never sent in part."""
+    long, short = Credentials(username="project", password="PT-secret-token"), Credentials(token="short")
+
+    assert "PT-secret-toke" in long.secrets
+    assert all(long.auth(kind)["Authorization"].split(" ")[1] in long.secrets for kind in ("right", "shorter_password"))
+    assert short.auth("shorter_password") == {"Authorization": "Bearer wrong-token-on-purpose"}
+    assert short.secrets == ("short",)
