@@ -192,7 +192,7 @@ class _Account:
         """
         A short name for the body of a case, whatever the ids of the resources are.
         """
-        content = case.content if case.body is MISSING else encode(self.plain(case.body))
+        content = case.content if case.content is not None or case.body is MISSING else encode(self.plain(case.body))
         return hashlib.sha256(content or b"").hexdigest()[:8]
 
     def plain(self, value: Any) -> Any:

@@ -16,7 +16,6 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import islice
 from typing import Any, Final
 
 from contract.generate import Generator, draw
@@ -280,14 +279,27 @@ class _Planner:
         *walk* with as many reads in it, evenly, and some of its steps sent twice.
         """
         count = len(walk)
-        often = {count * (2 * i + 1) // (2 * REPEATS) for i in range(REPEATS)} if self.profile.tour else set()
+        often = {self.varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS) for i in range(REPEATS)}
         read = self.worth_reading(walk, reads)
         for i, case in enumerate(walk):
             yield case
-            if i in often:
+            if self.profile.tour and i in often:
                 yield replace(case, label=f"{case.label} again", repeat=True)
             if i in read:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
+
+    def varied(self, walk: list[Case], start: int, end: int) -> int:
+        """
+        The step from *start* on and before *end* that sends the most different values of the fewest kinds:
+        what an API mixes up at the second time shows by these.
+        """
+        enums = [name for name in self.generator.enums if name not in self.generator.selectors]
+
+        def differing(step: int) -> tuple[int, int]:
+            body = walk[step].body
+            return len({repr(body[name]) for name in enums if name in body}), len(body)
+
+        return max(range(start, end), key=differing, default=start)
 
     def worth_reading(self, walk: list[Case], reads: int) -> list[int]:
         """
@@ -406,6 +418,7 @@ class _Planner:
     def _omissions(self) -> Iterator[Case]:
         gen = self.generator
         done: set[str] = set()
+        sent: list[str] = []
         for name in gen.selectors:
             for value, choice in gen.request.fields[name].choices.items():
                 for other in choice.requires:
@@ -420,6 +433,10 @@ class _Planner:
                         **{c: self.values.firm[c][0] if c in self.values.firm else self.take(c) for c in present},
                     }
                     absent = tuple(sorted((gen.request.aliases_of((other,)) & self.shown) | {other}))
+                    company = self.company(name, value, always=bool(len(sent) % 2))
+                    if not gen.request.aliases_of(company) & {*absent, *body}:
+                        body |= company
+                    sent.append(other)
                     yield self.case(
                         f"{name} {value} without {other}",
                         expect="reject",
@@ -428,6 +445,18 @@ class _Planner:
                         absent=absent,
                         away_from=(name, value),
                     )
+
+    def company(self, name: str, value: Any, *, always: bool) -> dict[str, Any]:
+        """
+        The other selectors at the same value, so that their companions are there where those of *name*
+        lack; or, where *always*, at any value.
+        """
+        gen = self.generator
+        body: dict[str, Any] = {}
+        for other in gen.selectors:
+            if other != name and (value in gen.enums[other] or always):
+                body[other] = value if value in gen.enums[other] else gen.enums[other][0]
+        return gen.complete(body, lambda field: gen.firm(field)[0]) if body else {}
 
     def refusals(self) -> Iterator[Case]:
         """
@@ -515,9 +544,13 @@ class _Planner:
                     body={name: value},
                     open={name: "exact"},
                 )
-        for kind, values in self.open_values().items():
+        values_of = self.open_values()
+        last = next(reversed(values_of), "")
+        for kind, values in values_of.items():
             how = dict.fromkeys(values, "blank" if kind in {"blank", "space"} else "exact")
             yield self.case(f"{kind} values", expect="unspecified", rule=rule, body=values, open=how)
+            if kind in {"blank", last}:
+                yield Case(label=f"read after {kind} values", operation=self.contract.retrieve.id)
         for name, item in gen.fields.items():
             for value in item.open_values:
                 yield self.case(
@@ -541,10 +574,22 @@ class _Planner:
             yield self.case(
                 f"a list in {name}", expect="unspecified", rule=rule, body={name: ["a"]}, open={name: "any"}
             )
+            half = f'{{"{gen.marker}": "\\ud83d"}}'.encode()
+            yield self.case(
+                f"half a character in {gen.marker}",
+                expect="unspecified",
+                rule=rule,
+                body={gen.marker: "\ud83d"},
+                content=half,
+                open={gen.marker: "any"},
+            )
             for name in self.kinds().get("uri", [])[:1]:
-                yield self.case(
-                    f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"}
-                )
+                for what, value in (("an object", {"a": 7}), ("no URL", "not a url")):
+                    yield self.case(
+                        f"{what} in {name}", expect="unspecified", rule=rule, body={name: value}, open={name: "any"}
+                    )
+        for name in list(gen.selectors)[:1]:
+            yield self.case(f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"})
         seen: set[tuple[Any, ...]] = set()
         for name, options in gen.enums.items():
             if options and isinstance(options[0], str) and name not in gen.selectors and options not in seen:
@@ -608,12 +653,15 @@ class _Planner:
             (name, value, other)
             for name in gen.selectors
             for value in gen.enums[name]
-            for other in gen.choice(name, value).requires
-            if other in gen.free and other in self.shown
+            for other, fact in gen.choice(name, value).requires.items()
+            if other in gen.free and other in self.shown and fact.basis == "documented"
         )
-        for name, value, other in islice(found, 1):
+        kinds: dict[str, tuple[str, Any, str]] = {}
+        for name, value, other in found:
+            kinds.setdefault(gen.fields[other].format, (name, value, other))
+        for i, (name, value, other) in enumerate(kinds.values()):
             whole = gen.complete({name: value}, self.take)
-            for empty, kind, words in (("", "blank", "a blank"), (None, "null", "null in")):
+            for empty, kind, words in (("", "blank", "a blank"), *([] if i else [(None, "null", "null in")])):
                 yield self.case(
                     f"{name} {value} with {words} {other}",
                     expect="unspecified",

@@ -232,7 +232,7 @@ def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask
         password = wrong.get(case.credentials, "$CONTRACT_PASSWORD")
         credentials = [] if case.credentials == "none" or not security else ["-u", f'"{user}:{password}"']
     parts += credentials
-    content = case.content if case.body is MISSING else encode(mask.value(body))
+    content = case.content if case.content is not None or case.body is MISSING else encode(mask.value(body))
     if content is not None:
         parts += ["-H", shlex.quote(f"Content-Type: {case.media_type}"), "--data-binary", _quote(content)]
     parts.append(shlex.quote(f"{base_url.rstrip('/')}{operation.url(target)}{case.query}"))

@@ -27,9 +27,10 @@ import httpx
 from contract import known
 from contract import spec as specs
 from contract.budget import USUAL, Budget
-from contract.check import Judge
+from contract.check import Judge, Judgement
 from contract.config import Settings
 from contract.custody import Custody, Journal, state_directory
+from contract.document import escape
 from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
 from contract.generate import Generator
 from contract.ledger import Ledger, of_answer
@@ -239,6 +240,8 @@ class Runner:
         self.sessions: list[Session] = []
         self.snapshots: dict[str, Mapping[str, Any]] = {}
         self.bystanders: dict[str, Mapping[str, Any]] = {}
+        self.rows: dict[str, Mapping[str, Any]] = {}
+        """The bystanders as the list shows them."""
         self.stuck: dict[str, Mapping[str, str]] = {}
         """Record -> the fields that cannot be put back, and why."""
         self.lock = threading.Lock()
@@ -492,6 +495,7 @@ class Runner:
             case = Case(label=label, operation=self.contract.listing[0].id, query=query)
             _, response = session.perform(case)
             following = _next_page(response.body)
+            self._neighbours(session, case, response)
             here = self.judge.listed(response, session.id) is not None
             if session.known is not None and (here or not following):
                 compared = self.judge.in_list(response, session.id, session.known, last=not following)
@@ -500,6 +504,32 @@ class Runner:
             if here or not following or following == query:
                 return
             query = following
+
+    def _neighbours(self, session: Session, case: Case, response: Response) -> None:
+        """
+        Compares the bystanders in a list with how an earlier one showed them.
+        """
+        for id in self.settings.bystander_ids:
+            found = self.judge.listed(response, id)
+            if found is None:
+                continue
+            earlier = self.rows.setdefault(id, found[1])
+            compared = Judgement()
+            for name, old, now in self.judge.differences(found[1], earlier):
+                message = f"the list shows another {name} of another record than before"
+                pointer = f"{found[0]}/{escape(name)}"
+                rule = f"{self.contract.update.id}.bystander"
+                compared.findings.append(Finding(rule=rule, message=message, pointer=pointer, expected=old, actual=now))
+            interaction = Interaction(case=case, response=response, before=earlier, id=session.id)
+            if made := self.ledger.add(interaction, compared, self.budget.spent):
+                session.quiet = True
+                again = self.judge.listed(session.perform(case)[1], id)
+                session.quiet = False
+                differing = (
+                    dict.fromkeys(name for name, *_ in self.judge.differences(again[1], earlier)) if again else {}
+                )
+                for failure in made:
+                    failure.confirmed = failure.finding.pointer.rpartition("/")[2] in differing
 
     def _bystander(self, session: Session, id: str, when: str) -> None:
         """

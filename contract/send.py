@@ -320,7 +320,7 @@ class Sender:
             Undecided: a budget is spent, or the API puts every request off.
         """
         operation = self.contract.operations[case.operation]
-        content = case.content if case.body is MISSING else encode(case.body)
+        content = case.content if case.content is not None or case.body is MISSING else encode(case.body)
         headers = dict(self._headers[case.credentials])
         if content is not None:
             headers["Content-Type"] = case.media_type

@@ -70,7 +70,7 @@ def send(api, request, body=None, content=None, credentials="right", target="own
         wrong = {{"wrong_password": "wrong", "empty_password": ""}}
         wrong |= {{"longer_password": PASSWORD + "x", "shorter_password": PASSWORD[:-1]}}
         auth = ("wrong" if credentials == "wrong_user" else USERNAME, wrong.get(credentials, PASSWORD))
-    if body is not None:
+    if body is not None and content is None:
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if content is not None:
         headers["Content-Type"] = media_type

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.defects.kit import Row, failing, hook, rules, stored, table, wire
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
-from contract.reference.fields import ENUMS, METHODS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, Record
+from contract.reference.fields import ENUMS, METHODS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, URLS, Record
 
 __all__ = ["DEFECTS"]
 
@@ -190,6 +190,17 @@ FAILURE: tuple[Row, ...] = (
      failing(with_text(lambda text: "\0" in text))),
     ("number-for-text-fails", "A number where text belongs is answered 500.", "U.rejection.no_server_error",
      failing(lambda body, before: any(isinstance(body.get(name), int | float) for name in REQUEST))),
+    ("number-as-handler-fails", "A number as call_handler is answered 500.", "U.rejection.no_server_error",
+     failing(lambda body, before: isinstance(body.get("call_handler"), int))),
+    ("object-as-url-fails", "An object where a URL belongs is answered 500.", "U.rejection.no_server_error",
+     failing(lambda body, before: any(isinstance(value, dict) for value in body.values()))),
+    ("no-url-fails", "Text that is no URL where one belongs is answered 500.", "U.rejection.no_server_error",
+     failing(with_text(lambda text: "/" not in text and " " in text, *URLS))),
+    ("blank-script-fails", "relay_script with a blank URL is answered 500.", "U.rejection.no_server_error",
+     failing(lambda body, before: body.get("call_handler") == "relay_script"
+             and body.get("call_relay_script_url") == "")),
+    ("half-character-fails", "Half of a surrogate pair is answered 500.", "U.rejection.no_server_error",
+     hook(parse=lambda inner, x: fail(x) if b"\\ud8" in x.raw else inner(x))),
     ("unknown-id-in-body-fails", "An id that does not exist is answered 500.", "U.rejection.no_server_error",
      hook(validate=lambda inner, x, body, before: fail_on_id(inner(x, body, before)))),
     ("refusals-fail", "Whatever is wrong with a body is answered 500.",

@@ -8,7 +8,7 @@ from typing import Any
 
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.defects.kit import Row, failing, hook, refusing, rules, stored, table
-from contract.reference.exchange import Exchange
+from contract.reference.exchange import LIST, Exchange
 from contract.reference.fields import ALIASES, REQUEST, REQUIRES, Record
 
 __all__ = ["DEFECTS"]
@@ -23,6 +23,15 @@ def optional(selector: str, value: str) -> Behaviour:
 def refuses(selector: str, value: str) -> Behaviour:
     """Refuse *value* of *selector*."""
     return refusing(lambda body, before: body.get(selector) == value, f"{selector.capitalize()} is not valid")
+
+
+def unless(when: Callable[[Record, Record], object], about: str) -> Behaviour:
+    """Do not refuse for what is said *about* a field: ``when(body, before)``."""
+
+    def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
+        return [text for text in inner(x, body, before) if not (text.startswith(about) and when(body, before))]
+
+    return hook(validate=validate)
 
 
 def works(selector: str, value: str) -> str:
@@ -97,6 +106,14 @@ HANDLER: tuple[Row, ...] = (
              f"{rule}.shown U.echo.{selector}", kept_when(sends(**{selector: value}), selector)),
         )
     ),
+    ("sip-endpoint-alone-beside-messages",
+     "call_handler relay_sip_endpoint is accepted without call_sip_endpoint_id where message_handler is sent too.",
+     "U.handler.call_handler.relay_sip_endpoint.requires.call_sip_endpoint_id",
+     unless(lambda body, before: "message_handler" in body, "Call sip endpoint")),
+    ("application-of-messages-does",
+     "call_handler laml_application is accepted without call_laml_application_id where that of messages is there.",
+     "U.handler.call_handler.laml_application.requires.call_laml_application_id",
+     unless(lambda body, before: (before | body)["message_laml_application_id"], "Call laml application")),
     ("video-room-lost", "call_handler video_room loses call_video_room_id.",
      "U.handler.call_handler.video_room.shown",
      when(sends(call_handler="video_room"), call_video_room_id=None)),
@@ -349,8 +366,19 @@ def sent_field(name: str) -> Callable[[Record, Record], dict[str, Any]]:
     return lambda body, other: {name: body[name]} if name in body else {}
 
 
+def named_alike(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show the name of the newest number in a list."""
+    view = inner(x, record)
+    if x.operation == LIST:
+        latest = max((found for _, found in x.server.store.newest_first()), key=lambda found: found["updated_at"])
+        view["name"] = latest["name"]
+    return view
+
+
 # fmt: off
 BYSTANDER: tuple[Row, ...] = (
+    ("list-names-alike", "The list shows every number with the name of the one that was written to last.",
+     "U.bystander", hook(render=named_alike)),
     ("name-for-all", "A name is set on every number of the project.",
      "U.bystander", beside(sent_field("name"))),
     ("message-url-for-all", "message_request_url is set on every number of the project.",
