@@ -147,6 +147,8 @@ class Case:
     """True where the same update was the one before it."""
     keep: bool = False
     """True where an accepted request must change nothing at all."""
+    rested: bool = False
+    """True where it proves more when the time stamp of the record has stood for a while."""
     respells: str = ""
     """A field that is sent as well, and holds the record's own id with its letters in the other case."""
 

@@ -244,6 +244,7 @@ class _Planner:
             Block(name="refusals", cases=tuple(self.refusals()), proof=True),
             Block(name="tour", cases=()),
             Block(name="silence", cases=tuple(self.silence()), proof=True),
+            Block(name="clock", cases=tuple(self.rested())),
             Block(name="identity", cases=tuple(self.identity())),
             Block(name="random", cases=tuple(self.drawn())),
         ]
@@ -627,6 +628,16 @@ class _Planner:
             media_type="text/plain",
             open=dict.fromkeys(body, "exact"),
         )
+
+    def rested(self) -> Iterator[Case]:
+        """
+        One update of each kind by itself, long after the one before: does each move the time stamp?
+        """
+        gen = self.generator
+        if self.profile.explore:
+            for name in [*([gen.marker] if gen.marker else []), *gen.selectors]:
+                body = gen.complete({name: self.take(name) if name == gen.marker else gen.enums[name][0]}, self.take)
+                yield self.case(f"{name} alone, after a rest", body=body, rested=True)
 
     def identity(self) -> Iterator[Case]:
         """

@@ -7,6 +7,9 @@ it is known how the record stood before: both are seen to here, with as few requ
 
 from __future__ import annotations
 
+from typing import Final
+
+from contract.check import MOVES_AFTER
 from contract.generate import Generator
 from contract.ledger import Ledger
 from contract.model import Case
@@ -14,6 +17,9 @@ from contract.plan import Block
 from contract.session import Session
 
 __all__ = ["Walk"]
+
+ENOUGH: Final = 60.0
+"""Seconds that a run must still have for resting to be worth it."""
 
 
 class Walk:
@@ -63,6 +69,8 @@ class Walk:
         """
         Sends one case and notes whether it was accepted.
         """
+        if case.rested and self.session.sender.budget.time_left > ENOUGH:
+            self.session.sender.sleep(MOVES_AFTER + 0.2)
         _, response = self.session.perform(case)
         if 200 <= response.status < 300:
             self.accepted.add(case.label)

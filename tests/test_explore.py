@@ -7,10 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from contract import reference
+from contract.check import MOVES_AFTER
 from contract.config import Settings
 from contract.result import Result
-from contract.run import run
+from contract.run import _Clock, run
 
 
 def carried_out(server: reference.Running, tmp_path: Path, **more: Any) -> Result:
@@ -37,6 +40,21 @@ def test_deep_spends_its_budget_and_stays_kept(tmp_path: Path) -> None:
     assert result.verdict == "kept", result.problem
     assert 500 < result.requests <= 700
     assert result.restored[server.ids[0]].verdict == "restored"
+
+
+def test_deep_rests_before_an_update_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Only after a rest does an update show that it moves the time stamp; a run that has no time to spare does without.
+    """
+    slept: list[float] = []
+    monkeypatch.setattr(_Clock, "sleep", lambda self, seconds: slept.append(seconds))
+    with reference.running() as server:
+        carried_out(server, tmp_path, profile="deep", max_requests=320, max_seconds=600)
+        rests = [seconds for seconds in slept if seconds > MOVES_AFTER]
+        carried_out(server, tmp_path, profile="deep", max_requests=320, max_seconds=30)
+
+    assert len(rests) == 3
+    assert [seconds for seconds in slept if seconds > MOVES_AFTER] == rests
 
 
 def test_deep_keeps_examples_in_the_database(tmp_path: Path) -> None:
