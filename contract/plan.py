@@ -575,15 +575,6 @@ class _Planner:
             yield self.case(
                 f"a list in {name}", expect="unspecified", rule=rule, body={name: ["a"]}, open={name: "any"}
             )
-            half = f'{{"{gen.marker}": "\\ud83d"}}'.encode()
-            yield self.case(
-                f"half a character in {gen.marker}",
-                expect="unspecified",
-                rule=rule,
-                body={gen.marker: "\ud83d"},
-                content=half,
-                open={gen.marker: "any"},
-            )
             for name in self.kinds().get("uri", [])[:1]:
                 for what, value in (("an object", {"a": 7}), ("no URL", "not a url")):
                     yield self.case(

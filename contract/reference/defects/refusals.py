@@ -199,8 +199,6 @@ FAILURE: tuple[Row, ...] = (
     ("blank-script-fails", "relay_script with a blank URL is answered 500.", "U.rejection.no_server_error",
      failing(lambda body, before: body.get("call_handler") == "relay_script"
              and body.get("call_relay_script_url") == "")),
-    ("half-character-fails", "Half of a surrogate pair is answered 500.", "U.rejection.no_server_error",
-     hook(parse=lambda inner, x: fail(x) if b"\\ud8" in x.raw else inner(x))),
     ("unknown-id-in-body-fails", "An id that does not exist is answered 500.", "U.rejection.no_server_error",
      hook(validate=lambda inner, x, body, before: fail_on_id(inner(x, body, before)))),
     ("refusals-fail", "Whatever is wrong with a body is answered 500.",
