@@ -271,7 +271,7 @@ class _Planner:
         """
         How many reads *profile* has room for beside *walk*, and beside its share of *blocks*.
         """
-        others = sum(not case.unless for block in blocks if block.name != "random" for case in block.cases)
+        others = sum(not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases)
         sent = others + profile.random + len(walk) + REPEATS * profile.tour
         return max(min(profile.requests - INVESTIGATION - OVERHEAD - sent, len(walk)), min(len(walk), 3))
 
@@ -627,7 +627,8 @@ class _Planner:
         gen = self.generator
         if self.profile.explore:
             for name in [*([gen.marker] if gen.marker else []), *gen.selectors]:
-                body = gen.complete({name: self.take(name) if name == gen.marker else gen.enums[name][0]}, self.take)
+                value = gen.firm(name)[-1] if name == gen.marker else gen.enums[name][0]
+                body = gen.complete({name: value}, lambda field: (gen.enums.get(field) or gen.firm(field))[-1])
                 yield self.case(f"{name} alone, after a rest", body=body, rested=True)
 
     def identity(self) -> Iterator[Case]:

@@ -353,7 +353,8 @@ def test_weak_omissions_come_last() -> None:
 def test_what_documents_are_silent_about(name: str) -> None:
     """Of an open value either answer will do; what must change nothing is marked so, and is sent once only."""
     contract, _ = PLANS[name]
-    cases = block(made(name), "silence")
+    read = Case(label="", operation=contract.retrieve.id)
+    cases = [case for case in block(made(name), "silence") if replace(case, label="") != read]
     labels = [case.label for case in cases]
     assert {case.expect for case in cases} == {"unspecified"}
     for case in cases:
@@ -451,8 +452,10 @@ def test_a_block_gives_up_what_it_can_do_without() -> None:
         assert steps(less.cases) == steps(tour.cases)
         assert max(b - a for a, b in pairwise(reads(less))) <= len(tour.cases) // min(3, len(reads(less)) - 1)
     assert refusals.thinned(1000) == refusals
-    assert sum(bool(case.open) for case in silence.thinned(1000).cases) == 3
-    assert [c for c in silence.thinned(1000).cases if not c.open] == [c for c in silence.cases if not c.open]
+    kept = silence.thinned(1000).cases
+    firm = [c for c in silence.cases if not c.open and c.expect != "accept"]
+    assert len(kept) - len(firm) == 3
+    assert [c for c in kept if c in firm] == firm
 
 
 def test_reads_show_what_was_written() -> None:
@@ -630,7 +633,7 @@ def test_a_rule_that_is_not_known_needs_nothing() -> None:
 def test_a_wrong_token_is_a_wrong_password() -> None:
     """Where a token is asked for there is no user to be wrong."""
     kinds = {case.credentials for case in block(made("second fragment"), "access")}
-    assert kinds == {"none", "wrong_password", "right"}
+    assert kinds == {"none", "wrong_password", "longer_password", "right"}
 
 
 def test_without_credentials_only_ids_are_wrong() -> None:
