@@ -483,7 +483,7 @@ class Judge:
             self._kept(interaction, result)
             return
         if case.repeat and before is not None:
-            found = [f for f in self._repeated(record, before) if f.pointer not in known]
+            found = [f for f in self._repeated(body, record, before) if f.pointer not in known]
             result.findings += found
             known |= {f.pointer for f in found}
             if not found:
@@ -683,17 +683,38 @@ class Judge:
         names = [n for n in self.framed if n not in free and (n not in body or self.fields[n].changes == "never")]
         return [f"{prefix}.{n}" for n in names] + ([prefix] if self.update.unsent is not None else [])
 
-    def _repeated(self, record: JSONObject, before: JSONObject) -> Iterator[Finding]:
+    def _repeated(self, body: JSONObject, record: JSONObject, before: JSONObject) -> Iterator[Finding]:
         """
         The same update a second time.
+
+        What was sent for a companion of a value that is not chosen may have been cleared the first time,
+        as that was when another one was chosen, and be stored now.
         """
+        assert self.request is not None
         for name in self.watched:
             if name in record and name in before and not same(self.fields[name], before[name], record[name]):
+                item = self.request.fields.get(name)
+                sent = [body[other] for other in self.request.aliases_of((name,)) if other in body]
+                clear = item is not None and before[name] in (None, "", item.default)
+                if clear and name in self._idle(record) and any(same(item, record[name], value) for value in sent):
+                    continue
                 message = f"{name} changed when the same update was sent a second time"
                 rule = f"{self.update.id}.idempotence"
                 yield Finding(
                     rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=record[name]
                 )
+
+    def _idle(self, record: JSONObject) -> frozenset[str]:
+        """
+        The companions of values of selectors that are not chosen.
+        """
+        assert self.request is not None
+        idle: set[str] = set()
+        for name, selector in self.request.selectors.items():
+            chosen = selector.choices.get(str(record.get(name)))
+            every = {other for choice in selector.choices.values() for other in choice.companions}
+            idle |= every - set(chosen.companions if chosen else ())
+        return self.request.aliases_of(idle)
 
     def _kept(self, interaction: Interaction, result: Judgement) -> None:
         """

@@ -271,7 +271,9 @@ class _Planner:
         """
         How many reads *profile* has room for beside *walk*, and beside its share of *blocks*.
         """
-        others = sum(not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases)
+        others = sum(
+            not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
+        )
         sent = others + profile.random + len(walk) + REPEATS * profile.tour
         return max(min(profile.requests - INVESTIGATION - OVERHEAD - sent, len(walk)), min(len(walk), 3))
 

@@ -825,6 +825,16 @@ def test_idempotence() -> None:
     assert broken(put({"label": "A"}, {"period": 6}, before, repeat=True)) == ["idempotence"]
 
 
+def test_what_the_first_of_two_updates_cleared_the_second_may_store() -> None:
+    """A companion of the value that the first one left may be cleared by it, though it was sent, and be stored then."""
+    cleared, body = {**RECORD, "mode": "steady", "color": None}, {"mode": "steady", "color": "green"}
+    active = {**RECORD, "color": None}
+    assert broken(put(body, {}, cleared, repeat=True)) == []
+    assert broken(put({"mode": "steady"}, {"color": "green"}, cleared, repeat=True)) == ["idempotence"]
+    assert broken(put({**body, "color": "red"}, {"color": "green"}, cleared, repeat=True)) != []
+    assert broken(put({"mode": "blink", "color": "green"}, {}, active, repeat=True)) == ["idempotence"]
+
+
 # ------------------------------------------------------------------------ time
 
 
