@@ -603,6 +603,10 @@ class Runner:
                 self.ledger.reasons[""] = "nothing was written, because it could not be put back"
                 self._only_read()
             else:
+                if result.expected_left:
+                    # The rest goes back in parts, which takes more requests than all of it at once.
+                    self.budget.reserve += AFTERWARDS
+                    self.each -= AFTERWARDS
                 self._work()
         except ContractError as error:
             result.problem = str(error)
