@@ -197,11 +197,7 @@ class Look:
         session, found = self.session, failure.finding
         item = session.judge.fields[name]
         establish(session, self.generator, {**(failure.interaction.before or {}), name: found.expected}, {name: None})
-        if same(item, (session.known or {}).get(name), found.actual):
-            body = {name: found.expected}
-            if name in self.generator.fields:
-                body = Witness(session, self.generator).own(name, found.expected, other=found.actual)
-            session.attempt(body, "another value than was seen")
+        self.apart(found, name)
         if case.absent:
             self.empty(case)
         if closely:
@@ -211,6 +207,18 @@ class Look:
         session.trial([case], read=True)
         now = session.known or {}
         return name in now and same(item, now[name], found.actual)
+
+    def apart(self, found: Finding, name: str) -> None:
+        """
+        Gives the field *name* another value than it was seen to have, where it has that one.
+        """
+        session, item = self.session, self.session.judge.fields[name]
+        if session.known is None or not same(item, session.known.get(name), found.actual):
+            return
+        body = {name: found.expected}
+        if name in self.generator.fields:
+            body = Witness(session, self.generator).own(name, found.expected, other=found.actual)
+        session.attempt(body, "another value than was seen")
 
     def blame(self, failure: Failure, case: Case) -> None:
         """
@@ -324,6 +332,9 @@ class Look:
         for _ in range(self.times):
             if writes and not plain:
                 establish(self.session, self.generator, before, failure.interaction.case.body)
+                name = failure.finding.pointer.strip("/")
+                if ".frame" in self.rule and name in self.generator.fields:
+                    self.apart(failure.finding, name)
             elif not writes and of_answer(self.rule) and failure.finding.pointer:
                 # The value that was shown wrongly may not be there any more.
                 establish(self.session, self.generator, failure.interaction.before)

@@ -192,7 +192,11 @@ class Session:
         shown = [(before or {}).get(f) for _, _, before in late for f in fields]
         cases = [case for case, _, _ in late] + [case for case, _ in self.refusals[-RECENT:]]
         sent = [case.body.get(f) for case in cases if isinstance(case.body, Mapping) for f in fields]
-        return value not in shown and value not in sent
+        if value in shown or value in sent:
+            return False
+        earlier = [case for case, _, _ in self.updates[:-RECENT]] + [case for case, _ in self.refusals[:-RECENT]]
+        bodies = (case.body for case in earlier if isinstance(case.body, Mapping))
+        return any(body.get(field) == value for body in bodies for field in fields)
 
     def fitting(self, body: Any) -> Any:
         """
