@@ -32,6 +32,8 @@ PROOF: Final = 3
 """Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
 READ_ONLY: Final = 3
 """Bodies that read-only fields are divided among where all of them together are refused."""
+SHOWN: Final = frozenset({"blank", "control", "port", "idn"})
+"""Kinds of values after which it is read what became of them, beside the last: these are rewritten most often."""
 INVESTIGATION: Final = 18
 """Requests that a run keeps for looking into failures."""
 
@@ -552,7 +554,7 @@ class _Planner:
         for kind, values in values_of.items():
             how = dict.fromkeys(values, "blank" if kind in {"blank", "space"} else "exact")
             yield self.case(f"{kind} values", expect="unspecified", rule=rule, body=values, open=how)
-            if kind in {"blank", last}:
+            if kind in SHOWN or kind == last:
                 yield Case(label=f"read after {kind} values", operation=self.contract.retrieve.id)
         for name, item in gen.fields.items():
             for value in item.open_values:

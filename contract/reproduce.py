@@ -326,7 +326,9 @@ class Look:
         writes = any(case.operation == self.update for case in cases)
         before = failure.interaction.before
         if failure.interaction.case.operation != self.update:
-            before = next((b for c, n, b in reversed(self.session.updates) if n < failure.number), before)
+            first = cases[0] if len(cases) > 2 else None
+            updates = reversed(self.session.updates)
+            before = next((b for c, n, b in updates if n < failure.number and first in (None, c)), before)
         failure.state = before
         plain = any(part in self.rule for part in (".shape", ".enum", ".format", ".e164", ".access", ".error_body"))
         for _ in range(self.times):
@@ -447,9 +449,14 @@ class Look:
                 yield [case], True, case.body
             return
         updates = [c for c, number, _ in self.session.updates if number < failure.number]
+        for case in updates[-1:]:
+            if case.repeat:
+                yield [replace(case, repeat=False), case], True, case.body
         for case in reversed(updates[-2:]):
             for body in self.smaller(case.body, name):
                 yield [replace(case, body=body)], True, body
+        if len(updates) > 2:
+            yield updates[-3:], True, updates[-1].body
 
     def smaller(self, body: JSONObject, name: str) -> Iterator[dict[str, Any]]:
         """

@@ -742,14 +742,33 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
         body = {"call_handler": "laml_webhooks", "call_request_url": f"https://{tag}.example/"}
         yield UPDATE, body | {"call_status_callback_url": f"https://{tag}.example/"}, {}
     yield UPDATE, {"name": "plain text"}, {"headers": {"content-type": "text/plain"}}
+    yield UPDATE, {"name": ["a"]}, {}
+    yield UPDATE, {"call_handler": 7}, {}
+    yield UPDATE, {"call_fallback_url": {"a": 7}}, {}
+    yield UPDATE, {"call_fallback_url": "not a url"}, {}
+    yield RETRIEVE, None, {}
+    yield UPDATE, {"call_laml_application_id": None, "call_sip_endpoint_id": None}, {}
+    messages = {"message_handler": "laml_application"}
+    messages["message_laml_application_id"] = sample("message_laml_application_id", "")
+    for call in ("laml_application", "relay_sip_endpoint"):
+        yield UPDATE, {"call_handler": call, **messages}, {}
     for number_id in ("3fa85f64-5717-4562-b3fc-2c963f66afa6", "none", *FOREIGN_IDS):
         yield RETRIEVE, None, {"number_id": number_id}
         yield UPDATE, {"name": "stranger"}, {"number_id": number_id}
-    wrong_auths = (None, ("user", "PTwrong"), ("user", ""), ("someone", "PTsecret"))
+    wrong_auths = (
+        None,
+        ("user", "PTwrong"),
+        ("user", ""),
+        ("user", "PTsecrets"),
+        ("user", "PTsecre"),
+        ("someone", "PTsecret"),
+    )
     for operation, auth in itertools.product((UPDATE, RETRIEVE, LIST), wrong_auths):
         yield operation, {"name": "open"}, {"auth": auth}
     yield RETRIEVE, None, {}
     yield LIST, None, {}
+    yield UPDATE, {"id": NUMBER_IDS[0].swapcase()}, {}
+    yield RETRIEVE, None, {}
 
 
 class Clock(datetime):
