@@ -58,7 +58,7 @@ class Profile:
 
 PROFILES: Final[Mapping[str, Profile]] = {
     "smoke": Profile(name="smoke", requests=40, tour=False, random=0),
-    "standard": Profile(name="standard", requests=300, tour=True, random=4),
+    "standard": Profile(name="standard", requests=300, tour=True, random=2),
     "deep": Profile(name="deep", requests=1_000_000, tour=True, random=60, explore=True),
 }
 

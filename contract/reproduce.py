@@ -174,7 +174,8 @@ class Look:
     def suspects(self, failure: Failure, name: str) -> list[tuple[int, Case]]:
         """
         What was refused, or was to change nothing, between the read before *failure* and it: first what
-        held the value, then what could not even be read or held nothing, then what held the field.
+        held the value, then what could not even be read or held nothing, then what held the field; of
+        these the newest.
         """
         start = max((n for n in self.session.seen if n < failure.number), default=0)
         refused = {id(case) for case, _ in self.session.refusals}
@@ -186,8 +187,13 @@ class Look:
                 return 0 if _told_as(case.body[name], failure.finding.actual) else 2
             return 1 if case.keep else 3
 
-        found = [c for c, _ in self.session.between(start, failure.number) if id(c) in refused or c.keep]
-        return sorted(((order(case), case) for case in found), key=itemgetter(0))[:SUSPECTS]
+        # What came before the last update that wrote the field left nothing behind in it.
+        for case, number in self.session.between(start, failure.number):
+            written = isinstance(case.body, Mapping) and name in case.body
+            start = number if written and id(case) not in refused and not case.keep else start
+        answered = self.session.between(start, failure.number)
+        found = [case for case, _ in answered if id(case) in refused or case.keep]
+        return sorted(((order(case), case) for case in reversed(found)), key=itemgetter(0))[:SUSPECTS]
 
     def leaves(self, failure: Failure, name: str, case: Case, *, closely: bool) -> bool:
         """
