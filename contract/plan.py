@@ -164,7 +164,7 @@ def needed(whole: Plan, contract: Contract, only: Collection[str]) -> Plan:
 
     blocks = []
     for block in whole.blocks:
-        if block.name in {"tour", "random"}:
+        if block.name in {"first", "tour", "clock", "random"}:
             blocks += [block] if walked else []
             continue
         cases = [case for case in block.cases if wanted(case) or not case.rule]
@@ -241,6 +241,7 @@ class _Planner:
         walk = list(tour.cases() if self.profile.tour else self.smoke())
         self.final = {n: v for case in walk for n, v in case.body.items() if n in self.generator.selectors}
         blocks = [
+            Block(name="first", cases=tuple(self.first())),
             Block(name="access", cases=tuple(self.access()), proof=True),
             Block(name="omissions", cases=tuple(self.omissions()), proof=True),
             Block(name="refusals", cases=tuple(self.refusals()), proof=True),
@@ -253,7 +254,7 @@ class _Planner:
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             self.show(walk, self.worth_reading(walk, self.reads(blocks, walk, PROFILES["standard"])))
-        blocks[3] = replace(blocks[3], cases=tuple(self.interleave(walk, self.reads(blocks, walk, self.profile))))
+        blocks[4] = replace(blocks[4], cases=tuple(self.interleave(walk, self.reads(blocks, walk, self.profile))))
         unreachable = tuple(
             f"{name} {value}"
             for name, item in self.request.selectors.items()
@@ -361,6 +362,18 @@ class _Planner:
         A case of the update.
         """
         return Case(label=label, operation=self.update.id, **values)
+
+    def first(self) -> Iterator[Case]:
+        """
+        One field that nothing else depends on: only the first update of a run is sent long enough after
+        the one before it to show that the time stamp moves, whatever is written.
+        """
+        gen = self.generator
+        needed = {o for s in gen.selectors.values() for c in s.choices.values() for o in c.requires}
+        plain = [n for n in gen.free if n in self.shown and n not in gen.request.aliases_of(needed) and n != gen.marker]
+        if self.profile.tour and plain and not gen.fields[plain[-1]].write_only:
+            name = plain[-1]
+            yield self.case(f"{name} first", body=gen.complete({name: gen.firm(name)[-1]}, self.take))
 
     def access(self) -> Iterator[Case]:
         """

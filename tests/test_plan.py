@@ -593,7 +593,7 @@ def test_only_the_selected_refusals_are_sent() -> None:
 def test_rules_about_values_need_the_tour() -> None:
     """For a rule about an accepted update the tour is walked, and no refusal is sent."""
     some = only(".echo.name")
-    assert [b.name for b in some.blocks] == ["tour", "random"]
+    assert [b.name for b in some.blocks] == ["first", "tour", "random"]
     assert some.updates == made("with ids").updates
 
 
@@ -609,7 +609,7 @@ def test_rules_about_every_refusal_need_every_refusal() -> None:
     assert "tour" not in [b.name for b in some.blocks]
     whole = made("with ids")
     assert {case.label for case in some.cases} == {
-        c.label for b in whole.blocks if b.name not in {"tour", "random"} for c in b.cases
+        c.label for b in whole.blocks if b.name not in {"first", "tour", "random"} for c in b.cases
     }
 
 

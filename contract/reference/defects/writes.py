@@ -308,6 +308,10 @@ def every_third_back(x: Exchange, before: Record, written: Record) -> str:
 TIME: tuple[Row, ...] = (
     ("clock-stands", "updated_at never moves.",
      "U.time.updated_at.moves", stamped(lambda x, before, written: before["updated_at"])),
+    ("clock-stands-for-messages", "updated_at does not move with a write of message fields alone.",
+     "U.time.updated_at.moves",
+     stamped(lambda x, before, written: before["updated_at"] if all(name.startswith("message") for name in x.sent)
+             else str(written["updated_at"]))),
     ("clock-runs-back", "Every write moves updated_at one hour back.",
      "U.time.updated_at.forward", stamped(lambda x, before, written: moved(before["updated_at"], hours=-1))),
     ("clock-jumps-back", "Every third write moves updated_at one day back.", "U.time.updated_at.forward",
