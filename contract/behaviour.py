@@ -147,7 +147,8 @@ class _Account:
                 if told[case.label] == 1:
                     # A refusal for want of a companion comes before the tour has set every field.
                     yield self.case(one, early=bool(case.absent) or not selectors <= chosen[one.id])
-            if accepted and case.operation == self.contract.update.id and isinstance(case.body, Mapping):
+            lawful = case.operation == self.contract.update.id and case.expect != "reject"
+            if accepted and lawful and isinstance(case.body, Mapping):
                 chosen[one.id] |= selectors & set(case.body)
 
     def case(self, one: Interaction, *, early: bool) -> dict[str, Any]:

@@ -179,8 +179,8 @@ def split(whole: Plan, shares: int) -> list[list[Block]]:
     """
     *whole* shared out among *shares* records, evenly by the requests that it takes.
 
-    The tour fills up what the other blocks leave; each piece of it but the first begins with the update
-    before the cut, so that no change between two updates is lost.
+    The tour fills up what the other blocks leave; each piece of it but the first begins with the updates
+    before the cut that set the selectors, so that no change between two updates is lost.
     """
     if shares <= 1:
         return [list(whole.blocks)]
@@ -192,6 +192,7 @@ def split(whole: Plan, shares: int) -> list[list[Block]]:
             parts[least].append(block)
             weight[least] += block.cost
     order = {block.name: i for i, block in enumerate(whole.blocks)}
+    selectors = [name.removeprefix("changes of ") for name in whole.coverage if name.startswith("changes of ")]
     for tour in (block for block in whole.blocks if block.name == "tour"):
         sizes = [0] * shares
         for _ in tour.cases:
@@ -202,11 +203,20 @@ def split(whole: Plan, shares: int) -> list[list[Block]]:
             start, end = end, end + size
             cases = tour.cases[start:end]
             if size and start:
-                last = next(c for c in reversed(tour.cases[:start]) if c.body is not MISSING)
-                cases = (replace(last, label=f"{last.label} again", repeat=False), *cases)
+                cases = (*_resumed(tour.cases[:start], selectors), *cases)
             if size:
                 part.append(replace(tour, cases=cases))
     return [sorted(part, key=lambda block: order[block.name]) for part in parts]
+
+
+def _resumed(walked: tuple[Case, ...], selectors: Iterable[str]) -> Iterator[Case]:
+    """
+    The last of the updates that were *walked*, back to where each selector was set.
+    """
+    updates = [case for case in walked if case.body is not MISSING and not case.repeat]
+    setting = (max((i for i, c in enumerate(updates) if name in c.body), default=0) for name in selectors)
+    for case in updates[min(setting, default=len(updates) - 1) :]:
+        yield replace(case, label=f"{case.label} again")
 
 
 class _Planner:

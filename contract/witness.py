@@ -23,7 +23,7 @@ LOOKS: Final = 3
 """How often one run asks whether it was the API that wrote a value which this run did not."""
 GAPS: Final = (0.0, 0.03, 0.03, 0.03)
 """Seconds before each read of a record to which this run writes nothing meanwhile."""
-WATCH: Final = (0.06, 0.12, 0.16)
+WATCH: Final = (0.06, 0.1, 0.1, 0.1)
 """The same, where it is known which value may be written by someone else."""
 
 

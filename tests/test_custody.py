@@ -938,7 +938,7 @@ def test_values_that_this_run_wrote_long_before_are_someone_elses(tmp_path: Path
         if exchange.line.startswith("PUT"):
             with suppress(ValueError, AttributeError):
                 names.append(json.loads(exchange.body).get("name") or "must not")
-        elif exchange.number > 120 and exchange.number % 3 == 0:
+        elif 120 < exchange.number < 245 and exchange.number % 3 == 0:
             put(server, {"name": next(name for name in names if name not in {"must not", found})})
         exchange.send(exchange.answer())
 
