@@ -16,7 +16,8 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Final
+from itertools import count
+from typing import Any, Final, cast
 
 from contract.generate import Generator, draw
 from contract.model import MISSING, Case, Pair
@@ -264,7 +265,9 @@ class _Planner:
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             self.show(walk, self.worth_reading(walk, self.reads(blocks, walk, PROFILES["standard"])))
-        blocks[4] = replace(blocks[4], cases=tuple(self.interleave(walk, self.reads(blocks, walk, self.profile))))
+        place = [block.name for block in blocks].index("tour")
+        made = tuple(self.interleave(walk, self.reads(blocks, walk, self.profile)))
+        blocks[place] = replace(blocks[place], cases=made)
         unreachable = tuple(
             f"{name} {value}"
             for name, item in self.request.selectors.items()
@@ -306,8 +309,8 @@ class _Planner:
 
     def varied(self, walk: list[Case], start: int, end: int) -> int:
         """
-        The step from *start* on and before *end* that sends the most different values of the fewest kinds:
-        what an API mixes up at the second time shows by these.
+        The step from *start* on and before *end* that sends the most different values of enumerated fields:
+        only these show that an API mixes such fields up at the second time.
         """
         enums = [name for name in self.generator.enums if name not in self.generator.selectors]
 
@@ -398,7 +401,7 @@ class _Planner:
                     operation=operation.id,
                     expect="reject",
                     rule=f"{operation.id}.access.{kind}",
-                    credentials=_WRONG[kind],
+                    credentials=_pair(kind),
                     body=body,
                 )
             return
@@ -411,7 +414,7 @@ class _Planner:
             base = Case(label="", operation=operation.id, expect="reject", body=body)
             if operation.security:
                 scheme = self.contract.schemes[operation.security[0]]
-                # One of those who look at a part of it alone is likely to look at all operations in that way.
+                # An API that looks at a part of the password alone most likely does so in every operation.
                 wrong = "wrong" if writes else "longer" if operation is reads[0] else "shorter"
                 kinds = ["no_credentials", f"{wrong}_password"]
                 if scheme.get("scheme") == "basic":
@@ -419,7 +422,7 @@ class _Planner:
                 for kind in kinds:
                     rule = f"{operation.id}.access.{_NEAR.sub('wrong', kind)}"
                     label = f"{operation.label} {kind.replace('_', ' ')}"
-                    yield replace(base, label=label, rule=rule, credentials=_WRONG[kind])
+                    yield replace(base, label=label, rule=rule, credentials=_pair(kind))
             if operation.key is not None:
                 label = f"{operation.label} unknown id"
                 yield replace(base, label=label, rule=f"{operation.id}.access.unknown_id", target="unknown")
@@ -446,7 +449,7 @@ class _Planner:
     def _omissions(self) -> Iterator[Case]:
         gen = self.generator
         done: set[str] = set()
-        sent: list[str] = []
+        number = count()
         for name in gen.selectors:
             for value, choice in gen.request.fields[name].choices.items():
                 for other in choice.requires:
@@ -461,10 +464,9 @@ class _Planner:
                         **{c: self.values.firm[c][0] if c in self.values.firm else self.take(c) for c in present},
                     }
                     absent = tuple(sorted((gen.request.aliases_of((other,)) & self.shown) | {other}))
-                    company = self.company(name, value, always=bool(len(sent) % 2))
+                    company = self.company(name, value, always=next(number) % 2 == 1)
                     if not gen.request.aliases_of(company) & {*absent, *body}:
                         body |= company
-                    sent.append(other)
                     yield self.case(
                         f"{name} {value} without {other}",
                         expect="reject",
@@ -739,16 +741,15 @@ class _Planner:
                     yield self.case(f"random {i + 1}", body=body)
 
 
-_WRONG: Final[Mapping[str, Pair]] = {
-    "no_credentials": "none",
-    "wrong_password": "wrong_password",
-    "empty_password": "empty_password",
-    "longer_password": "longer_password",
-    "shorter_password": "shorter_password",
-    "wrong_user": "wrong_user",
-}
-"""What is sent -> the pair that it is."""
 _NEAR: Final = re.compile("empty|longer|shorter")
+"""What a password may be instead of any other wrong one; the rule is the same."""
+
+
+def _pair(kind: str) -> Pair:
+    """
+    The credentials of a kind of access that is not right.
+    """
+    return "none" if kind == "no_credentials" else cast(Pair, kind)
 
 
 def _other(schema: Mapping[str, Any]) -> Any:
