@@ -36,7 +36,7 @@ SHRINK: Final = 120
 """Requests that shrinking one failure may cost."""
 SPARE: Final = 6
 """Requests that a bounded run leaves for reading other records again, and for what that may show."""
-SMALL: Final = 8
+SMALL: Final = 6
 """Requests of the part that every standard run explores."""
 
 

@@ -64,8 +64,8 @@ def _request(result: Result, exchange: Exchange, mask: Mask) -> harfile.Request:
     operation = result.contract.operations[case.operation]
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "pytest-contract"}
     if operation.security and case.credentials != "none":
-        scheme = str(result.contract.schemes.get(operation.security[0], {}).get("scheme", "basic"))
-        headers["Authorization"] = f"{scheme.capitalize()} ***"
+        bearer = result.contract.schemes.get(operation.security[0], {}).get("scheme") == "bearer"
+        headers["Authorization"] = f"{'Bearer' if bearer != (case.credentials == 'other_scheme') else 'Basic'} ***"
     if exchange.content is not None:
         headers["Content-Type"] = case.media_type
     url = _text(exchange.url, mask)

@@ -29,7 +29,17 @@ __all__ = [
 
 Basis = Literal["documented", "observed", "inferred"]
 Expect = Literal["accept", "reject", "unspecified"]
-Pair = Literal["right", "none", "wrong_password", "empty_password", "longer_password", "shorter_password", "wrong_user"]
+Pair = Literal[
+    "right",
+    "none",
+    "wrong_password",
+    "empty_password",
+    "longer_password",
+    "shorter_password",
+    "recased_password",
+    "wrong_user",
+    "other_scheme",
+]
 """Which credentials a request carries."""
 JSONObject = Mapping[str, Any]
 

@@ -25,7 +25,7 @@ from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values
 
-OVERHEAD: Final = 24
+OVERHEAD: Final = 26
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 FIRST: Final = 12
 """Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
@@ -35,7 +35,11 @@ READ_ONLY: Final = 3
 """Bodies that read-only fields are divided among where all of them together are refused."""
 SHOWN: Final = frozenset({"blank", "control", "port", "idn"})
 """Kinds of values after which it is read what became of them, beside the last: these are rewritten most often."""
-INVESTIGATION: Final = 18
+CLOSE: Final = 3
+"""Reads in a row at the end of the tour, each after one update."""
+EMPTY: Final = frozenset({"blank", "space"})
+"""Kinds of values with nothing in them."""
+INVESTIGATION: Final = 16
 """Requests that a run keeps for looking into failures."""
 
 __all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
@@ -264,9 +268,9 @@ class _Planner:
         ]
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
-            self.show(walk, self.worth_reading(walk, self.reads(blocks, walk, PROFILES["standard"])))
+            self.show(walk, self.worth_reading(walk, tour.tail, self.reads(blocks, walk, PROFILES["standard"])))
         place = [block.name for block in blocks].index("tour")
-        made = tuple(self.interleave(walk, self.reads(blocks, walk, self.profile)))
+        made = tuple(self.interleave(walk, tour.tail, self.reads(blocks, walk, self.profile)))
         blocks[place] = replace(blocks[place], cases=made)
         unreachable = tuple(
             f"{name} {value}"
@@ -293,13 +297,13 @@ class _Planner:
         sent = others + profile.random + len(walk) + REPEATS * profile.tour
         return max(min(profile.requests - INVESTIGATION - OVERHEAD - sent, len(walk)), min(len(walk), 3))
 
-    def interleave(self, walk: list[Case], reads: int) -> Iterator[Case]:
+    def interleave(self, walk: list[Case], tail: int, reads: int) -> Iterator[Case]:
         """
         *walk* with as many reads in it, evenly, and some of its steps sent twice.
         """
         count = len(walk)
         often = {self.varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS) for i in range(REPEATS)}
-        read = self.worth_reading(walk, reads)
+        read = self.worth_reading(walk, tail, reads)
         for i, case in enumerate(walk):
             yield case
             if self.profile.tour and i in often:
@@ -320,13 +324,20 @@ class _Planner:
 
         return max(range(start, end), key=differing, default=start)
 
-    def worth_reading(self, walk: list[Case], reads: int) -> list[int]:
+    def worth_reading(self, walk: list[Case], tail: int, reads: int) -> list[int]:
         """
         The steps after which to read: in each equal stretch of the walk the one that shows the most
         that no read has shown yet. A new value of a selector counts for more than a new pair of
         them, and that for more than a field that was sent since the last read; a field that was not
         sent in the step itself counts least, as the API may have cleared it.
+
+        From *tail* on one thing is sent at a time. There the reads are close together: an answer that was
+        kept from before such an update is only seen between a read before it and one after it.
         """
+        close: list[int] = []
+        if 0 < tail <= len(walk) - CLOSE + 1 and 3 * CLOSE < reads < len(walk):
+            close = [*range(tail - 1, tail - 1 + CLOSE)]
+            walk, reads = walk[: tail - 1], min(reads - CLOSE, tail - 1)
         selectors = self.generator.selectors
         states: list[dict[str, Any]] = []
         for case in walk:
@@ -346,7 +357,7 @@ class _Planner:
             best = max(range(len(walk) * i // reads, len(walk) * (i + 1) // reads), key=worth.__getitem__)
             steps.append(best)
             seen.update(states[best].items(), [tuple(states[best].items())])
-        return steps
+        return [*steps, *close]
 
     def show(self, walk: list[Case], read: list[int]) -> None:
         """
@@ -419,8 +430,9 @@ class _Planner:
                 kinds = ["no_credentials", f"{wrong}_password"]
                 if scheme.get("scheme") == "basic":
                     kinds += ["wrong_user", *(["empty_password"] if writes else [])]
+                kinds += ["recased_password", "other_scheme"] if writes else []
                 for kind in kinds:
-                    rule = f"{operation.id}.access.{_NEAR.sub('wrong', kind)}"
+                    rule = f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}"
                     label = f"{operation.label} {kind.replace('_', ' ')}"
                     yield replace(base, label=label, rule=rule, credentials=_pair(kind))
             if operation.key is not None:
@@ -577,7 +589,7 @@ class _Planner:
         values_of = self.open_values()
         last = next(reversed(values_of), "")
         for kind, values in values_of.items():
-            how = dict.fromkeys(values, "blank" if kind in {"blank", "space"} else "exact")
+            how = dict.fromkeys(values, "blank" if kind in EMPTY else "exact")
             yield self.case(f"{kind} values", expect="unspecified", rule=rule, body=values, open=how)
             if kind in SHOWN or kind == last:
                 yield Case(label=f"read after {kind} values", operation=self.contract.retrieve.id)
@@ -706,14 +718,18 @@ class _Planner:
         """
         One body for each kind of value that the documents leave open.
         """
+        gen = self.generator
         found: dict[str, dict[str, Any]] = {}
-        for name in self.generator.free:
-            if name not in self.shown or self.generator.fields[name].write_only:
+        active = {o for name, value in self.final.items() for o in gen.choice(name, value).requires}
+        for name in gen.free:
+            if name not in self.shown or gen.fields[name].write_only:
                 continue
-            siblings = sorted(n for n in self.generator.request.aliases_of((name,)) if n in self.shown)
-            for i, (kind, value) in enumerate(self.generator.open(name)):
+            siblings = sorted(n for n in gen.request.aliases_of((name,)) if n in self.shown)
+            for i, (kind, value) in enumerate(gen.open(name)):
                 if len(siblings) > 1 and siblings[i % len(siblings)] != name:
                     continue  # One name of a thing at a time.
+                if kind in EMPTY and not gen.request.aliases_of((name,)).isdisjoint(active):
+                    continue  # It would be reason enough to refuse all of them.
                 slot = f"{kind} {i}" if kind == "long" else kind
                 found.setdefault(slot, {})[name] = value
         return {kind: body for kind, body in found.items() if body}
@@ -741,8 +757,8 @@ class _Planner:
                     yield self.case(f"random {i + 1}", body=body)
 
 
-_NEAR: Final = re.compile("empty|longer|shorter")
-"""What a password may be instead of any other wrong one; the rule is the same."""
+_WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme")
+"""What may be sent instead of any other wrong password; the rule is the same."""
 
 
 def _pair(kind: str) -> Pair:

@@ -328,6 +328,8 @@ class _Again:
         """
         if self.only_reads:
             return {self.name} if self.name else set(self.state or {})
+        if self.recorded.rule.endswith(".moves"):
+            return set(self.last.body) if isinstance(self.last.body, Mapping) else set()
         if not any(part in self.recorded.rule for part in _STATEFUL):
             return {self.name}
         found = {self.name}

@@ -219,18 +219,23 @@ def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask
     target = {"own": id, "unknown": str(UNKNOWN), "malformed": MALFORMED}.get(case.target, "SOMEONE_ELSES_ID")
     parts = ["curl", "-sS", "-X", operation.method]
     security = contract.schemes.get(operation.security[0], {}) if operation.security else {}
-    if security.get("scheme") == "bearer":
-        near = {"longer_password": "${CONTRACT_TOKEN}x", "shorter_password": "${CONTRACT_TOKEN%?}"}
-        token = {"right": "$CONTRACT_TOKEN", "none": "", **near}.get(case.credentials, "wrong")
-        credentials = ["-H", f'"Authorization: Bearer {token}"'] if token else []
+    bearer = security.get("scheme") == "bearer"
+    secret = "CONTRACT_TOKEN" if bearer else "CONTRACT_PASSWORD"
+    near = {
+        "right": f"${secret}",
+        "wrong_user": f"${secret}",
+        "empty_password": "",
+        "longer_password": f"${{{secret}}}x",
+        "shorter_password": f"${{{secret}%?}}",
+        "recased_password": f'$(printf %s "${secret}" | tr a-zA-Z A-Za-z)',
+    }.get(case.credentials, "wrong")
+    if case.credentials == "none" or not security:
+        credentials = []
+    elif bearer != (case.credentials == "other_scheme"):
+        credentials = ["-H", f'"Authorization: Bearer {near}"']
     else:
-        user = "$CONTRACT_USERNAME" if case.credentials != "wrong_user" else "wrong"
-        wrong = {"wrong_password": "wrong", "empty_password": ""} | {
-            "longer_password": "${CONTRACT_PASSWORD}x",
-            "shorter_password": "${CONTRACT_PASSWORD%?}",
-        }
-        password = wrong.get(case.credentials, "$CONTRACT_PASSWORD")
-        credentials = [] if case.credentials == "none" or not security else ["-u", f'"{user}:{password}"']
+        user = "$CONTRACT_USERNAME" if case.credentials not in {"wrong_user", "other_scheme"} else "wrong"
+        credentials = ["-u", f'"{user}:{near}"']
     parts += credentials
     content = case.content if case.content is not None or case.body is MISSING else encode(mask.value(body))
     if content is not None:

@@ -210,7 +210,10 @@ class Look:
             session.trial([], read=True)
         if session.known is None or same(item, session.known.get(name), found.actual):
             return False
-        session.trial([case], read=True)
+        session.trial([case])
+        if not (case.keep or any(refused.label == case.label for refused, _ in session.refused)):
+            return False  # It was refused only once, and what is accepted may change something.
+        session.trial([], read=True)
         now = session.known or {}
         return name in now and same(item, now[name], found.actual)
 

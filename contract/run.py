@@ -51,7 +51,7 @@ T = TypeVar("T")
 
 RESERVE: Final = 8
 """Requests that are kept for putting one record back."""
-AFTERWARDS: Final = 10
+AFTERWARDS: Final = 8
 """Requests beside these that the plan leaves for looking into what it found in its last part."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""

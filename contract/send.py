@@ -68,18 +68,27 @@ class Credentials:
             return {}
         what = "token" if self.token else "password"
         right = self.token or self.password
-        wrong = dict.fromkeys(get_args(Pair), f"wrong-{what}-on-purpose") | {"right": right}
-        if len(right) >= MASKED:
-            wrong |= {"longer_password": f"{right}x", "shorter_password": right[:-1]}
-        if self.token:
+        wrong = dict.fromkeys(get_args(Pair), f"wrong-{what}-on-purpose") | self.near | {"right": right}
+        if bool(self.token) != (kind == "other_scheme"):
             return {"Authorization": f"Bearer {wrong[kind]}"}
-        username = self.username if kind != "wrong_user" else str(UNKNOWN)
+        username = self.username if kind not in {"wrong_user", "other_scheme"} else str(UNKNOWN)
         wrong |= {"wrong_user": right, "empty_password": "" if right else wrong["empty_password"]}
         password = wrong[kind]
         import base64
 
         pair = base64.b64encode(f"{username}:{password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"}
+
+    @property
+    def near(self) -> dict[str, str]:
+        """
+        What is nearly the right password or token, where it is long enough to be masked.
+        """
+        right = self.token or self.password
+        if len(right) < MASKED:
+            return {}
+        near = {"longer_password": f"{right}x", "shorter_password": right[:-1], "recased_password": right.swapcase()}
+        return {kind: text for kind, text in near.items() if text != right}
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -89,12 +98,8 @@ class Credentials:
         found = [self.password, self.token]
         if self.username or self.password:
             found.append(self.auth("right")["Authorization"].partition(" ")[2])
-        right = self.token or self.password
-        if len(right) >= MASKED:
-            found.append(right[:-1])
-            found += [
-                self.auth(kind)["Authorization"].partition(" ")[2] for kind in ("longer_password", "shorter_password")
-            ]
+        for kind, text in self.near.items():
+            found += [text, self.auth(kind)["Authorization"].partition(" ")[2]]
         return tuple(dict.fromkeys(s for s in found if s))
 
 

