@@ -53,6 +53,8 @@ _SIGNS: Final = (
 )
 """A stack trace holds one of these; to look for them is quick."""
 _SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
+_LOGIN: Final = re.compile(rb"(?i)\b(?!https?:)[a-z][a-z0-9+.-]*:\\?/\\?/[^\s/:@\"]+:[^\s/@\"]+@")
+"""The address of a database, or the like, with a password in it; those of webhooks may be anyone's own."""
 PAGE: Final = 50
 """Records on a page from which on there may be more, whatever the answer says."""
 MOVES_AFTER: Final = 3.0
@@ -219,6 +221,8 @@ class Judge:
             for sign in _SIGNS:
                 if sign in content and _TRACE.search(_ESCAPED.sub(_unescaped, content.decode("utf-8", "replace"))):
                     return "the answer holds a stack trace"
+        if response.status >= 400 and b"@" in content and _LOGIN.search(content):
+            return "the answer holds an address with a password in it"
         if isinstance(response.body, dict) and not response.body.keys() <= self.fields.keys():
             for name in response.body.keys() - self.fields.keys():
                 if response.body[name] and _SECRET_KEY.search(name):
@@ -836,9 +840,10 @@ class Judge:
         self, record: JSONObject, before: JSONObject, skip: Iterable[str] = ()
     ) -> Iterator[tuple[str, Any, Any]]:
         """
-        (field, earlier, now) for every field that two views of one record show differently.
+        (field, earlier, now) for every field that two views of one record show differently; time stamps,
+        which only follow what else differs, come last.
         """
-        for name, item in self.fields.items():
+        for name, item in sorted(self.fields.items(), key=lambda pair: pair[0] in self.stamps):
             if item.changes == "anytime" or f"/{escape(name)}" in skip or name not in record or name not in before:
                 continue
             if record[name] != before[name] and not same(item, record[name], before[name]):

@@ -256,10 +256,11 @@ class _Planner:
         walk = list(tour.cases() if self.profile.tour else self.smoke())
         self.final = {n: v for case in walk for n, v in case.body.items() if n in self.generator.selectors}
         blocks = [
-            Block(name="first", cases=tuple(self.first())),
+            # What is refused comes while the time stamp is an old one: a refusal that moves it shows.
             Block(name="access", cases=tuple(self.access()), proof=True),
-            Block(name="omissions", cases=tuple(self.omissions()), proof=True),
             Block(name="refusals", cases=tuple(self.refusals()), proof=True),
+            Block(name="first", cases=tuple(self.first())),
+            Block(name="omissions", cases=tuple(self.omissions()), proof=True),
             Block(name="tour", cases=()),
             Block(name="silence", cases=tuple(self.silence()), proof=True),
             Block(name="clock", cases=tuple(self.rested())),
@@ -376,6 +377,9 @@ class _Planner:
                             values[k], values[other] = values[other], values[k]
                             break
                 shown.add(repr(values[k]))
+            if values and values[-1] in values[-2:-1]:
+                # What is sent by itself at the end must change something.
+                values[0], values[-1] = values[-1], values[0]
             for i, value in zip(sent, values, strict=True):
                 walk[i] = replace(walk[i], body={**walk[i].body, name: value})
 
@@ -426,7 +430,7 @@ class _Planner:
             if operation.security:
                 scheme = self.contract.schemes[operation.security[0]]
                 # An API that looks at a part of the password alone most likely does so in every operation.
-                wrong = "wrong" if writes else "longer" if operation is reads[0] else "shorter"
+                wrong = "longer" if writes else "shorter" if operation is reads[0] else "wrong"
                 kinds = ["no_credentials", f"{wrong}_password"]
                 if scheme.get("scheme") == "basic":
                     kinds += ["wrong_user", *(["empty_password"] if writes else [])]
@@ -663,13 +667,12 @@ class _Planner:
 
     def rested(self) -> Iterator[Case]:
         """
-        One update of each kind by itself, long after the one before: does each move the time stamp?
+        Each selector by itself, after a rest: does each move the time stamp?
         """
         gen = self.generator
         if self.profile.explore:
-            for name in [*([gen.marker] if gen.marker else []), *gen.selectors]:
-                value = gen.firm(name)[-1] if name == gen.marker else gen.enums[name][0]
-                body = gen.complete({name: value}, lambda field: (gen.enums.get(field) or gen.firm(field))[-1])
+            for name in gen.selectors:
+                body = gen.complete({name: gen.enums[name][0]}, lambda field: gen.firm(field)[-1])
                 yield self.case(f"{name} alone, after a rest", body=body, rested=True)
 
     def identity(self) -> Iterator[Case]:

@@ -346,8 +346,8 @@ class Look:
                 name = failure.finding.pointer.strip("/")
                 if ".frame" in self.rule and name in self.generator.fields:
                     self.apart(failure.finding, name)
-            elif not writes and of_answer(self.rule) and failure.finding.pointer:
-                # The value that was shown wrongly may not be there any more.
+            elif not writes and of_answer(self.rule):
+                # What was shown wrongly may not be there any more.
                 establish(self.session, self.generator, failure.interaction.before)
             for case in cases:
                 if case.absent:

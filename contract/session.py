@@ -238,7 +238,7 @@ class Session:
             return 0.0
         if self._stamp is None or self._stamp[0] != value:
             self._moved = self._stamp is not None
-            self._stamp = (value, response.at)
+            self._stamp = (value, response.at + response.elapsed)
         local = response.at - self._stamp[1]
         if self._moved or local > 3 or "date" not in response.headers:
             return local
@@ -249,6 +249,13 @@ class Session:
             return max(local, (shown - stamp).total_seconds()) if stamp is not None else local
         except (ValueError, TypeError):
             return local
+
+    def rest(self, seconds: float) -> None:
+        """
+        Waits until the time stamp of *known* has stood for *seconds*.
+        """
+        stood = self.sender.budget.clock() - self._stamp[1] if self._stamp is not None else 0.0
+        self.sender.sleep(max(0.0, seconds - stood))
 
     def _note(self, case: Case, response: Response, result: Judgement, number: int, before: JSONObject | None) -> None:
         """

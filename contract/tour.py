@@ -26,6 +26,8 @@ __all__ = ["REPEATS", "Tour", "Values", "circuit"]
 
 REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
+RESTS: Final = 2
+"""Fields that are sent by themselves, and after a rest: does each move the time stamp?"""
 
 
 def circuit(nodes: int, start: int = 0) -> list[int]:
@@ -142,9 +144,10 @@ class Tour:
         self.seen_changes: dict[str, set[tuple[Any, Any]]] = {name: set() for name in gen.selectors}
         self.seen_pairs: set[tuple[Any, Any]] = set()
         self.sent: dict[tuple[Any, str], int] = {}
-        self.stored: set[str] = set()
+        self.stored: dict[str, Any] = {}
         self.wins = 0
         self.total = 0
+        self.rests = RESTS
         self.tail = 0
         """The step from which on one thing is sent at a time."""
         self.held: dict[tuple[Any, str], int] = {}
@@ -222,7 +225,7 @@ class Tour:
             room = len(made) + len(targets) - i <= limit
             if len(made) == count and room and (body := next(alone, None)):
                 singles.add(len(made))
-                made.append(self.case(f"tour {len(made)}: {' '.join(body)} alone", body=body))
+                made.append(self.single(len(made), body))
                 self.state.update((n, v) for n, v in body.items() if n in self.enums)
         while remaining and len(made) < limit:
             wish = dict(next(iter(remaining)))
@@ -233,7 +236,7 @@ class Tour:
             made.append(self.step(f"tour {len(made)}", target, remaining))
         while len(made) < limit and (body := next(alone, None)):
             singles.add(len(made))
-            made.append(self.case(f"tour {len(made)}: {' '.join(body)} alone", body=body))
+            made.append(self.single(len(made), body))
         self.tail = next(i for i in range(len(made), -1, -1) if i - 1 not in singles)
         self.updates = len(made) + REPEATS
         self.coverage = {
@@ -307,11 +310,19 @@ class Tour:
         self.fill(body, off, full)
         return self.case(label, body=body)
 
-    def case(self, label: str, *, body: Mapping[str, Any]) -> Case:
+    def case(self, label: str, **values: Any) -> Case:
         """
         A case of the update.
         """
-        return Case(label=label, operation=self.operation, body=body)
+        return Case(label=label, operation=self.operation, **values)
+
+    def single(self, step: int, body: Mapping[str, Any]) -> Case:
+        """
+        A step with one thing in it.
+        """
+        rested = len(body) == 1 and self.rests > 0
+        self.rests -= rested
+        return self.case(f"tour {step}: {' '.join(body)} alone", body=body, rested=rested)
 
     def switched_off(self, before: Mapping[str, Any], target: Any) -> frozenset[str]:
         """
@@ -426,6 +437,7 @@ class Tour:
                     # The documents say nothing about the one that loses, so no boundary value is spent on it.
                     name = free[self.wins // 3 % len(free)]
                     body[name] = self.boundary.firm[name][self.wins % len(self.boundary.firm[name])]
+        self.stored.update(body)
         self.total += 1
 
     def alone(self) -> Iterator[dict[str, Any]]:
@@ -442,4 +454,7 @@ class Tour:
         shown = [n for n in plain if n in self.shown]
         for name in sorted(shown, key=lambda n: (n != gen.marker, not gen.fields[n].deprecated, n in gen.enums)):
             values = gen.enums.get(name)
-            yield gen.complete({name: values[-1] if values else self.boundary.take(name)}, self.boundary.take)
+            value = values[-1] if values else self.boundary.take(name)
+            if value == self.stored.get(name):
+                value = values[0] if values else self.boundary.take(name)
+            yield gen.complete({name: value}, self.boundary.take)

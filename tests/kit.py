@@ -42,6 +42,7 @@ def settings(server: Running, folder: Path, *, base_url: str = "", **more: Any) 
         "resources": dict(server.resources),
         "state_dir": str(folder / "journals"),
         "report_dir": str(folder / "reports"),
+        "max_seconds": 60,  # Too little for a run to rest in.
     }
     return Settings(**given | more)
 

@@ -584,6 +584,21 @@ def test_what_is_no_leak(body: Any) -> None:
     assert "set_lamp.rejection.no_leak" in result.evidence
 
 
+def test_an_address_with_a_password_is_a_leak_in_a_refusal() -> None:
+    """Of a database, that is: the address of a webhook may hold a password of its owner's."""
+    rule = "set_lamp.rejection.no_leak"
+    case = Case(label="a", operation="set_lamp", expect="unspecified")
+
+    def leaks(text: str, status: int) -> bool:
+        result = JUDGE.judge(Interaction(case=case, response=answer(text.encode(), status)))
+        return rule in {found.rule for found in result.findings}
+
+    assert leaks('{"error": "postgres://lamp:hush@db.example/lamps is gone"}', 422)
+    assert leaks('{"error": "redis:\\/\\/x:hush@cache.example"}', 500)
+    assert not leaks('{"error": "https://me:mine@hooks.example.com/ is no address"}', 422)
+    assert not leaks('{"error": "see mailto:me@example.com, or ftp://example.com/a:b"}', 422)
+
+
 @pytest.mark.parametrize(
     "name", ["password", "api_key", "apikey", "auth_token", "client_secret", "PRIVATE_KEY", "sip_password"]
 )

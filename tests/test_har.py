@@ -98,7 +98,7 @@ def test_credentials_are_left_out(tmp_path: Path) -> None:
     """That credentials were sent is shown, and which were not; nobody can use the file to ask again."""
     entries = {e["comment"]: e["request"]["headers"] for e in written(made(), tmp_path)["log"]["entries"]}
     assert {"name": "Authorization", "value": "Basic ***"} in entries["tour start"]
-    assert {"name": "Authorization", "value": "Basic ***"} in entries["PUT /phone_numbers/{id} wrong password"]
+    assert {"name": "Authorization", "value": "Basic ***"} in entries["PUT /phone_numbers/{id} longer password"]
     assert "Authorization" not in {h["name"] for h in entries["PUT /phone_numbers/{id} no credentials"]}
     other = written(reports.other(), tmp_path)["log"]["entries"][0]["request"]["headers"]
     assert {"name": "Authorization", "value": "Bearer ***"} in other

@@ -312,6 +312,13 @@ TIME: tuple[Row, ...] = (
      "U.time.updated_at.moves",
      stamped(lambda x, before, written: before["updated_at"] if all(name.startswith("message") for name in x.sent)
              else str(written["updated_at"]))),
+    ("clock-stands-for-the-name", "updated_at does not move with a write of the name alone.",
+     "U.time.updated_at.moves",
+     stamped(lambda x, before, written: before["updated_at"] if set(x.sent) == {"name"}
+             else str(written["updated_at"]))),
+    ("clock-once-a-minute", "updated_at moves once a minute at most.", "U.time.updated_at.moves",
+     stamped(lambda x, before, written: before["updated_at"] if moved(before["updated_at"], minutes=1)
+             > str(written["updated_at"]) else str(written["updated_at"]))),
     ("clock-runs-back", "Every write moves updated_at one hour back.",
      "U.time.updated_at.forward", stamped(lambda x, before, written: moved(before["updated_at"], hours=-1))),
     ("clock-jumps-back", "Every third write moves updated_at one day back.", "U.time.updated_at.forward",
