@@ -63,6 +63,9 @@ class Refusals:
         body = dict(failure.body)
         self.before, self.moved = failure.interaction.before, True
         if not self._refused(case, body):
+            if self._after_refusal(failure):
+                failure.confirmed = True
+                return len(left) > 1
             if len(left) < 3:
                 failure.confirmed = False
                 return len(left) > 1
@@ -95,6 +98,22 @@ class Refusals:
                 self.moved = True
                 return False
         return True
+
+    def _after_refusal(self, failure: Failure) -> bool:
+        """
+        True where it is refused right after the update that was refused before it, two times in a row.
+        """
+        session, case = self.session, failure.interaction.case
+        refused = {id(one) for one, _ in session.refusals}
+        earlier = [one for one, _ in session.between(0, failure.number)[-1:] if id(one) in refused]
+        for _ in range(2 * len(earlier)):
+            establish(session, self.generator, self.before)
+            session.settle()
+            self.moved = True
+            if not any(f.rule in self.rules for f in session.trial([*earlier, case])):
+                return False
+        failure.cases = (*earlier, case)
+        return bool(earlier)
 
     def _name(self, small: dict[str, Any], failure: Failure) -> tuple[str, Finding]:
         """

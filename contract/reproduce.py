@@ -427,16 +427,27 @@ class Look:
                 yield [back], False, {name: case.body[name]}
         if not isinstance(case.body, Mapping) or not case.body or case.expect != "accept":
             yield [case], read and ".access" not in self.rule, case.body
+            yield from self.after_refusal(failure, read)
             return
         for body in self.smaller(case.body, failure.finding.pointer.strip("/").partition("/")[0]):
             small = replace(case, body=body)
             yield ([small, replace(small, repeat=True)] if case.repeat else [small]), read, body
+        yield from self.after_refusal(failure, read)
         recent = [c for c in self.session.history if c.expect == "accept"]
         index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
         if index:
             prefix = recent[max(0, index - 3) : index]
             failure.before = tuple(c.body for c in prefix)
             yield [*prefix, case], read, case.body
+
+    def after_refusal(self, failure: Failure, read: bool) -> Iterator[tuple[list[Case], bool, Any]]:
+        """
+        The update after the one that was refused right before it: what was refused may have waited for it.
+        """
+        case = failure.interaction.case
+        for before, _ in self.session.between(0, failure.number)[-1:]:
+            if any(before is refused for refused, _ in self.session.refusals):
+                yield [before, case], read, case.body
 
     def writes(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
         """

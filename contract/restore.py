@@ -124,6 +124,9 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         return found | dict.fromkeys(blanks, "it is blank, and the API makes something else of that")
     if not refuses(nulls):
         return found
+    if found:
+        # A value that no update can set may be reason enough to refuse every update; the run ends anyway.
+        return found | dict.fromkeys(nulls, "the API refuses it as it is")
     marker = generator.marker
     if marker is not None and record.get(marker) is not None:
         # Is it null that is refused, or any update that changes nothing?

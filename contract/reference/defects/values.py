@@ -219,6 +219,45 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def sticking() -> Behaviour:
+    """Refuse the first right write after a refused one."""
+
+    def refuse(inner: Hook, x: Exchange, refusal: Any) -> Any:
+        x.server.memory["sticks"] = refusal.status == 422 and not x.server.memory.get("stuck")
+        x.server.memory["stuck"] = False
+        return inner(x, refusal)
+
+    def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
+        found: list[str] = inner(x, body, before)
+        if not found and x.server.memory.pop("sticks", False):
+            x.server.memory["stuck"] = True
+            return ["Body is not valid"]
+        return found
+
+    return hook(refuse=refuse, validate=validate)
+
+
+def waiting() -> Behaviour:
+    """Set call_fallback_method with the first write after a refused one."""
+
+    def refuse(inner: Hook, x: Exchange, refusal: Any) -> Any:
+        x.server.memory["waits"] = refusal.status == 422
+        return inner(x, refusal)
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+        if x.server.memory.pop("waits", False) and "call_fallback_method" not in x.sent:
+            after = after | toggled_method(before)
+        written: Record = inner(x, before, after)
+        return written
+
+    return hook(refuse=refuse, persist=persist)
+
+
+def toggled_method(before: Record) -> Record:
+    """Return the other call_fallback_method."""
+    return {"call_fallback_method": "GET" if before["call_fallback_method"] == "POST" else "POST"}
+
+
 def after_rejection() -> Behaviour:
     """Lose the first write after a refused one."""
 
@@ -261,6 +300,10 @@ STORE: tuple[Row, ...] = (
      "U.read_back U.read_back.*", lost_writes(lambda x, count, before: count % 3 == 0)),
     ("second-write-in-a-second", "A second write within one second is answered and not stored.",
      "U.read_back U.read_back.*", lost_writes(lambda x, count, before: before["updated_at"] == now())),
+    ("refusal-sticks", "The first right write after a refused one is refused.", "U.accept U.accept.* U.*.accepted",
+     sticking()),
+    ("refusal-waits", "The first write after a refused one changes call_fallback_method.",
+     "U.frame U.frame.*", waiting()),
     ("write-after-rejection-lost", "The first write after a refused one is answered and not stored.",
      "U.read_back U.read_back.*", after_rejection()),
     ("fallback-url-dropped", "message_fallback_url is accepted and not stored.",

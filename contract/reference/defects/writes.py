@@ -191,7 +191,7 @@ ACCEPT: tuple[Row, ...] = (
     ("fax-refused", "call_receive_mode fax is refused.",
      "U.accept.call_receive_mode",
      refusing(lambda body, before: body.get("call_receive_mode") == "fax", "Call receive mode is not valid")),
-    ("long-name-refused", "A name over 50 characters is refused.", "U.accept.name", rules(name_length=50)),
+    ("long-name-refused", "A name over 40 characters is refused.", "U.accept.name", rules(name_length=40)),
     ("beyond-ascii-refused", "A name beyond ASCII is refused.",
      "U.accept.name",
      refusing(lambda body, before: not str(body.get("name", "")).isascii(), "Name is not valid")),
