@@ -430,7 +430,7 @@ class _Planner:
             if operation.security:
                 scheme = self.contract.schemes[operation.security[0]]
                 # An API that looks at a part of the password alone most likely does so in every operation.
-                wrong = "longer" if writes else "shorter" if operation is reads[0] else "wrong"
+                wrong = "longer" if writes else "wrong" if operation is reads[0] else "shorter"
                 kinds = ["no_credentials", f"{wrong}_password"]
                 if scheme.get("scheme") == "basic":
                     kinds += ["wrong_user", *(["empty_password"] if writes else [])]

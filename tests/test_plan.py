@@ -633,7 +633,7 @@ def test_a_rule_that_is_not_known_needs_nothing() -> None:
 def test_a_wrong_token_is_a_wrong_password() -> None:
     """Where a token is asked for there is no user to be wrong."""
     kinds = {case.credentials for case in block(made("second fragment"), "access")}
-    assert kinds == {"none", "shorter_password", "longer_password", "recased_password", "other_scheme", "right"}
+    assert kinds == {"none", "wrong_password", "longer_password", "recased_password", "other_scheme", "right"}
 
 
 def test_without_credentials_only_ids_are_wrong() -> None:
