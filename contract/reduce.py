@@ -104,8 +104,7 @@ class Refusals:
         True where it is refused right after the update that was refused before it, two times in a row.
         """
         session, case = self.session, failure.interaction.case
-        refused = {id(one) for one, _ in session.refusals}
-        earlier = [one for one, _ in session.between(0, failure.number)[-1:] if id(one) in refused]
+        earlier = session.refused_before(failure.number)
         for _ in range(2 * len(earlier)):
             establish(session, self.generator, self.before)
             session.settle()

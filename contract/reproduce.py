@@ -445,9 +445,8 @@ class Look:
         The update after the one that was refused right before it: what was refused may have waited for it.
         """
         case = failure.interaction.case
-        for before, _ in self.session.between(0, failure.number)[-1:]:
-            if any(before is refused for refused, _ in self.session.refusals):
-                yield [before, case], read, case.body
+        for before in self.session.refused_before(failure.number):
+            yield [before, case], read, case.body
 
     def writes(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
         """

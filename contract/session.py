@@ -419,6 +419,13 @@ class Session:
         answered = [(case, number) for case, number, _ in self.updates] + self.refusals
         return sorted((pair for pair in answered if start <= pair[1] < end), key=lambda pair: pair[1])
 
+    def refused_before(self, number: int) -> list[Case]:
+        """
+        The update that was answered last before the request *number*, where it was refused.
+        """
+        refused = {id(case) for case, _ in self.refusals}
+        return [case for case, _ in self.between(0, number)[-1:] if id(case) in refused]
+
     def failures(self) -> list[Failure]:
         """
         What was noted for this record.
