@@ -423,10 +423,8 @@ class _Planner:
         reads = [self.contract.retrieve, *([self.contract.listing[0]] if self.contract.listing and not light else [])]
         for operation in [*reads, self.update]:
             writes = operation is self.update
-            body = self.mark({}, "access") if writes else MISSING
-            if writes and not body:
-                body = self.generator.complete({}, self.take)
-            base = Case(label="", operation=operation.id, expect="reject", body=body)
+            base = Case(label="", operation=operation.id, expect="reject")
+            made: list[Case] = []
             if operation.security:
                 scheme = self.contract.schemes[operation.security[0]]
                 # An API that looks at a part of the password alone most likely does so in every operation.
@@ -438,16 +436,21 @@ class _Planner:
                 for kind in kinds:
                     rule = f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}"
                     label = f"{operation.label} {kind.replace('_', ' ')}"
-                    yield replace(base, label=label, rule=rule, credentials=_pair(kind))
+                    made.append(replace(base, label=label, rule=rule, credentials=_pair(kind)))
             if operation.key is not None:
                 label = f"{operation.label} unknown id"
-                yield replace(base, label=label, rule=f"{operation.id}.access.unknown_id", target="unknown")
+                made.append(replace(base, label=label, rule=f"{operation.id}.access.unknown_id", target="unknown"))
                 if self.foreign:
                     label = f"{operation.label} foreign id"
                     # Nothing is written to a record of someone else's that can be read: it could not be put back.
                     unless = f"{self.contract.retrieve.label} foreign id" if writes else ""
                     rule = f"{operation.id}.access.foreign_id"
-                    yield replace(base, label=label, rule=rule, target="foreign", unless=unless)
+                    made.append(replace(base, label=label, rule=rule, target="foreign", unless=unless))
+            for case in made:
+                # Each with a text of its own, so that a trace tells which of them left it.
+                tag = case.label.removeprefix(operation.label).strip()
+                body = (self.mark({}, tag) or self.generator.complete({}, self.take)) if writes else MISSING
+                yield replace(case, body=body)
 
     def omissions(self) -> Iterator[Case]:
         """

@@ -320,7 +320,8 @@ class _Again:
             if case.absent:
                 self.look.empty(case)
         if any(part in self.recorded.rule for part in _SHOWN) and self.name in body:
-            self.differ(body)
+            self.session.read("read to see whether it differs")
+            self.look.differ(self.name, [self.last])
 
     def matters(self) -> set[str]:
         """
@@ -349,22 +350,6 @@ class _Again:
         needs = choice.requires if choice is not None else ()
         given = {n: state.get(n) or self.generator.firm(n)[0] for n in needs if n in self.generator.fields}
         return {name: state[name], **given}
-
-    def differ(self, body: Mapping[str, Any]) -> None:
-        """
-        Gives the field another value than the one that will be sent: else one that is not stored is not seen.
-        """
-        gen, name = self.generator, self.name
-        self.session.read("read to see whether it differs")
-        if not self.idle() or name not in gen.fields:
-            return
-        others = gen.enums[name] if name in gen.enums else gen.firm(name)
-        other = next((value for value in others if value != body[name]), None)
-        if other is not None:
-            body = gen.complete({name: other}, lambda field: gen.firm(field)[0])
-        elif not gen.fields[name].required:
-            body = {name: None}
-        self.session.attempt(body, "another value first")
 
     def idle(self) -> str:
         """

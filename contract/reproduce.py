@@ -229,6 +229,24 @@ class Look:
             body = Witness(session, self.generator).own(name, found.expected, other=found.actual)
         session.attempt(body, "another value than was seen")
 
+    def differ(self, name: str, cases: list[Case]) -> None:
+        """
+        Gives the field *name* another value than the one that will be sent first: else one that is not
+        stored is not seen.
+        """
+        gen, known = self.generator, self.session.known or {}
+        sent = next((c.body[name] for c in cases if isinstance(c.body, Mapping) and name in c.body), MISSING)
+        if name not in gen.fields or name not in known or not same(None, known[name], sent):
+            return
+        other = next((value for value in gen.firm(name) if value != sent), None)
+        if other is not None:
+            body = gen.complete({name: other}, lambda field: gen.firm(field)[0])
+        elif not gen.fields[name].required:
+            body = {name: None}
+        else:
+            return
+        self.session.attempt(body, "another value first")
+
     def blame(self, failure: Failure, case: Case) -> None:
         """
         Tells *failure* under the rule that *case* breaks by it, and what was seen with it as well.
@@ -352,6 +370,8 @@ class Look:
             for case in cases:
                 if case.absent:
                     self.empty(case)
+            if any(part in self.rule for part in (".read_back", ".echo", ".deprecated")):
+                self.differ(failure.finding.pointer.strip("/").partition("/")[0], cases)
             if self.rule.endswith(".moves"):
                 self.session.sender.sleep(MOVES_AFTER + 0.2)
             elif failure.finding.pointer.strip("/") in self.session.judge.stamps:

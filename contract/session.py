@@ -262,6 +262,8 @@ class Session:
         What is known of the record after an answer.
         """
         if case.target != "own":
+            if self._writes(case) and 400 <= response.status < 500:
+                self._refuse(case, number)  # It may have been applied here all the same.
             return
         if case.operation == self.contract.retrieve.id:
             if result.record is not None and case.credentials == "right":
@@ -290,9 +292,15 @@ class Session:
         elif response.status >= 500:
             self.known, self.verified = None, False
         else:
-            self.refused.append((case, number))
-            if not self.quiet:
-                self.refusals.append((case, number))
+            self._refuse(case, number)
+
+    def _refuse(self, case: Case, number: int) -> None:
+        """
+        Notes an update that was refused.
+        """
+        self.refused.append((case, number))
+        if not self.quiet:
+            self.refusals.append((case, number))
 
     def _learn(self, body: Any, before: JSONObject | None, record: JSONObject) -> None:
         """
