@@ -394,14 +394,17 @@ class _Planner:
     def first(self) -> Iterator[Case]:
         """
         One field that nothing else depends on: only the first update of a run is sent long enough after
-        the one before it to show that the time stamp moves, whatever is written.
+        the one before it to show that the time stamp moves, whatever is written. One that was found with
+        something in it is preferred: it can be put back even where null empties nothing.
         """
         gen = self.generator
         needed = {o for s in gen.selectors.values() for c in s.choices.values() for o in c.requires}
         plain = [n for n in gen.free if n in self.shown and n not in gen.request.aliases_of(needed) and n != gen.marker]
-        if self.profile.tour and plain and not gen.fields[plain[-1]].write_only:
-            name = plain[-1]
-            yield self.case(f"{name} first", body=gen.complete({name: gen.firm(name)[-1]}, self.take))
+        unless = ""
+        for name in reversed(plain if self.profile.tour else ()):
+            body = gen.complete({name: gen.firm(name)[-1]}, lambda field: gen.firm(field)[0])
+            yield self.case(f"{name} first", body=body, unless=unless)
+            unless = unless or f"{name} first"
 
     def access(self) -> Iterator[Case]:
         """

@@ -5,7 +5,7 @@ is put back in whatever order the API takes, and read to prove it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from contract.model import MISSING, Case, JSONObject
 from contract.session import Session, respelled
 from contract.spec import Contract, Field
 
-__all__ = ["LOST", "Restored", "differences", "establish", "recall", "restore", "unrestorable", "writable"]
+__all__ = ["LOST", "Restored", "differences", "establish", "recall", "restore", "uncleared", "unrestorable", "writable"]
 
 PROBES: Final = 14
 """Updates that may be tried to see which fields refuse null."""
@@ -75,11 +75,7 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     request = contract.update.request
     assert request is not None and record is not None
     found: dict[str, str] = {}
-    active: set[str] = set()
-    for name, item in request.selectors.items():
-        value = record.get(name)
-        if isinstance(value, str) and value in item.choices:
-            active.update(item.choices[value].requires)
+    active = _active(contract, record)
     for name in writable(contract):
         value, item = record.get(name), request.fields[name]
         if value is not None and not jsonschema_rs.Draft202012Validator(_kind(item)).is_valid(value):
@@ -153,6 +149,93 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     stuck += [name for part in parts for name in part]
     reasons = {name: "null" if record[name] is None else "blank" for name in nulls if name in stuck}
     return found | {name: f"it is {what}, and the API refuses {what}" for name, what in reasons.items()}
+
+
+def uncleared(
+    session: Session, generator: Generator, found: JSONObject, hopeless: Iterable[str] = ()
+) -> dict[str, str]:
+    """
+    Fields that were *found* null and that null would not empty again, and why, beside those that are
+    *hopeless* anyway: asked with fields that hold something, which are put back whatever comes of it.
+
+    Sends one update; one for each kind of value where null is refused, and two more where it still is.
+    """
+    request = session.contract.update.request
+    session.settle()
+    known = session.known
+    assert request is not None
+    if known is None:
+        return {}
+    active = _active(session.contract, known)
+    plain = [
+        name
+        for name in writable(session.contract)
+        if name in generator.free and not request.fields[name].required and not request.fields[name].resource
+    ]
+    kinds: dict[str, list[str]] = {}
+    for name in [n for n in writable(session.contract) if n not in hopeless]:
+        if name in generator.fields and found.get(name, MISSING) is None and name not in generator.enums:
+            kinds.setdefault(request.fields[name].format, []).append(name)
+    given = [n for n in plain if known.get(n) not in (None, "") and n not in request.aliases_of(active)]
+    # One that was found with something in it can be given that again.
+    given.sort(key=lambda name: found.get(name) in (None, ""))
+    probes = {kind: next((n for n in given if request.fields[n].format == kind), "") for kind in kinds}
+    names = [name for name in probes.values() if name] or (given[:1] if kinds else [])
+    outcome = _emptied(session, names)
+    if len(names) > 1 and "refuses null" in outcome.values():
+        outcome = {name: how for one in names for name, how in _emptied(session, [one]).items()}
+    stuck: dict[str, str] = {}
+    for kind, members in kinds.items():
+        how = {outcome.get(probes[kind], "")} if probes[kind] else set(outcome.values())
+        if how == {"refuses null"} and (own := next((n for n in members if n in plain and n not in active), "")):
+            # It may be that field alone; nothing but such a field itself can tell.
+            session.attempt(
+                generator.complete({own: generator.firm(own)[0]}, _first(generator)), f"{own} to be emptied"
+            )
+            how = set(_emptied(session, [own]).values())
+        if len(how) == 1 and (why := next(iter(how))):
+            stuck |= dict.fromkeys(members, f"it is null, and where a value stands the API {why}")
+    return stuck
+
+
+def _emptied(session: Session, names: list[str]) -> dict[str, str]:
+    """
+    What the API does where null is sent for each of *names*: nothing said where it empties the field,
+    or where nobody knows.
+    """
+    before = session.known or {}
+    if not names:
+        return {}
+    response, record = session.attempt(dict.fromkeys(names, None), f"null in {', '.join(names)}")
+    if response is None or response.status in LOST or (response.status < 300 and record is None):
+        return {}
+    if record is None or response.status >= 300:
+        return dict.fromkeys(names, "refuses null")
+    stood = [n for n in writable(session.contract) if n in record and same(None, record[n], before.get(n))]
+    if any(n not in stood and n not in names for n in writable(session.contract)):
+        return {}  # Something else became of it.
+    return {n: "ignores null" if n in stood else "" for n in names}
+
+
+def _first(generator: Generator) -> Callable[[str], Any]:
+    """
+    The plainest value of a field.
+    """
+    return lambda name: generator.firm(name)[0]
+
+
+def _active(contract: Contract, record: JSONObject) -> set[str]:
+    """
+    The companions that the selectors of *record* require where they stand.
+    """
+    request = contract.update.request
+    assert request is not None
+    active: set[str] = set()
+    for name, item in request.selectors.items():
+        value = record.get(name)
+        if isinstance(value, str) and value in item.choices:
+            active.update(item.choices[value].requires)
+    return active
 
 
 def differences(

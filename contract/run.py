@@ -37,7 +37,7 @@ from contract.ledger import Ledger, of_answer
 from contract.model import Case, Finding, Interaction, Response, Rule
 from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, needed, plan, split
 from contract.reproduce import investigate
-from contract.restore import LOST, Restored, differences, recall, restore, unrestorable
+from contract.restore import LOST, Restored, differences, recall, restore, uncleared, unrestorable
 from contract.result import Exchange, Result, result_order
 from contract.send import Credentials, Sender
 from contract.session import Session
@@ -617,7 +617,10 @@ class Runner:
             result.problem = self.budget.stopped
 
     def _cannot_restore(self) -> str:
-        lines = "; ".join(f"{name} ({why})" for name, why in result_order(self.result.expected_left))
+        names: dict[str, list[str]] = {}
+        for name, why in result_order(self.result.expected_left):
+            names.setdefault(why, []).append(name)
+        lines = "; ".join(f"{', '.join(some)} ({why})" for why, some in names.items())
         known = [(self.snapshots[s.id], s.known) for s in self.sessions if s.known is not None]
         more = " more" if any(differences(self.contract, before, now) for before, now in known) else ""
         return (
@@ -633,8 +636,12 @@ class Runner:
         problems: list[str] = []
 
         def work(session: Session, blocks: list[Block]) -> None:
+            learnt = False
             try:
                 for i, block in enumerate(blocks):
+                    if not learnt and block.name not in {"access", "refusals", "first"}:
+                        learnt = True
+                        self._learn(session)
                     if block.name in {"identity", "random"} and self._found():
                         continue  # There is something to look into already, and it needs the requests.
                     looks = INVESTIGATION if block.name == "silence" and self._found() else 0
@@ -673,6 +680,25 @@ class Runner:
                 investigate(session, self.generator)
         else:
             self._unlooked()
+
+    def _learn(self, session: Session) -> None:
+        """
+        Finds out whether null empties what was found empty, before much is written.
+
+        Raises:
+            Undecided: it does not, and nobody said that the run may go on all the same.
+        """
+        stuck = self.stuck[session.id]
+        new = uncleared(session, self.generator, self.snapshots[session.id], stuck)
+        if not new:
+            return
+        several = f" on {session.id}" if len(self.sessions) > 1 else ""
+        with self.lock:
+            self.stuck[session.id] = {**stuck, **new}
+            self.result.expected_left |= {name: f"{why}{several}" for name, why in new.items()}
+        if not self.settings.allow_unrestorable:
+            self.budget.stop(self._cannot_restore())
+            raise Undecided(self.budget.stopped)
 
     def _only_read(self) -> None:
         """

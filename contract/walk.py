@@ -44,7 +44,7 @@ class Walk:
         """
         Sends every case of the block.
         """
-        for case in self.block.cases:
+        for case in self.first() if self.block.name == "first" else self.block.cases:
             if case.unless and case.unless in self.accepted:
                 continue
             self.session.settle()
@@ -60,6 +60,14 @@ class Walk:
             self.prepared()
         if self.block.proof:
             self.session.read(f"read after {self.block.name}")
+
+    def first(self) -> list[Case]:
+        """
+        The one case whose fields hold something, or else the first.
+        """
+        known, cases = self.session.known or {}, self.block.cases
+        full = (c for c in cases if all(known.get(name) not in (None, "") for name in c.body))
+        return [replace(case, unless="") for case in (next(full, cases[0]),)]
 
     def certain(self) -> None:
         """

@@ -606,7 +606,7 @@ def test_a_blank_that_cannot_be_written_again_ends_the_run_before_it_writes(
         now = record(server)
 
     assert found.status == 2
-    assert f"call_fallback_url ({why})" in found.text
+    assert f"call_fallback_url, call_status_callback_url ({why})" in found.text
     lost = {} if variant == "blank-refused" else {"call_fallback_url": None}
     assert now == before | lost
     assert ("nothing more was changed" in found.text) == bool(lost)
@@ -634,6 +634,58 @@ def test_what_cannot_be_put_back_is_found_before_anything_changes(
     assert "--allow-unrestorable" in found.text
     assert all(value is None or value == before[name] for body in bodies for name, value in body.items())
     assert found.journals == []
+
+
+def test_null_that_empties_nothing_is_found_before_much_is_written(tmp_path: Path) -> None:
+    """It is sent for fields that hold something; they are put back, and what was null was never written."""
+    accepted: list[dict[str, Any]] = []
+
+    def harm(exchange: Exchange) -> None:
+        answer = exchange.answer()
+        if exchange.line.startswith("PUT") and answer.startswith(b"HTTP/1.1 200"):
+            accepted.append(json.loads(exchange.body))
+        exchange.send(answer)
+
+    with reference.running(variant="null-ignored") as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        now = record(server)
+
+    assert now == before
+    assert found.status == 2
+    assert "call_relay_topic, " in found.text
+    assert "(it is null, and where a value stands the API ignores null)" in found.text
+    written = {name for body in accepted for name, value in body.items() if value is not None}
+    assert {name for name in written if before[name] is None} == set()
+    assert len(proxy.requests) < 50
+
+
+@pytest.mark.parametrize(("refused", "status"), [("name", 0), ("call_", 2)])
+def test_a_field_that_refuses_null_by_itself_does_not_end_the_run(refused: str, status: int, tmp_path: Path) -> None:
+    """Where null is refused for what holds something, one field that was found null is tried itself."""
+
+    def harm(exchange: Exchange) -> None:
+        body: dict[str, Any] = {}
+        with suppress(ValueError):
+            body = dict(json.loads(exchange.body))
+        stands = record(server)
+        if any(v is None and stands.get(n) is not None for n, v in body.items() if n.startswith(refused)):
+            error = b'{"errors": [{"detail": null, "status": "422", "title": "no null", "code": "null"}]}'
+            head = (
+                f"HTTP/1.1 422 Unprocessable Entity\r\nContent-Type: application/json\r\nContent-Length: {len(error)}"
+            )
+            exchange.send(f"{head}\r\n\r\n".encode() + error)
+        else:
+            passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        left = {name: (before[name], now) for name, now in record(server).items() if now != before[name]}
+
+    assert found.status == status, found.text
+    assert ("where a value stands the API refuses null" in found.text) == (status == 2)
+    assert [was for was, _ in left.values()] == [None] * (status // 2), left
 
 
 def test_with_permission_the_run_goes_on_and_tells_what_is_left(tmp_path: Path) -> None:
