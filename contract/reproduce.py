@@ -203,7 +203,7 @@ class Look:
         session, found = self.session, failure.finding
         item = session.judge.fields[name]
         establish(session, self.generator, {**(failure.interaction.before or {}), name: found.expected}, {name: None})
-        self.apart(found, name)
+        self.apart(name, found.actual, found.expected)
         if case.absent:
             self.empty(case)
         if closely:
@@ -217,35 +217,27 @@ class Look:
         now = session.known or {}
         return name in now and same(item, now[name], found.actual)
 
-    def apart(self, found: Finding, name: str) -> None:
+    def apart(self, name: str, value: Any, was: Any = None) -> None:
         """
-        Gives the field *name* another value than it was seen to have, where it has that one.
+        Gives the field *name* another value than *value*, where it has that one; *was*, where there is
+        no other. What already stands where it is seen or sent proves nothing.
         """
-        session, item = self.session, self.session.judge.fields[name]
-        if session.known is None or not same(item, session.known.get(name), found.actual):
+        session, item = self.session, self.session.judge.fields.get(name)
+        if session.known is None or item is None or not same(item, session.known.get(name), value):
             return
-        body = {name: found.expected}
+        body = {name: was}
         if name in self.generator.fields:
-            body = Witness(session, self.generator).own(name, found.expected, other=found.actual)
-        session.attempt(body, "another value than was seen")
+            body = Witness(session, self.generator).own(name, was, other=value)
+        session.attempt(body, "another value first")
 
     def differ(self, name: str, cases: list[Case]) -> None:
         """
-        Gives the field *name* another value than the one that will be sent first: else one that is not
-        stored is not seen.
+        Gives the field *name* another value than the one that will be sent: else one that is not stored
+        is not seen.
         """
-        gen, known = self.generator, self.session.known or {}
         sent = next((c.body[name] for c in cases if isinstance(c.body, Mapping) and name in c.body), MISSING)
-        if name not in gen.fields or name not in known or not same(None, known[name], sent):
-            return
-        other = next((value for value in gen.firm(name) if value != sent), None)
-        if other is not None:
-            body = gen.complete({name: other}, lambda field: gen.firm(field)[0])
-        elif not gen.fields[name].required:
-            body = {name: None}
-        else:
-            return
-        self.session.attempt(body, "another value first")
+        if name in self.generator.fields and sent is not MISSING:
+            self.apart(name, sent)
 
     def blame(self, failure: Failure, case: Case) -> None:
         """
@@ -363,7 +355,7 @@ class Look:
                 establish(self.session, self.generator, before, failure.interaction.case.body)
                 name = failure.finding.pointer.strip("/")
                 if ".frame" in self.rule and name in self.generator.fields:
-                    self.apart(failure.finding, name)
+                    self.apart(name, failure.finding.actual, failure.finding.expected)
             elif not writes and of_answer(self.rule):
                 # What was shown wrongly may not be there any more.
                 establish(self.session, self.generator, failure.interaction.before)

@@ -5,7 +5,7 @@ is put back in whatever order the API takes, and read to prove it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -189,9 +189,8 @@ def uncleared(
         how = {outcome.get(probes[kind], "")} if probes[kind] else set(outcome.values())
         if how == {"refuses null"} and (own := next((n for n in members if n in plain and n not in active), "")):
             # It may be that field alone; nothing but such a field itself can tell.
-            session.attempt(
-                generator.complete({own: generator.firm(own)[0]}, _first(generator)), f"{own} to be emptied"
-            )
+            body = generator.complete({own: generator.firm(own)[0]}, lambda field: generator.firm(field)[0])
+            session.attempt(body, f"{own} to be emptied")
             how = set(_emptied(session, [own]).values())
         if len(how) == 1 and (why := next(iter(how))):
             stuck |= dict.fromkeys(members, f"it is null, and where a value stands the API {why}")
@@ -215,13 +214,6 @@ def _emptied(session: Session, names: list[str]) -> dict[str, str]:
     if any(n not in stood and n not in names for n in writable(session.contract)):
         return {}  # Something else became of it.
     return {n: "ignores null" if n in stood else "" for n in names}
-
-
-def _first(generator: Generator) -> Callable[[str], Any]:
-    """
-    The plainest value of a field.
-    """
-    return lambda name: generator.firm(name)[0]
 
 
 def _active(contract: Contract, record: JSONObject) -> set[str]:

@@ -636,12 +636,12 @@ class Runner:
         problems: list[str] = []
 
         def work(session: Session, blocks: list[Block]) -> None:
-            # What writes a handful of fields has no request to spare for it.
-            learnt = not (self.plan.profile.tour and any(block.name == "tour" for block in blocks))
+            # Before anything is written for good. What writes a handful of fields has no request to spare for it.
+            whole = self.plan.profile.tour and any(block.name == "tour" for block in blocks)
+            writing = next((b for b in blocks if whole and b.name not in {"access", "refusals", "first"}), None)
             try:
                 for i, block in enumerate(blocks):
-                    if not learnt and block.name not in {"access", "refusals", "first"}:
-                        learnt = True
+                    if block is writing:
                         self._learn(session)
                     if block.name in {"identity", "random"} and self._found():
                         continue  # There is something to look into already, and it needs the requests.
