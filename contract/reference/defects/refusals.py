@@ -406,6 +406,15 @@ def foreign(*operations: str) -> Behaviour:
     return for_unknown(lambda x: x.server.store.get(x.number_id, foreign=True) if x.operation in operations else None)
 
 
+def elsewhere(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
+    """Store what was sent to an id that no number has in the oldest number, and refuse it all the same."""
+    if refusal.status == 404 and x.sent:
+        with x.server.store.transaction():
+            _, record = x.server.store.newest_first()[-1]
+            x.server.store.put(record["id"], x.stages.merge(x, x.sent, record))
+    return inner(x, refusal)
+
+
 # fmt: off
 ACCESS: tuple[Row, ...] = (
     ("update-open", "An update needs no credentials.", "U.access.no_credentials",
@@ -441,6 +450,8 @@ ACCESS: tuple[Row, ...] = (
      "*.access.unknown_id *.rejection.no_server_error", for_unknown(fail)),
     ("unknown-id-400", "An id that no number has is answered 400.", "*.access.unknown_id",
      hook(respond=lambda inner, x, status, body: inner(x, 400 if status == 404 else status, body))),
+    ("unknown-id-applied", "An update of an id that no number has is answered 404 and stored in the oldest number.",
+     "U.access.unknown_id U.rejection.no_trace", hook(refuse=elsewhere)),
     ("foreign-readable", "A retrieve shows another project's number.", "R.access.foreign_id",
      foreign(RETRIEVE)),
     ("foreign-writable", "An update changes another project's number.", "U.access.foreign_id",

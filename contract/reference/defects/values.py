@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.defects.kit import Row, hook, shown_as, stored, table, text
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
-from contract.reference.fields import REQUEST, URLS, Record
+from contract.reference.fields import REQUEST, REQUIRES, URLS, USES, Record
 
 __all__ = ["DEFECTS"]
 
@@ -258,6 +258,16 @@ def toggled_method(before: Record) -> Record:
     return {"call_fallback_method": "GET" if before["call_fallback_method"] == "POST" else "POST"}
 
 
+def idle_lost(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+    """Keep what was sent for a call companion that the call handler does not use out of the store."""
+    name = "call_handler"
+    companions = {other for used in USES[name].values() for other in used}
+    idle = companions - set(USES[name].get(after[name], ())) - {REQUIRES[name].get(after[name])}
+    written: Record = inner(x, before, after)
+    x.server.store.put(before["id"], written | {other: before[other] for other in idle if other in x.sent})
+    return written
+
+
 def after_rejection() -> Behaviour:
     """Lose the first write after a refused one."""
 
@@ -306,6 +316,8 @@ STORE: tuple[Row, ...] = (
      "U.frame U.frame.*", waiting()),
     ("write-after-rejection-lost", "The first write after a refused one is answered and not stored.",
      "U.read_back U.read_back.*", after_rejection()),
+    ("idle-companion-lost", "What is sent for a call companion that the call handler does not use is not stored.",
+     "U.read_back U.read_back.*", hook(persist=idle_lost)),
     ("fallback-url-dropped", "message_fallback_url is accepted and not stored.",
      "U.echo.message_fallback_url", dropped("message_fallback_url")),
     ("urls-swapped", "call_fallback_url and call_status_callback_url are swapped.",
