@@ -26,6 +26,8 @@ TRIES: Final = 24
 """Updates that may be tried to put one record back."""
 LATE: Final = (0.5, 1.0)
 """Seconds after which a record is read once more where an update was given up."""
+SOON: Final = 1.1
+"""Seconds after which one update does not come in the same second as the one before it."""
 LOST: Final = frozenset({429, 502, 503, 504})
 """Answers that say nothing about the request, only that it should come again later."""
 
@@ -190,7 +192,7 @@ def uncleared(
         if how == {"refuses null"} and (own := next((n for n in members if n in plain and n not in active), "")):
             # It may be that field alone; nothing but such a field itself can tell.
             body = generator.complete({own: generator.firm(own)[0]}, lambda field: generator.firm(field)[0])
-            session.attempt(body, f"{own} to be emptied")
+            session.perform(Case(label=f"{own} to be emptied", operation=session.contract.update.id, body=body))
             how = set(_emptied(session, [own]).values())
         if len(how) == 1 and (why := next(iter(how))):
             stuck |= dict.fromkeys(members, f"it is null, and where a value stands the API {why}")
@@ -205,8 +207,18 @@ def _emptied(session: Session, names: list[str]) -> dict[str, str]:
     before = session.known or {}
     if not names:
         return {}
-    response, record = session.attempt(dict.fromkeys(names, None), f"null in {', '.join(names)}")
-    if response is None or response.status in LOST or (response.status < 300 and record is None):
+    result, response = session.perform(
+        Case(
+            label=f"null where a value stands: {', '.join(names)}",
+            operation=session.contract.update.id,
+            expect="unspecified",
+            rule=f"{session.contract.update.id}.rejection.consistent",
+            body=dict.fromkeys(names, None),
+            open=dict.fromkeys(names, "null"),
+        )
+    )
+    record = result.record
+    if response.status in LOST or (response.status < 300 and record is None):
         return {}
     if record is None or response.status >= 300:
         return dict.fromkeys(names, "refuses null")
@@ -366,6 +378,8 @@ class _Way:
         self.changed = bool(session.history)
         self.lost = False
         """True where an update got no answer, so that nobody knows whether it would have helped."""
+        self.accepted = False
+        """True where an update on the way back was accepted."""
 
     def back(self) -> Restored:
         """
@@ -377,8 +391,9 @@ class _Way:
             self.values_first([n for n in writable(self.contract) if n in self.session.written and n in self.record])
             now = _read(self.session)
         now = self.turned(now)
-        # An update that was given up may be carried out all the same, a little later.
-        for pause in LATE if self.session.sender.late else ():
+        # An update that was given up may be carried out all the same, a little later; and one that was
+        # accepted and not stored may only have come too soon after another.
+        for pause in LATE if self.session.sender.late else (SOON,) if self.unheld(now) else ():
             self.session.sender.sleep(pause)
             now = self.turned(_read(self.session))
         left = self.differences(now)
@@ -386,6 +401,13 @@ class _Way:
             return Restored(verdict="restored" if self.changed else "nothing_changed", unseen=self.unseen)
         note = "answers were lost on the way" if self.lost else ""
         return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
+
+    def unheld(self, now: JSONObject) -> bool:
+        """
+        True where the record does not hold what an update can set, although it was sent and accepted.
+        """
+        left = [n for n in self.differences(now) if self.record[n] is not None and n not in self.hopeless]
+        return self.accepted and any(n in self.request.fields for n in left)
 
     def differences(self, now: JSONObject, *, exactly: bool = False) -> dict[str, tuple[Any, Any]]:
         """
@@ -463,7 +485,9 @@ class _Way:
         self.tries -= 1
         response, _ = self.session.attempt(body, "restore")
         self.lost = self.lost or response is None or response.status in LOST
-        return response is not None and 200 <= response.status < 300
+        accepted = response is not None and 200 <= response.status < 300
+        self.accepted = self.accepted or accepted
+        return accepted
 
     def groups(self, left: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """

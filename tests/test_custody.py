@@ -509,6 +509,18 @@ def record_of(server: Running) -> dict[str, Any]:
     raise AssertionError("the server puts everything off")
 
 
+def test_an_update_that_came_too_soon_is_sent_once_more(tmp_path: Path) -> None:
+    """Where what is accepted is not held, the way back waits for another second, and everything is as it was."""
+    with reference.running(defect="second-write-in-a-second") as server:
+        before = record(server)
+        found = outcome(settings(server, tmp_path), credentials(server))
+        now = record(server)
+
+    assert found.status == 1, found.text
+    assert {**now, "updated_at": None} == {**before, "updated_at": None}
+    assert "was put back as it was" in found.text
+
+
 def test_what_is_left_where_null_is_refused_is_named(tmp_path: Path) -> None:
     """A server that takes no null cannot be brought back to null; every such field is told with both values."""
     with reference.running(variant="null-refused") as server:
