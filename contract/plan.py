@@ -27,6 +27,8 @@ from contract.tour import REPEATS, Tour, Values
 
 OVERHEAD: Final = 26
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
+WAYS: Final = (0, 1, 2, 3, 4, None)
+"""Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
 FIRST: Final = 12
 """Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
 PROOF: Final = 3
@@ -35,12 +37,17 @@ READ_ONLY: Final = 3
 """Bodies that read-only fields are divided among where all of them together are refused."""
 SHOWN: Final = frozenset({"blank", "control", "port", "idn"})
 """Kinds of values after which it is read what became of them, beside the last: these are rewritten most often."""
+TOLD: Final = 12
+"""What a read is worth less where the answer to the next update shows the same values of the selectors."""
 CLOSE: Final = 3
 """Reads in a row at the end of the tour, each after one update."""
 EMPTY: Final = frozenset({"blank", "space"})
 """Kinds of values with nothing in them."""
 INVESTIGATION: Final = 16
-"""Requests that a run keeps for looking into failures."""
+"""Requests that a run needs for looking into failures: where there are any, it asks less of what the documents
+are silent about, and does not ask for anything by chance."""
+MARGIN: Final = 4
+"""Requests that a run keeps free where nothing was found."""
 
 __all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
 
@@ -236,7 +243,6 @@ class _Planner:
         self.update = contract.update
         self.profile = profile
         self.seed = seed
-        self.random = random.Random(seed)
         self.foreign = foreign
         self.generator = Generator(self.update, resources)
         self.request = self.generator.request
@@ -252,8 +258,7 @@ class _Planner:
         """
         The whole plan.
         """
-        tour = Tour(self.update.id, self.generator, self.values, self.shown, self.random)
-        walk = list(tour.cases() if self.profile.tour else self.smoke())
+        tour, walk = self.toured()
         self.final = {n: v for case in walk for n, v in case.body.items() if n in self.generator.selectors}
         blocks = [
             # What is refused comes while the time stamp is an old one: a refusal that moves it shows.
@@ -288,6 +293,25 @@ class _Planner:
             unreachable=unreachable,
         )
 
+    def toured(self) -> tuple[Tour, list[Case]]:
+        """
+        The tour and its steps; of several ways the first in which every combination that is wanted stands.
+        """
+        found: tuple[Tour, list[Case]] | None = None
+        for turn in WAYS[: None if self.profile.tour else 1]:
+            values = Values(self.generator, self.seed)
+            tour = Tour(self.update.id, self.generator, values, self.shown, random.Random(self.seed), turn)
+            self.values, self.take, self.mark = values, values.take, values.mark
+            steps = list(tour.cases() if self.profile.tour else self.smoke())
+            if found is None or tour.missing < found[0].missing:
+                found = tour, steps
+            if not tour.missing:
+                break
+        assert found is not None
+        self.values = found[0].boundary
+        self.take, self.mark = self.values.take, self.values.mark
+        return found
+
     def reads(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
         """
         How many reads *profile* has room for beside *walk*, and beside its share of *blocks*.
@@ -296,7 +320,7 @@ class _Planner:
             not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
         )
         sent = others + profile.random + len(walk) + REPEATS * profile.tour
-        return max(min(profile.requests - INVESTIGATION - OVERHEAD - sent, len(walk)), min(len(walk), 3))
+        return max(min(profile.requests - MARGIN - OVERHEAD - sent, len(walk)), min(len(walk), 3))
 
     def interleave(self, walk: list[Case], tail: int, reads: int) -> Iterator[Case]:
         """
@@ -354,7 +378,8 @@ class _Planner:
                 state = states[step]
                 values = sum((n, v) not in seen for n, v in state.items())
                 pair = tuple(state.items()) not in seen
-                worth[step] = 100 * values + 6 * pair + 2 * len(walk[step].body) + len(fresh)
+                told = step + 1 < len(walk) and states[step + 1] == state
+                worth[step] = 100 * values + 6 * pair + 2 * len(walk[step].body) + len(fresh) - TOLD * told
             best = max(range(len(walk) * i // reads, len(walk) * (i + 1) // reads), key=worth.__getitem__)
             steps.append(best)
             seen.update(states[best].items(), [tuple(states[best].items())])

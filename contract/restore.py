@@ -332,8 +332,10 @@ def establish(session: Session, generator: Generator, before: JSONObject | None,
             for other in request.fields[name].choices[body[name]].requires:
                 if other not in body and before.get(other) is not None:
                     body[other] = before[other]
-    if body:
-        session.attempt(body, "back to where it stood")
+    if body and body != session.dead_end:
+        response, _ = session.attempt(body, "back to where it stood")
+        if response is not None and 400 <= response.status < 500:
+            session.dead_end = body  # The same again would be refused again.
     now = session.known or now
     nulls = [
         name

@@ -56,6 +56,8 @@ class Session:
         self.seen: list[int] = []
         """The numbers of the reads that showed the record."""
         self.written: set[str] = set()
+        self.dead_end: JSONObject | None = None
+        """What should have brought the record back to where it stood, and was refused."""
         self.clears: bool | None = None
         """True where null was seen to clear a field, False where it was seen not to."""
         self.blind = 0

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations, product
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, islice, product
 from typing import Any, Final
 
 from contract.generate import Generator
@@ -26,6 +26,10 @@ __all__ = ["REPEATS", "Tour", "Values", "circuit"]
 
 REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
+FROM, LATER = 3, 5
+"""Each value of the largest selector gets a step more at one of its visits, the third to the seventh."""
+GOALS: Final = 8
+"""Combinations that are tried where several are still wanted."""
 RESTS: Final = 2
 """Fields that are sent by themselves, and after a rest: does each move the time stamp?"""
 
@@ -112,13 +116,23 @@ class Tour:
     """
 
     def __init__(
-        self, operation: str, generator: Generator, values: Values, shown: frozenset[str], chance: random.Random
+        self,
+        operation: str,
+        generator: Generator,
+        values: Values,
+        shown: frozenset[str],
+        chance: random.Random,
+        turn: int | None = 0,
     ) -> None:
         self.operation = operation
         self.gen = gen = generator
         self.boundary = values
         self.shown = shown
         self.random = chance
+        self.turn = turn
+        """Which visits get a step more; None: only the last one of each value."""
+        self.missing = 0
+        """Combinations that are wanted, and stand in no step."""
         self.enums = {name: values for name, values in gen.enums.items() if len(values) > 1}
         ranked = sorted(gen.selectors, key=lambda name: -len(gen.enums[name]))
         self.primary = ranked[0] if ranked else next(iter(self.enums), None)
@@ -209,19 +223,26 @@ class Tour:
         limit = max(self.bound, len(targets)) * 5 // 4 - REPEATS
         last = {target: i for i, target in enumerate(targets)}
         alone = iter(self.alone())
+        visits: dict[Any, int] = {}
         singles: set[int] = set()
         for i, target in enumerate(targets):
             made.append(self.step(f"tour {len(made)}", target, remaining))
+            mine = (self.primary, target)
+            visits[target] = visits.get(target, 0) + 1
+            room = len(made) + len(targets) - i < limit
+            turn = (i + self.turn) % LATER + FROM if self.turn is not None and last[target] != i else 0
+            if room and visits[target] == turn and self.primary is not None:
+                # Without the selector itself: a record must take such updates wherever it stands, and the
+                # answer shows what the change before has left.
+                made.append(self.step(f"tour {len(made)}", target, remaining, goals=self.leads(), partial=True))
             if self.primary is None or last[target] != i:
                 continue
-            # The last visit: what is still wanted here is sent without the selector itself, because
-            # a record must take such updates wherever it stands.
+            # The last visit: what is still wanted here.
             count = len(made)
-            mine = (self.primary, target)
-            while len(made) + len(targets) - i < limit and (goal := next((g for g in remaining if mine in g), None)):
-                made.append(
-                    self.step(f"tour {len(made)}", target, remaining, goal=dict(goal), partial=len(made) == count)
-                )
+            while len(made) + len(targets) - i < limit and (
+                goals := [dict(g) for g in islice((g for g in remaining if mine in g), GOALS)]
+            ):
+                made.append(self.step(f"tour {len(made)}", target, remaining, goals=goals, partial=len(made) == count))
             room = len(made) + len(targets) - i <= limit
             if len(made) == count and room and (body := next(alone, None)):
                 singles.add(len(made))
@@ -230,7 +251,7 @@ class Tour:
         while remaining and len(made) < limit:
             wish = dict(next(iter(remaining)))
             target = wish.get(self.primary or "", self.state.get(self.primary or ""))
-            made.append(self.step(f"tour {len(made)}", target, remaining, goal=wish))
+            made.append(self.step(f"tour {len(made)}", target, remaining, goals=[wish]))
         while len(made) < limit - 12 and any(self.boundary.left(n) for n in self.gen.free):
             target = self.values[len(made) % len(self.values)] if self.values else None
             made.append(self.step(f"tour {len(made)}", target, remaining))
@@ -239,6 +260,7 @@ class Tour:
             made.append(self.single(len(made), body))
         self.tail = next(i for i in range(len(made), -1, -1) if i - 1 not in singles)
         self.updates = len(made) + REPEATS
+        self.missing = len(remaining)
         self.coverage = {
             **{
                 f"changes of {name}": (len(seen), len(self.gen.enums[name]) * (len(self.gen.enums[name]) - 1))
@@ -263,11 +285,12 @@ class Tour:
         remaining: dict[frozenset[tuple[str, Any]], bool],
         *,
         full: bool = False,
-        goal: Mapping[str, Any] | None = None,
+        goals: Sequence[Mapping[str, Any]] = ({},),
         partial: bool = False,
     ) -> Case:
         """
-        One update that moves the largest selector to *target* and as much else as is useful.
+        One update that moves the largest selector to *target* and as much else as is useful, with that one
+        of *goals* in it that goes with the most combinations that are still wanted.
         """
         before = dict(self.state)
         off = self.switched_off(before, target)
@@ -277,16 +300,9 @@ class Tour:
             state[self.primary] = target
             if not partial:
                 body[self.primary] = target
-        for name in self.others:
-            if goal and name in goal:
-                value = goal[name]
-            elif name in off and name in before:
-                value = before[name]
-            else:
-                value = self.best(name, state, before, remaining)
-            state[name] = value
-            if value != before.get(name):
-                body[name] = value
+        tried = [self.chosen({**state, **goal}, before, remaining, {*goal} | (off & {*before})) for goal in goals]
+        state = max(tried, key=lambda one: sum(group in remaining for group in self.met(one)))
+        body |= {name: state[name] for name in self.others if state[name] != before.get(name)}
         for name in self.others:
             spare = self.held.get((target, name), 0)
             if not (name in body or name in off) and (
@@ -309,6 +325,27 @@ class Tour:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
         self.fill(body, off, full)
         return self.case(label, body=body)
+
+    def chosen(
+        self,
+        state: dict[str, Any],
+        before: Mapping[str, Any],
+        remaining: Mapping[frozenset[Pair], bool],
+        fixed: Collection[str],
+    ) -> dict[str, Any]:
+        """
+        *state* with the values of all but the *fixed* fields with which most wanted combinations are met.
+        """
+        for name in self.others:
+            if name not in fixed:
+                state[name] = self.best(name, state, before, remaining)
+        return state
+
+    def leads(self) -> list[dict[str, Any]]:
+        """
+        Every value of the next largest field.
+        """
+        return [{name: value} for name in self.others[:1] for value in self.enums[name]] or [{}]
 
     def case(self, label: str, **values: Any) -> Case:
         """
@@ -421,7 +458,8 @@ class Tour:
                 if name not in self.stored or (self.total + i) % 6:
                     continue
             elif name in used:
-                if self.total % 3 == 2:
+                # Now and then without it; not in step with an API that counts to three.
+                if (self.total + self.total // 3) % 3 == 2:
                     continue
             elif not full:
                 period = max(2, min(3, self.bound // len(self.boundary.firm[name])))
