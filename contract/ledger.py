@@ -186,6 +186,7 @@ class Ledger:
         Puts each failure under its cause, where it has one.
         """
         self._echoed()
+        self._left_behind()
         self._same_place()
         self._misplaced()
         self._unread_state()
@@ -232,15 +233,32 @@ class Ledger:
             if failure.finding.rule.endswith(".idempotence") and failure.finding.pointer in wrong:
                 failure.cause = wrong[failure.finding.pointer]
 
+    def _left_behind(self) -> None:
+        """
+        A malformed value that a refused update has left behind is there because of that.
+        """
+        left = {
+            (f.finding.pointer, repr(f.finding.actual)): (f.finding.rule, f.number)
+            for f in self._open()
+            if f.finding.rule.endswith(".rejection.no_trace")
+        }
+        for failure in self._open():
+            if self._shape(failure.finding.rule):
+                rule, number = left.get((failure.finding.pointer, repr(failure.finding.actual)), ("", 0))
+                if failure.number >= number:
+                    failure.cause = rule
+
     def _misplaced(self) -> None:
         """
-        A field that shows what was sent for another one changed because that other one was mixed up.
+        A field that shows what was sent for another one changed because that other one was mixed up; and one
+        that is not answered as it was sent is not answered as it stood either.
         """
         echoed = {f.finding.pointer: f.finding.rule for f in self._open() if ".echo." in f.finding.rule}
         for failure in self._open():
             body = failure.interaction.case.body
             if ".frame." not in failure.finding.rule or not isinstance(body, Mapping):
                 continue
+            failure.cause = echoed.get(failure.finding.pointer, "")
             for name, value in body.items():
                 if f"/{name}" in echoed and value == failure.finding.actual:
                     failure.cause = echoed[f"/{name}"]

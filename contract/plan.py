@@ -492,6 +492,33 @@ class _Planner:
             # These may well be accepted, and would hide what the others left behind.
             yield Case(label="read after what must be refused", operation=self.contract.retrieve.id)
             yield from rest
+        if self.profile.tour:
+            yield from self.bare()
+
+    def bare(self) -> Iterator[Case]:
+        """
+        Each selector at the value with the most companions that it does not require, without any of them
+        while none is stored: whatever the tour stores, no update after it lacks them again.
+        """
+        gen = self.generator
+        body: dict[str, Any] = {}
+        absent: set[str] = set()
+        for name in gen.selectors:
+            free = {
+                value: {o for o in gen.choice(name, value).uses if o in gen.free and o in self.shown}
+                - gen.request.aliases_of(gen.choice(name, value).requires)
+                for value in gen.enums[name]
+            }
+            most = max(free, key=lambda value: len(free[value]))
+            if free[most] and not absent & gen.request.aliases_of(free[most]):
+                body[name] = most
+                absent |= free[most]
+        if absent:
+            gen.complete(body, lambda field: gen.firm(field)[0])
+            values = [str(body[name]) for name in gen.selectors if name in body]
+            yield self.case(
+                f"{' and '.join(dict.fromkeys(values))} with nothing else", body=body, absent=tuple(sorted(absent))
+            )
 
     def _omissions(self) -> Iterator[Case]:
         gen = self.generator

@@ -90,7 +90,7 @@ class Refusals:
         times = 2 if self.session.sender.noise else 1
         for _ in range(times):
             if self.moved:
-                establish(self.session, self.generator, self.before)
+                establish(self.session, self.generator, self.before, dict.fromkeys(case.absent))
                 self.moved = False
             self.session.settle()
             found = self.session.trial([replace(case, body=body)])
@@ -106,7 +106,7 @@ class Refusals:
         session, case = self.session, failure.interaction.case
         earlier = session.refused_before(failure.number)
         for _ in range(2 * len(earlier)):
-            establish(session, self.generator, self.before)
+            establish(session, self.generator, self.before, dict.fromkeys(case.absent))
             session.settle()
             self.moved = True
             if not any(f.rule in self.rules for f in session.trial([*earlier, case])):
@@ -147,6 +147,8 @@ class Refusals:
 
     def _finding(self, rule: str, message: str, pointer: str, failure: Failure) -> Finding:
         found = failure.finding
+        if absent := failure.interaction.case.absent:
+            message += f", while no {', '.join(absent)} is stored"
         return Finding(rule=rule, message=message, pointer=pointer, expected=found.expected, actual=found.actual)
 
 

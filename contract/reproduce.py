@@ -33,6 +33,9 @@ SHARE: Final = 14
 """The most requests that one rule may cost."""
 SUSPECTS: Final = 4
 """The most refused updates that are tried for a change which was seen only later."""
+PARTS: Final = 8
+"""Requests that are kept for the way back, beside the others, where documented bodies are refused: it may have to
+be gone in parts."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -41,7 +44,9 @@ def investigate(session: Session, generator: Generator) -> None:
     """
     Settles which failures of *session* are seen again, and reduces their bodies.
     """
-    ledger = session.ledger
+    ledger, budget = session.ledger, session.sender.budget
+    if any(".accept" in failure.finding.rule for failure in session.failures()):
+        budget.reserve += min(PARTS, budget.left // 2)
     Refusals(session, generator).explain()
     ledger.fold()
     mine = {rule: [f for f in failures if f.interaction.id == session.id] for rule, failures in ledger.causes().items()}

@@ -233,7 +233,9 @@ class Runner:
         most = min(settings.max_requests, own)
         reserve = min(RESERVE * len(settings.ids), most // 5)
         self.budget = Budget(most, settings.max_seconds, reserve, rate=settings.rate, most=settings.max_requests)
-        self.each = (most - reserve) // len(settings.ids) - min(AFTERWARDS, most // 10)
+        self.late = min(AFTERWARDS, most // 10)
+        """Requests of each record that reads may take, where these find nothing to look into."""
+        self.each = (most - reserve) // len(settings.ids) - self.late
         """Requests for each record; what is left of all would depend on which record is how far."""
         self.clock = _Clock(self.budget)
         self.generator = Generator(contract.update, settings.resources)
@@ -604,9 +606,7 @@ class Runner:
                 self._only_read()
             else:
                 if result.expected_left:
-                    # The rest goes back in parts, which takes more requests than all of it at once.
-                    self.budget.reserve += AFTERWARDS
-                    self.each -= AFTERWARDS
+                    self._expect_parts()
                 self._work()
         except ContractError as error:
             result.problem = str(error)
@@ -615,6 +615,16 @@ class Runner:
             self._put_back(held)
         if self.budget.stopped and not result.problem:
             result.problem = self.budget.stopped
+
+    def _expect_parts(self) -> None:
+        """
+        Keeps more for the way back: where not all can be put back, the rest goes back in parts, which takes
+        more requests than all of it at once.
+        """
+        if self.late:
+            self.budget.reserve += AFTERWARDS
+            self.each -= AFTERWARDS
+            self.late = 0
 
     def _cannot_restore(self) -> str:
         names: dict[str, list[str]] = {}
@@ -645,19 +655,15 @@ class Runner:
                         self._learn(session)
                     if block.name in {"identity", "random"} and self._found():
                         continue  # There is something to look into already, and it needs the requests.
-                    looks = INVESTIGATION if block.name == "silence" and self._found() else 0
-                    if looks or (block.name == "tour" and self.plan.profile.tour):
-                        # The API may make a run dearer than planned; and what was found is looked into
-                        # rather than asking more where the documents are silent.
-                        wanted = sum(b.cost for b in blocks[i:]) + CLOSING + looks
-                        block = block.thinned(wanted - (self.each - session.sender.count))
+                    block = self._fitted(session, block, sum(b.cost for b in blocks[i:]))
                     Walk(session, self.generator, block, self.ledger).walk()
                     if block.name == "identity" and (session.known is not None or not recall(session)):
                         session.read("read after the id was sent")
                     if block.name == "tour" and session is self.sessions[0]:
                         self._list(session, "after")  # Now most fields hold something.
                 walked = any(block.name == "tour" for block in self.plan.blocks)
-                small = self.first and session is self.sessions[0] and self.plan.profile.tour and not self._found()
+                small = self.first and session is self.sessions[0] and self.plan.profile.tour
+                small = small and not self._found() and self.budget.left > CLOSING
                 if walked and (self.plan.profile.explore or small):
                     from contract.explore import explore
 
@@ -682,6 +688,20 @@ class Runner:
         else:
             self._unlooked()
 
+    def _fitted(self, session: Session, block: Block, cost: int) -> Block:
+        """
+        *block*, with less in it where there are not enough requests for it and what follows, *cost* in all: an
+        API may make a run dearer than planned, and what was found is looked into rather than asking more
+        where the documents are silent.
+        """
+        found = block.name == "silence" and self._found()
+        if not (found or (block.name in {"tour", "silence"} and self.plan.profile.tour)):
+            return block
+        over = cost - (self.each - session.sender.count)
+        if block.name == "tour":
+            return block.thinned(over + CLOSING + 1 - self.late)  # The list is read after it.
+        return block.thinned(over + CLOSING + INVESTIGATION if found else over - AFTERWARDS)
+
     def _learn(self, session: Session) -> None:
         """
         Finds out whether null empties what was found empty, before much is written.
@@ -697,6 +717,7 @@ class Runner:
         with self.lock:
             self.stuck[session.id] = {**stuck, **new}
             self.result.expected_left |= {name: f"{why}{several}" for name, why in new.items()}
+            self._expect_parts()
         if not self.settings.allow_unrestorable:
             self.budget.stop(self._cannot_restore())
             raise Undecided(self.budget.stopped)

@@ -363,15 +363,18 @@ class Session:
         assert result.record is not None
         rule = f"{self.contract.update.id}.rejection.no_trace"
         kept: list[Finding] = []
-        pointers = {f.pointer for f in result.findings if ".read_back" not in f.rule}
+        told_already = {f.pointer for f in result.findings if ".read_back" not in f.rule}
+        pointers: set[str] = set()
         found = False
-        for name, old, now in self.judge.differences(result.record, before, pointers):
+        for name, old, now in self.judge.differences(result.record, before):
             item = self.judge.fields[name]
             guilty = [
                 c
                 for c, _ in refused
                 if isinstance(c.body, Mapping) and name in c.body and same(item, c.body[name], now)
             ]
+            if f"/{name}" in told_already and not guilty:
+                continue
             if not guilty and not verified:
                 continue
             found = True

@@ -130,7 +130,8 @@ class Walk:
                     rest.append(case)
             self.later = rest
         for case in self.later:
-            self.ledger.reasons[case.rule] = "its companion is stored, and could not be cleared"
+            if case.rule:
+                self.ledger.reasons[case.rule] = "its companion is stored, and could not be cleared"
 
     def move_away(self) -> None:
         """

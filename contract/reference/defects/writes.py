@@ -207,6 +207,10 @@ ACCEPT: tuple[Row, ...] = (
      "U.accept U.accept.*",
      refusing(lambda body, before: before["call_handler"] == "relay_connector" and "call_handler" not in body,
               "Call handler is not valid")),
+    ("fallback-required", "laml_webhooks is refused where no call_fallback_url is sent or stored.",
+     "U.handler.call_handler.laml_webhooks.accepted U.accept",
+     refusing(lambda body, before: body.get("call_handler") == "laml_webhooks" and not body.get("call_fallback_url")
+              and not before["call_fallback_url"], "Call fallback url can't be blank")),
     ("context-refused", "call_relay_context is refused because it is deprecated.",
      "U.deprecated.call_relay_context",
      refusing(lambda body, before: "call_relay_context" in body, "Call relay context is deprecated")),
