@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import count
+from itertools import combinations_with_replacement, count
 from typing import Any, Final, cast
 
 from contract.generate import Generator, draw
@@ -93,6 +93,26 @@ class Block:
         """
         proof = PROOF * (self.proof + any(case.absent for case in self.cases))
         return sum(not case.unless for case in self.cases) + proof
+
+    def parts(self, names: Collection[str]) -> Iterator[tuple[Block, str]]:
+        """
+        The block in parts, each with the list that is due after it: that is right after a read, so that it is
+        known what a list has to show; and where as many as can be of the fields *names* hold another value
+        the first time than the second time.
+        """
+        states: list[dict[str, Any]] = [{}]
+        for case in self.cases:
+            states.append({**states[-1], **(case.body if isinstance(case.body, Mapping) else {})})
+        reads = [i + 1 for i, case in enumerate(self.cases) if case.body is MISSING] or [len(self.cases)]
+
+        def unlike(pair: tuple[int, int]) -> tuple[int, int]:
+            one, other = (states[i] for i in pair)
+            return sum(n in one and one[n] != other[n] for n in names if n in other), sum(pair)
+
+        first, second = max(combinations_with_replacement(reads, 2), key=unlike)
+        yield replace(self, cases=self.cases[:first]), "meanwhile"
+        yield replace(self, cases=self.cases[first:second]), "after"
+        yield replace(self, cases=self.cases[second:]), ""
 
     def thinned(self, by: int) -> Block:
         """

@@ -486,8 +486,7 @@ class Runner:
         """
         The list, page by page until the record is on it.
         """
-        light = not self.plan.profile.tour and when == "after"
-        if self.contract.listing is None or light or not self.first:
+        if self.contract.listing is None or not self.first:
             return
         if not self._matters(f"{self.contract.listing[0].id}."):
             return
@@ -656,11 +655,14 @@ class Runner:
                     if block.name in {"identity", "random"} and self._found():
                         continue  # There is something to look into already, and it needs the requests.
                     block = self._fitted(session, block, sum(b.cost for b in blocks[i:]))
-                    Walk(session, self.generator, block, self.ledger).walk()
+                    # Two lists, so that each field was seen with two values.
+                    lists = self.plan.profile.tour and session is self.sessions[0] and block.name == "tour"
+                    for part, when in block.parts(self.generator.enums) if lists else ((block, ""),):
+                        Walk(session, self.generator, part, self.ledger).walk()
+                        if when:
+                            self._list(session, when)
                     if block.name == "identity" and (session.known is not None or not recall(session)):
                         session.read("read after the id was sent")
-                    if block.name == "tour" and session is self.sessions[0]:
-                        self._list(session, "after")  # Now most fields hold something.
                 walked = any(block.name == "tour" for block in self.plan.blocks)
                 small = self.first and session is self.sessions[0] and self.plan.profile.tour
                 small = small and not self._found() and self.budget.left > CLOSING
@@ -699,7 +701,7 @@ class Runner:
             return block
         over = cost - (self.each - session.sender.count)
         if block.name == "tour":
-            return block.thinned(over + CLOSING + 1 - self.late)  # The list is read after it.
+            return block.thinned(over + CLOSING + 2 - self.late)  # The list is read in it, and after it.
         return block.thinned(over + CLOSING + INVESTIGATION if found else over - AFTERWARDS)
 
     def _learn(self, session: Session) -> None:

@@ -56,6 +56,8 @@ class Session:
         self.seen: list[int] = []
         """The numbers of the reads that showed the record."""
         self.written: set[str] = set()
+        self.misread = False
+        """True where a read showed something else than the answer to the update before it."""
         self.dead_end: JSONObject | None = None
         """What should have brought the record back to where it stood, and was refused."""
         self.clears: bool | None = None
@@ -346,6 +348,7 @@ class Session:
         )
         result = self.judge.judge(interaction)
         self.last = response
+        self.misread |= any(".read_back" in found.rule for found in result.findings)
         self.blind = 0 if result.record is not None else self.blind + 1
         if before is not None and result.record is not None and refused:
             self._traces(result, before, refused, verified)
