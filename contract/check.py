@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 import jsonschema_rs
@@ -57,6 +58,8 @@ _LOGIN: Final = re.compile(rb"(?i)\b(?!https?:)[a-z][a-z0-9+.-]*:\\?/\\?/[^\s/:@
 """The address of a database, or the like, with a password in it; those of webhooks may be anyone's own."""
 PAGE: Final = 50
 """Records on a page from which on there may be more, whatever the answer says."""
+TURNS: Final = 5
+"""Times that two operations have to take turns before what may change at any time is called wrong in one of them."""
 MOVES_AFTER: Final = 3.0
 """Seconds that must have gone by before a time stamp has to move; its resolution may be one second."""
 
@@ -472,6 +475,16 @@ class Judge:
                 return f"{self.listing[1]}/{i}", entry
         return None
 
+    def shown(self, response: Response, id: str) -> JSONObject | None:
+        """
+        The record *id* in an answer, whether it is that record or a list.
+        """
+        if (found := self.listed(response, id)) is not None:
+            return found[1]
+        body = response.body
+        own = 200 <= response.status < 300 and isinstance(body, dict) and _names(body.get(self.key), id)
+        return body if own else None
+
     # ------------------------------------------------------ after an update
 
     def _written(self, interaction: Interaction, result: Judgement) -> None:
@@ -832,7 +845,7 @@ class Judge:
                     pointer=f"/{escape(name)}", expected=old, actual=now,
                 )
             )  # fmt: skip
-        wrong = {name for name, _, _ in found}
+        wrong = {name for name, _, _ in found} | self.restless
         result.single.append(prefix)
         result.single += [f"{prefix}.{n}" for n in self.fields if n in record and n in before and n not in wrong]
 
@@ -848,6 +861,48 @@ class Judge:
                 continue
             if record[name] != before[name] and not same(item, record[name], before[name]):
                 yield name, before[name], record[name]
+
+    def in_turns(self, views: Sequence[tuple[str, JSONObject]]) -> Judgement:
+        """
+        The fields that may change at any time, over all *views* (operation, record) in their order: where two
+        operations disagree about one again and again, and each always with itself, it did not change.
+        """
+        result = Judgement()
+        read, update = self.contract.retrieve.id, self.update.id
+        pairs = [(update, f"{update}.read_back.{{}}")]
+        pairs += [(self.listing[0].id, f"{self.listing[0].id}.read_back")] if self.listing else []
+        for name in sorted(self.restless):
+            for other, rule in pairs:
+                shown = [
+                    (id, json.dumps(record[name])) for id, record in views if id in {read, other} and name in record
+                ]
+                turns = sum(one[0] != following[0] for one, following in pairwise(shown))
+                if turns < TURNS:
+                    continue
+                values = [{value for id, value in shown if id == operation} for operation in (other, read)]
+                if values[0] == values[1] or max(map(len, values)) > 1:
+                    result.single.append(rule.format(name))
+                    continue
+                expected, actual = (json.loads(*some) for some in values)
+                message = f"{turns} times in turns, a read shows another {name} than the answer to the update does"
+                if other != update:
+                    message, expected, actual = f"the list always shows another {name} than a read", actual, expected
+                found = Finding(
+                    rule=rule.format(name),
+                    message=message,
+                    pointer=f"/{escape(name)}",
+                    expected=expected,
+                    actual=actual,
+                )
+                result.findings.append(found)
+        return result
+
+    @cached_property
+    def restless(self) -> frozenset[str]:
+        """
+        The fields that may change at any time.
+        """
+        return frozenset(name for name, item in self.fields.items() if item.changes == "anytime")
 
     def in_list(self, response: Response, id: str, record: JSONObject, *, last: bool = False) -> Judgement:
         """

@@ -686,9 +686,21 @@ class Runner:
             except (SendError, Undecided) as error:
                 self.result.problem = self.result.problem or f"other records were not read again: {error}"
             for session in self.sessions:
+                self._in_turns(session)
                 investigate(session, self.generator)
         else:
             self._unlooked()
+
+    def _in_turns(self, session: Session) -> None:
+        """
+        Notes what only shows over all answers together.
+        """
+        noted = [(one, self.judge.shown(one.response, session.id)) for one in self.ledger.interactions]
+        views = [(one.case.operation, record) for one, record in noted if record is not None]
+        result = self.judge.in_turns(views)
+        reads = [one for one, record in noted if record is not None and one.case.operation == self.contract.retrieve.id]
+        for failure in self.ledger.add(reads[-1], result, self.budget.spent) if reads else ():
+            failure.confirmed = True
 
     def _fitted(self, session: Session, block: Block, cost: int) -> Block:
         """

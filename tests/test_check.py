@@ -196,7 +196,8 @@ def update_rows() -> dict[str, tuple[Interaction, Interaction]]:
         asked = "" if name == "id" else ID
         if name not in {"watts", "until"}:
             rows[f"frame.{name}"] = (put({}), put({}, {name: value}, id=asked))
-        rows[f"read_back.{name}"] = (read(RECORD), read({**RECORD, name: value}, id=asked))
+        if name != "watts":  # It may change at any time.
+            rows[f"read_back.{name}"] = (read(RECORD), read({**RECORD, name: value}, id=asked))
     rows |= {
         "echo.alias.label": (
             put({"label": "A", "caption": "B"}),
@@ -660,6 +661,30 @@ def test_the_list_shows_what_the_retrieve_shows() -> None:
     ]
     assert JUDGE.in_list(answer({"lamps": []}), ID, RECORD).evidence == []
     assert JUDGE.listed(answer([RECORD]), ID) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "read", "rules_broken"),
+    [
+        ([5, 5, 5, 5], [5, 5, 5, 5], []),
+        ([None, None, None, None], [5, 5, 5, 5], ["set_lamp.read_back.watts"]),
+        ([5, 6, 5, 6], [6, 5, 6, 5], []),
+        ([5, 5, 5, 6], [6, 6, 6, 6], []),
+        ([5, 5], [6, 6], []),
+    ],
+)
+def test_what_changes_at_any_time_changes_for_everyone(
+    shown: list[Any], read: list[Any], rules_broken: list[str]
+) -> None:
+    """Such a field may differ from one answer to the next, but not by the operation, each time anew."""
+    views = [
+        (operation, {"watts": value})
+        for pair in zip(shown, read, strict=True)
+        for operation, value in zip(("set_lamp", "show_lamp"), pair, strict=True)
+    ]
+    result = JUDGE.in_turns(views)
+    assert [found.rule for found in result.findings] == rules_broken
+    assert result.single == ([] if rules_broken or len(views) < 6 else ["set_lamp.read_back.watts"])
 
 
 def test_without_a_list_nothing_is_listed() -> None:
