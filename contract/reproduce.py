@@ -71,12 +71,14 @@ def investigate(session: Session, generator: Generator) -> None:
             session.sender.budget.stop(str(error))  # Nobody is there: the other failures need not be tried.
         except Undecided:
             pass
-        if failures[0].confirmed is None or (failures[0].confirmed is False and len(failures) > 2):
+        place = failures[0].finding.pointer
+        seen = failures + [f for f in ledger.under(rule) if f.finding.pointer == place]
+        if failures[0].confirmed is None or (failures[0].confirmed is False and len(seen) > 2):
             # It was not caught in the act, but it happened in several cases and nothing else was lost.
             alone = session.sender.noise == 0 and (of_answer(rule) or not (session.foreign or ledger.bygone))
             # What a refused update did not hold did not come from it.
             traced = ".no_trace" not in rule or any(_held(session, f.finding) for f in failures)
-            if len({f.number for f in failures}) > 1 and alone and traced:
+            if len({f.number for f in seen}) > 1 and alone and traced:
                 for failure in failures:
                     failure.confirmed = True
             elif failures[0].confirmed is None:
@@ -353,13 +355,18 @@ class Look:
             first = cases[0] if len(cases) > 2 else None
             updates = reversed(self.session.updates)
             before = next((b for c, n, b in updates if n < failure.number and first in (None, c)), before)
+        elif len(cases) > 1:
+            # What was written first may have been lost then: it has to be something new again.
+            label = cases[0].label
+            before = next((b for c, n, b in self.session.updates if c.label == label and n < failure.number), before)
         failure.state = before
         plain = any(part in self.rule for part in (".shape", ".enum", ".format", ".e164", ".access", ".error_body"))
-        for _ in range(self.times):
+        for turn in range(self.times):
             if writes and not plain:
-                establish(self.session, self.generator, before, failure.interaction.case.body)
+                # The second time with all that was sent the first time: what is left out may change.
+                establish(self.session, self.generator, before, failure.interaction.case.body, whole=turn > 0)
                 name = failure.finding.pointer.strip("/")
-                if ".frame" in self.rule and name in self.generator.fields:
+                if ".frame" in self.rule and name in self.generator.fields and len(cases) == 1:
                     self.apart(name, failure.finding.actual, failure.finding.expected)
             elif not writes and of_answer(self.rule):
                 # What was shown wrongly may not be there any more.
@@ -453,9 +460,23 @@ class Look:
         recent = [c for c in self.session.history if c.expect == "accept"]
         index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
         if index:
+            yield from self.unheld(failure, recent[max(0, index - 3) : index])
             prefix = recent[max(0, index - 3) : index]
             failure.before = tuple(c.body for c in prefix)
             yield [*prefix, case], read, case.body
+
+    def unheld(self, failure: Failure, earlier: list[Case]) -> Iterator[tuple[list[Case], bool, Any]]:
+        """
+        The update before that sent the field which changed later: it may not have been stored, and a read
+        after it shows that just as well.
+        """
+        name = failure.finding.pointer.strip("/")
+        writer = next((c for c in reversed(earlier) if name in c.body), None)
+        if ".frame" in self.rule and writer is not None:
+            case = failure.interaction.case
+            small = next(iter(self.smaller(case.body, name)))
+            failure.before = (writer.body,)
+            yield [writer, replace(case, body=small)], False, small
 
     def after_refusal(self, failure: Failure, read: bool) -> Iterator[tuple[list[Case], bool, Any]]:
         """

@@ -308,9 +308,12 @@ def recall(session: Session) -> bool:
     return False
 
 
-def establish(session: Session, generator: Generator, before: JSONObject | None, sent: Any = None) -> None:
+def establish(
+    session: Session, generator: Generator, before: JSONObject | None, sent: Any = None, *, whole: bool = False
+) -> None:
     """
-    Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null.
+    Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null. Where
+    anything differs, all of the record is sent if the *whole* of it is wanted.
     """
     session.settle()
     now = session.known
@@ -321,7 +324,7 @@ def establish(session: Session, generator: Generator, before: JSONObject | None,
     body: dict[str, Any] = {}
     for name in writable(session.contract):
         value = before.get(name)
-        if name not in generator.fields or value is None or same(None, value, now.get(name)):
+        if name not in generator.fields or value is None or (not whole and same(None, value, now.get(name))):
             continue
         item = request.fields[name]
         settable = not item.choices or (isinstance(value, str) and value in item.choices)
@@ -332,6 +335,8 @@ def establish(session: Session, generator: Generator, before: JSONObject | None,
             for other in request.fields[name].choices[body[name]].requires:
                 if other not in body and before.get(other) is not None:
                     body[other] = before[other]
+    if all(same(None, value, now.get(name)) for name, value in body.items()):
+        body = {}
     if body and body != session.dead_end:
         response, _ = session.attempt(body, "back to where it stood")
         if response is not None and 400 <= response.status < 500:
@@ -446,7 +451,7 @@ class _Way:
         The record after every turn that it took to bring it back from *now*, or after the last one.
         """
         left = self.differences(now, exactly=True)
-        turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.blanks]
+        turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.whole, self.blanks]
         if self.bare():
             turns.insert(0, turns.pop(2))
         # What only the platform can set is tried once: it would make every other body be refused.
@@ -569,6 +574,15 @@ class _Way:
         middle = len(units) // 2
         self.halve(units[:middle])
         self.halve(units[middle:])
+
+    def whole(self, left: Iterable[str]) -> None:
+        """
+        All that can be set, as a form sends it: what is not sent along may not stay.
+        """
+        names = [n for n in writable(self.contract) if n in self.generator.fields and n not in self.hopeless]
+        given = {n: self.record[n] for n in names if self.record.get(n) is not None or n in left}
+        body, later = self.groups(given)
+        self.put({**body, **{n: v for n, v in later.items() if n in left}} if self.accepted else {})
 
     def blanks(self, left: Iterable[str]) -> None:
         """

@@ -19,6 +19,8 @@ REACH: Final = (1, 2, 4)
 """How many of the last updates are sent again: what the API did may depend on those before."""
 REFUSED: Final = 6
 """How many refused updates are sent again."""
+REMADE: Final = 6
+"""Characters that two texts must have in common for one to be made of the other."""
 LOOKS: Final = 3
 """How often one run asks whether it was the API that wrote a value which this run did not."""
 GAPS: Final = (0.0, 0.03, 0.03, 0.03)
@@ -43,6 +45,8 @@ class Witness:
         self.watches = 0
         self.trusted: set[str] = set()
         """Fields of which it is known that the API itself changes them."""
+        self.stepped = False
+        """True where it was only seen that values change right after updates."""
 
     def __call__(self, interaction: Interaction, changed: Mapping[str, tuple[Any, Any]]) -> None:
         """
@@ -54,7 +58,11 @@ class Witness:
         session, budget = self.session, self.session.sender.budget
         if budget.restoring or budget.left < 12 or session.foreign:
             return
-        strange = {n: pair for n, pair in changed.items() if session.novel(n, pair[1]) and n not in self.trusted}
+        strange = {
+            n: pair
+            for n, pair in changed.items()
+            if session.novel(n, pair[1]) and n not in self.trusted and not self.remade(n, *pair)
+        }
         was, session.quiet, session.doubt = session.quiet, True, None
         try:
             if strange and self.looks < LOOKS:
@@ -69,6 +77,16 @@ class Witness:
         finally:
             session.quiet, session.doubt = was, self
         self.tell(found)
+
+    def remade(self, name: str, before: Any, now: Any) -> bool:
+        """
+        True where *now* is made of the text *before*, which only this run has written: nobody else would.
+        """
+        found = (self.session.updates[0][2] or {}).get(name) if self.session.updates else before
+        if not (isinstance(before, str) and isinstance(now, str)) or before == found:
+            return False
+        short, long = sorted((before.casefold(), now.casefold()), key=len)
+        return len(short) >= REMADE and short in long
 
     def tell(self, found: Mapping[str, tuple[Any, Any]]) -> None:
         """
@@ -89,6 +107,7 @@ class Witness:
         What is there to stay and does not come again, although the same was sent again.
         """
         session, case = self.session, interaction.case
+        self.stepped = False
         session.read("read to see whether it stays")
         now = session.known or {}
         strange = {n: pair for n, pair in strange.items() if session.novel(n, now.get(n))}
@@ -105,12 +124,14 @@ class Witness:
         for some in [*(steps[-reach:] for reach in REACH), refused[-REFUSED:]]:
             # Once may be someone else again.
             if some and all(self.comes(some, strange) for _ in range(2)):
-                return {}
+                # Right after each update, and never without one.
+                return self.restless() if self.stepped else {}
         return strange
 
     def comes(self, steps: list[tuple[Case, JSONObject | None]], strange: Mapping[str, tuple[Any, Any]]) -> bool:
         """
-        True where *steps*, sent again from where the record stood, bring about values that are strange again.
+        True where *steps*, sent again from where the record stood, bring about values that are strange again, or
+        are followed by other values than the last of them was answered with.
         """
         session = self.session
         establish(session, self.generator, steps[0][1], strange)
@@ -119,9 +140,14 @@ class Witness:
             # It cannot be put back as it was; any value of this run will do.
             for name, (was, _) in strange.items():
                 session.attempt(self.own(name, was, other=now.get(name)), "a value of this run")
-        session.trial([case for case, _ in steps], read=True)
+        found = session.trial([case for case, _ in steps], read=True)
         now = session.known or {}
-        return any(session.novel(n, now.get(n)) for n in strange)
+        if any(session.novel(n, now.get(n)) for n in strange):
+            return True
+        rules = {f"{session.contract.update.id}.read_back.{name}" for name in strange}
+        again = any(finding.rule in rules for finding in found)
+        self.stepped |= again
+        return again
 
     def watch(self, names: Iterable[str]) -> None:
         """
