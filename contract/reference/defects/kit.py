@@ -14,6 +14,7 @@ from contract.reference.fields import Record
 __all__ = [
     "Row",
     "failing",
+    "held",
     "hook",
     "refusing",
     "rules",
@@ -83,6 +84,20 @@ def stored(change: Callable[[Record, Record, Record], object]) -> Behaviour:
         return after
 
     return hook(merge=merge)
+
+
+def held(change: Callable[[Record, Record, Record], object]) -> Behaviour:
+    """Change what a write leaves in the store, ``change(body, before, after)``; its answer stays right."""
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+        shown: Record = inner(x, before, after)
+        left = dict(shown)
+        change(x.body, before, left)
+        if left != shown:
+            x.server.store.put(before["id"], left)
+        return shown
+
+    return hook(persist=persist)
 
 
 def text(convert: Callable[[str], str | None], *names: str) -> Behaviour:

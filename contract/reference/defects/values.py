@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from contract.reference.behaviour import Behaviour, Hook
-from contract.reference.defects.kit import Row, hook, shown_as, stored, table, text
+from contract.reference.defects.kit import Row, held, hook, shown_as, stored, table, text
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
 from contract.reference.fields import REQUEST, REQUIRES, URLS, USES, Record
 
@@ -167,6 +168,34 @@ def echoing(*names: str) -> Behaviour:
     return hook(persist=persist)
 
 
+def without(sender: str, name: str, left: Callable[[Any, Any], Any]) -> Callable[[Record, Record, Record], None]:
+    """Return a change for `held`: a body that lacks *sender* leaves ``left(old, new)`` in *name*."""
+
+    def change(body: Record, before: Record, after: Record) -> None:
+        if sender not in body:
+            after[name] = left(before[name], after[name])
+
+    return change
+
+
+def flipped(old: Any, new: Any) -> Any:
+    """Return the other method."""
+    return {"GET": "POST", "POST": "GET"}.get(new)
+
+
+def marked(count: int, name: str) -> Behaviour:
+    """Leave a ! behind *name* in the store, in every write of *count*; the answers stay right."""
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+        shown: Record = inner(x, before, after)
+        x.server.memory["marked"] = x.server.memory.get("marked", 0) + 1
+        if x.server.memory["marked"] % count == 0 and shown[name]:
+            x.server.store.put(before["id"], {**shown, name: f"{shown[name]}!"})
+        return shown
+
+    return hook(persist=persist)
+
+
 def stale_echo(*names: str) -> Behaviour:
     """Show in the 200 of an update what stood there before."""
 
@@ -312,6 +341,16 @@ STORE: tuple[Row, ...] = (
      shown_as("name", lambda value: value.encode("latin-1", "replace").decode("latin-1"), RETRIEVE)),
     ("third-write-lost", "Every third write is answered and not stored.",
      "U.read_back U.read_back.*", lost_writes(lambda x, count, before: count % 3 == 0)),
+    ("method-flips", "A write without call_handler turns the stored call_fallback_method into the other one.",
+     "U.read_back.call_fallback_method", held(without("call_handler", "call_fallback_method", flipped))),
+    ("url-lost-without-message-handler", "A write without message_handler leaves no call_request_url in the store.",
+     "U.read_back.call_request_url", held(without("message_handler", "call_request_url", lambda old, new: None))),
+    ("callback-kept-without-message-handler",
+     "A write without message_handler is answered with its call_relay_topic_status_callback_url, and does not store it.",
+     "U.read_back.call_relay_topic_status_callback_url U.frame.call_relay_topic_status_callback_url",
+     held(without("message_handler", "call_relay_topic_status_callback_url", lambda old, new: old))),
+    ("tenth-write-marked", "Every tenth write leaves a ! behind message_relay_context in the store.",
+     "U.read_back.message_relay_context U.frame.message_relay_context", marked(10, "message_relay_context")),
     ("second-write-in-a-second", "A second write within one second is answered and not stored.",
      "U.read_back U.read_back.*", lost_writes(lambda x, count, before: before["updated_at"] == now())),
     ("refusal-sticks", "The first right write after a refused one is refused.", "U.accept U.accept.* U.*.accepted",
