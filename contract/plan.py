@@ -31,6 +31,8 @@ WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
 FIRST: Final = 12
 """Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
+RESTING: Final = 20
+"""Requests that another record may send while one rests, about."""
 PROOF: Final = 3
 """Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
 READ_ONLY: Final = 3
@@ -227,6 +229,7 @@ def split(whole: Plan, shares: int) -> list[list[Block]]:
     selectors = [name.removeprefix("changes of ") for name in whole.coverage if name.startswith("changes of ")]
     for tour in (block for block in whole.blocks if block.name == "tour"):
         sizes = [0] * shares
+        weight[-1] += RESTING * sum(case.rested for case in tour.cases)  # These are in the last piece.
         for _ in tour.cases:
             least = min(range(shares), key=lambda i: weight[i] + sizes[i])
             sizes[least] += 1

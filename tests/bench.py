@@ -438,7 +438,7 @@ def growth() -> Iterator[Row]:
         contract = fragment(fields, values)
         start = time.process_time()
         made = plan.plan(contract, seed=1)
-        return sum(1 for _ in made.cases), time.process_time() - start
+        return sum(not case.unless for case in made.cases), time.process_time() - start
 
     cost(10, 5)
     few, many = cost(10, 11), cost(160, 11)
