@@ -34,8 +34,8 @@ SHARE: Final = 14
 SUSPECTS: Final = 4
 """The most refused updates that are tried for a change which was seen only later."""
 PARTS: Final = 8
-"""Requests that are kept for the way back, beside the others, where documented bodies are refused: it may have to
-be gone in parts."""
+"""Requests that are kept for the way back, beside the others, where documented bodies are refused or fail: it may
+have to be gone in parts."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -45,7 +45,7 @@ def investigate(session: Session, generator: Generator) -> None:
     Settles which failures of *session* are seen again, and reduces their bodies.
     """
     ledger, budget = session.ledger, session.sender.budget
-    if any(".accept" in failure.finding.rule for failure in session.failures()):
+    if any(".accept" in f.finding.rule or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
         budget.reserve += min(PARTS, budget.left // 2)
     Refusals(session, generator).explain()
     ledger.fold()
@@ -360,7 +360,9 @@ class Look:
             label = cases[0].label
             before = next((b for c, n, b in self.session.updates if c.label == label and n < failure.number), before)
         failure.state = before
+        # What is wrong with one answer is so wherever the record stands; what was accepted may depend on that.
         plain = any(part in self.rule for part in (".shape", ".enum", ".format", ".e164", ".access", ".error_body"))
+        plain = plain and not (".rejection." in self.rule and self.rule.endswith(".enum"))
         for turn in range(self.times):
             if writes and not plain:
                 # The second time with all that was sent the first time: what is left out may change.

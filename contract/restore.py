@@ -28,6 +28,8 @@ LATE: Final = (0.5, 1.0)
 """Seconds after which a record is read once more where an update was given up."""
 SOON: Final = 1.1
 """Seconds after which one update does not come in the same second as the one before it."""
+PATIENT: Final = 2
+"""Times that one way back is tried while its answers are lost."""
 LOST: Final = frozenset({429, 502, 503, 504})
 """Answers that say nothing about the request, only that it should come again later."""
 
@@ -456,6 +458,7 @@ class _Way:
             turns.insert(0, turns.pop(2))
         # What only the platform can set is tried once: it would make every other body be refused.
         once = {name for name in left if name in self.hopeless and self.record[name] is not None}
+        losses = 0
         while left and turns:
             self.changed, self.lost, earlier, tries = True, False, left, self.tries
             turns[0](left)
@@ -467,8 +470,11 @@ class _Way:
             left = {name: both for name, both in left.items() if self.lost or name not in once}
             if left == earlier and not self.differences(now):
                 break  # All that is left are defaults, and they come again.
-            if not self.lost or self.tries <= 0:
+            # What is lost again and again may be lost because of what is in it: in parts it may not be.
+            losses = losses + 1 if self.lost else 0
+            if losses in {0, PATIENT} or self.tries <= 0:
                 turns.pop(0)
+                losses = 0
         return now
 
     def bare(self) -> bool:

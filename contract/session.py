@@ -58,6 +58,8 @@ class Session:
         self.written: set[str] = set()
         self.misread = False
         """True where a read showed something else than the answer to the update before it."""
+        self.failed = 0
+        """Updates that were answered 5xx."""
         self.dead_end: JSONObject | None = None
         """What should have brought the record back to where it stood, and was refused."""
         self.clears: bool | None = None
@@ -295,6 +297,7 @@ class Session:
                 self.known, self.verified = None, False
         elif response.status >= 500:
             self.known, self.verified = None, False
+            self.failed += 1
         else:
             self._refuse(case, number)
 

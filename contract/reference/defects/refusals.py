@@ -125,6 +125,20 @@ def unknown_ids(x: Exchange, body: Record) -> Record:
     return {name: str(value)[:8] for name, value in ids.items() if not x.server.store.exists(name, value)}
 
 
+def overlooking(when: Callable[[Record, Record], bool], name: str) -> Behaviour:
+    """Take a value of *name* that is not documented, and ignore it: ``when(body, before)``."""
+
+    def unknown(x: Exchange, body: Record, before: Record) -> bool:
+        return isinstance(body.get(name), str) and body[name] not in x.rules.enums[name] and when(body, before)
+
+    def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> Any:
+        if unknown(x, body, before):
+            del body[name]
+        return inner(x, body, before)
+
+    return hook(validate=validate)
+
+
 # fmt: off
 ENUM: tuple[Row, ...] = (
     *(
@@ -339,6 +353,10 @@ REFUSAL: tuple[Row, ...] = (
      traced(sent_methods, 422)),
     ("unknown-method-stored", "A method that is refused is left behind.", "U.rejection.no_trace",
      traced(lambda x, record: {name: value for name, value in x.sent.items() if name in METHODS}, 422)),
+    ("unknown-method-beside-webhooks",
+     "A message_fallback_method that is not documented is taken and ignored beside a stored laml_webhooks.",
+     "U.rejection.message_fallback_method.enum",
+     overlooking(lambda body, before: before["message_handler"] == "laml_webhooks", "message_fallback_method")),
     ("list-stored-as-text", "A name that is a list is refused, and left behind as text.", "U.rejection.no_trace",
      traced(lambda x, record: {"name": str(x.sent["name"])} if isinstance(x.sent.get("name"), list) else {}, 422)),
     ("malformed-clears-name", "Broken JSON is refused and clears the name.", "U.rejection.no_trace",
