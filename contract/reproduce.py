@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Final
 
@@ -33,6 +34,8 @@ SHARE: Final = 14
 """The most requests that one rule may cost."""
 SUSPECTS: Final = 4
 """The most refused updates that are tried for a change which was seen only later."""
+GROUPS: Final = 3
+"""Times that server errors and accepted updates have to take turns before the errors are no accident."""
 PARTS: Final = 8
 """Requests that are kept for the way back, beside the others, where documented bodies are refused or fail: it may
 have to be gone in parts."""
@@ -44,7 +47,7 @@ def investigate(session: Session, generator: Generator) -> None:
     """
     Settles which failures of *session* are seen again, and reduces their bodies.
     """
-    ledger, budget = session.ledger, session.sender.budget
+    ledger, budget, noise = session.ledger, session.sender.budget, session.sender.noise
     if any(".accept" in f.finding.rule or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
         budget.reserve += min(PARTS, budget.left // 2)
     Refusals(session, generator).explain()
@@ -75,10 +78,19 @@ def investigate(session: Session, generator: Generator) -> None:
         seen = failures + [f for f in ledger.under(rule) if f.finding.pointer == place]
         if failures[0].confirmed is None or (failures[0].confirmed is False and len(seen) > 2):
             # It was not caught in the act, but it happened in several cases and nothing else was lost.
-            alone = session.sender.noise == 0 and (of_answer(rule) or not (session.foreign or ledger.bygone))
+            numbers = {f.number for f in seen}
+            # Each 502 was asked for once more, and noise are those. Where none got better, and other updates were
+            # accepted in between, it was no accident.
+            between = [
+                any(one < number < other for _, number, _ in session.updates)
+                for one, other in pairwise(sorted(numbers))
+            ]
+            steady = rule.endswith(".no_server_error") and sum(between) >= GROUPS and noise <= len(numbers)
+            alone = session.sender.noise == 0 or steady
+            alone = alone and (of_answer(rule) or not (session.foreign or ledger.bygone))
             # What a refused update did not hold did not come from it.
             traced = ".no_trace" not in rule or any(_held(session, f.finding) for f in failures)
-            if len({f.number for f in seen}) > 1 and alone and traced:
+            if len(numbers) > 1 and alone and traced:
                 for failure in failures:
                     failure.confirmed = True
             elif failures[0].confirmed is None:
