@@ -271,9 +271,7 @@ class _Planner:
         self.request = self.generator.request
         response = self.update.response
         self.shown = frozenset(response.fields) if response else frozenset()
-        self.values = Values(self.generator, seed)
-        self.take = self.values.take
-        self.mark = self.values.mark
+        self.use(Values(self.generator, seed))
         self.final: dict[str, Any] = {}
         """The values of the selectors at the end of the tour."""
 
@@ -324,16 +322,21 @@ class _Planner:
         for turn in WAYS[: None if self.profile.tour else 1]:
             values = Values(self.generator, self.seed)
             tour = Tour(self.update.id, self.generator, values, self.shown, random.Random(self.seed), turn)
-            self.values, self.take, self.mark = values, values.take, values.mark
+            self.use(values)
             steps = list(tour.cases() if self.profile.tour else self.smoke())
             if found is None or tour.missing < found[0].missing:
                 found = tour, steps
             if not tour.missing:
                 break
         assert found is not None
-        self.values = found[0].boundary
-        self.take, self.mark = self.values.take, self.values.mark
+        self.use(found[0].boundary)
         return found
+
+    def use(self, values: Values) -> None:
+        """
+        Takes the boundary values from *values*.
+        """
+        self.values, self.take, self.mark = values, values.take, values.mark
 
     def reads(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
         """
