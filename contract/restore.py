@@ -5,7 +5,7 @@ is put back in whatever order the API takes, and read to prove it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -399,12 +399,17 @@ class _Way:
             # Reads do not show what was written: everything that was is sent, whatever they show.
             self.values_first([n for n in writable(self.contract) if n in self.session.written and n in self.record])
             now = _read(self.session)
-        now = self.turned(now)
+        usual = [self.at_once, self.crossed, self.values_first, self.in_parts, self.whole, self.blanks]
+        if self.bare():
+            usual.insert(0, usual.pop(2))
+        now = self.turned(now, usual)
         # An update that was given up may be carried out all the same, a little later; and one that was
         # accepted and not stored may only have come too soon after another.
         for pause in LATE if self.session.sender.late else (SOON,) if self.unheld(now) else ():
             self.session.sender.sleep(pause)
-            now = self.turned(_read(self.session))
+            now = self.turned(_read(self.session), usual)
+        if self.unheld(now):
+            now = self.turned(now, [self.aside, self.at_once])
         left = self.differences(now)
         if not left:
             return Restored(verdict="restored" if self.changed else "nothing_changed", unseen=self.unseen)
@@ -448,14 +453,12 @@ class _Way:
         self.session.attempt(values, "restore unseen")
         return _read(self.session)
 
-    def turned(self, now: JSONObject) -> JSONObject:
+    def turned(self, now: JSONObject, ways: Iterable[Callable[[Mapping[str, Any]], None]]) -> JSONObject:
         """
-        The record after every turn that it took to bring it back from *now*, or after the last one.
+        The record after each of *ways* that it took to bring it back from *now*, or after the last one.
         """
         left = self.differences(now, exactly=True)
-        turns = [self.at_once, self.crossed, self.values_first, self.in_parts, self.whole, self.blanks]
-        if self.bare():
-            turns.insert(0, turns.pop(2))
+        turns = list(ways)
         # What only the platform can set is tried once: it would make every other body be refused.
         once = {name for name in left if name in self.hopeless and self.record[name] is not None}
         losses = 0
@@ -514,7 +517,7 @@ class _Way:
             later |= {name: body.pop(name) for name in names if body[name] != body[first]}
         return body, later
 
-    def at_once(self, left: Iterable[str]) -> None:
+    def at_once(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """
         Everything in one update, and other names for the same thing in a second.
         """
@@ -550,7 +553,7 @@ class _Way:
         self.put({name: value for name, value in later.items() if value is not None})
         self.put({name: None for name in [*body, *later] if self.record[name] is None})
 
-    def in_parts(self, left: Iterable[str]) -> None:
+    def in_parts(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """
         Halves of what is refused whole, down to single fields, so that no value keeps another back.
         """
@@ -581,7 +584,7 @@ class _Way:
         self.halve(units[:middle])
         self.halve(units[middle:])
 
-    def whole(self, left: Iterable[str]) -> None:
+    def whole(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """
         All that can be set, as a form sends it: what is not sent along may not stay.
         """
@@ -590,7 +593,23 @@ class _Way:
         body, later = self.groups(given)
         self.put({**body, **{n: v for n, v in later.items() if n in left}} if self.accepted else {})
 
-    def blanks(self, left: Iterable[str]) -> None:
+    def aside(self, left: Mapping[str, tuple[Any, Any]]) -> None:
+        """
+        What is not stored while a selector stands where it does goes back while it stands elsewhere.
+        """
+        values = {n: self.record[n] for n in left if n not in self.request.selectors and self.record[n] is not None}
+        for name in self.generator.selectors if values else ():
+            stands = self.record[name]
+            other = next((value for value in self.generator.enums[name] if value != stands), None)
+            if other is None or stands not in self.generator.enums[name]:
+                continue
+            if self.put(self.generator.complete({name: other}, lambda field: self.generator.firm(field)[0])):
+                for field, value in values.items():
+                    self.put({field: value})
+            needed = {n: self.record.get(n) for n in self.generator.choice(name, stands).requires}
+            self.put({name: stands, **{n: value for n, value in needed.items() if value is not None}})
+
+    def blanks(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """
         Where null is ignored a blank may clear, and a blank is better than a value of this run.
         """

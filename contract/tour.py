@@ -30,6 +30,8 @@ FROM, LATER = 3, 5
 """Each value of the largest selector gets a step more at one of its visits, the third to the seventh."""
 GOALS: Final = 8
 """Combinations that are tried where several are still wanted."""
+STAYS, AT = 4, 2
+"""What it is worth to have a field in a body while a selector stays, and where it stands, beside a change of it."""
 RESTS: Final = 2
 """Fields that are sent by themselves, and after a rest: does each move the time stamp?"""
 
@@ -165,6 +167,8 @@ class Tour:
         self.tail = 0
         """The step from which on one thing is sent at a time."""
         self.held: dict[tuple[Any, str], int] = {}
+        self.tried: set[tuple[str, Any, bool]] = set()
+        """A field, where the selectors stood, and whether it was sent there."""
         self.apart = set(self.triples)
         """Combinations that did not stand in one body yet."""
 
@@ -234,7 +238,8 @@ class Tour:
             if room and visits[target] == turn and self.primary is not None:
                 # Without the selector itself: a record must take such updates wherever it stands, and the
                 # answer shows what the change before has left.
-                made.append(self.step(f"tour {len(made)}", target, remaining, goals=self.leads(), partial=True))
+                goals = self.leads()
+                made.append(self.step(f"tour {len(made)}", target, remaining, goals=goals, partial=True, led=True))
             if self.primary is None or last[target] != i:
                 continue
             # The last visit: what is still wanted here.
@@ -287,10 +292,12 @@ class Tour:
         full: bool = False,
         goals: Sequence[Mapping[str, Any]] = ({},),
         partial: bool = False,
+        led: bool = False,
     ) -> Case:
         """
         One update that moves the largest selector to *target* and as much else as is useful, with that one
-        of *goals* in it that goes with the most combinations that are still wanted.
+        of *goals* in it that goes with the most combinations that are still wanted. A *partial* one is without
+        the largest selector; where it is *led*, it has what that requires where it stands.
         """
         before = dict(self.state)
         off = self.switched_off(before, target)
@@ -323,7 +330,7 @@ class Tour:
         ranked = [name for name in self.gen.selectors if name != self.primary]
         if ranked:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
-        self.fill(body, off, full)
+        self.fill(body, off, full, led, self.places(before, body))
         return self.case(label, body=body)
 
     def chosen(
@@ -436,12 +443,43 @@ class Tour:
         """
         return not self.apart.isdisjoint(g for g in self.met({**body, name: value}) if (name, value) in g)
 
-    def fill(self, body: dict[str, Any], off: frozenset[str], full: bool) -> None:
+    def places(self, before: Mapping[str, Any], body: Mapping[str, Any]) -> dict[Any, int]:
+        """
+        Where the selectors stand after a step, and how they came there: each with what it is worth to have a
+        field in a body there, and also not to have it.
+        """
+        names = [name for name in self.core if name in self.state]
+        found: dict[Any, int] = {tuple((name, self.state[name]) for name in names): 1}
+        for name in names:
+            old, new = before.get(name), self.state[name]
+            found |= {(name, new): AT, (name, new, name in body): AT}
+            found[name, old, new, name in body] = STAYS if old == new else 1
+        return found
+
+    def due(self, name: str, places: Mapping[Any, int]) -> int:
+        """
+        More than nothing where it is worth more to send a field in *places* than not to send it.
+        """
+        sent, kept = (
+            sum(worth for place, worth in places.items() if (name, place, there) not in self.tried)
+            for there in (True, False)
+        )
+        return sent - (kept if name in self.stored else 0)
+
+    def fill(self, body: dict[str, Any], off: frozenset[str], full: bool, led: bool, places: Mapping[Any, int]) -> None:
         """
         Adds the required companions and the boundary values that are due.
         """
         gen = self.gen
         gen.complete(body, self.boundary.take)
+        standing = self.standing(body)
+        # One update of a value that stays is with what it requires, and the last one is without.
+        off = off if led else off.union(standing)
+        for name in standing:
+            if name not in gen.request.aliases_of(body) | off:
+                body[name] = self.boundary.take(name)
+                if body[name] == self.stored.get(name):
+                    body[name] = self.boundary.take(name)
         taken = gen.request.aliases_of(body)
         self.stored.update(body)
         used = {other for name in gen.selectors if name in body for other in gen.choice(name, body[name]).uses}
@@ -461,9 +499,10 @@ class Tour:
                 # Now and then without it; not in step with an API that counts to three.
                 if (self.total + self.total // 3) % 3 == 2:
                     continue
-            elif not full:
+            elif not full and self.boundary.left(name) < self.bound - self.total:
                 period = max(2, min(3, self.bound // len(self.boundary.firm[name])))
-                if (self.total + i) % period and self.boundary.left(name) < self.bound - self.total:
+                due = self.due(name, places)
+                if due < 0 or (not due and (self.total + i) % period):
                     continue
             body[name] = self.boundary.take(name)
             taken |= siblings
@@ -475,8 +514,25 @@ class Tour:
                     # The documents say nothing about the one that loses, so no boundary value is spent on it.
                     name = free[self.wins // 3 % len(free)]
                     body[name] = self.boundary.firm[name][self.wins % len(self.boundary.firm[name])]
+        self.tried.update(
+            (name, place, name in body)
+            for name in gen.free
+            if name in body
+            or (name in self.stored and name not in off and not gen.request.aliases_of((name,)) & {*body})
+            for place in places
+        )
         self.stored.update(body)
         self.total += 1
+
+    def standing(self, body: Mapping[str, Any]) -> list[str]:
+        """
+        What the values of selectors require that stay where they are, in a *body* without the largest selector.
+        """
+        if self.primary is None or self.primary in body:
+            return []
+        left = [name for name in self.gen.selectors if name not in body and name in self.state]
+        needs = [other for name in left for other in self.gen.choice(name, self.state[name]).requires]
+        return [name for name in needs if name in self.gen.free and not self.gen.fields[name].resource]
 
     def alone(self) -> Iterator[dict[str, Any]]:
         """

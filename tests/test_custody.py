@@ -521,6 +521,19 @@ def test_an_update_that_came_too_soon_is_sent_once_more(tmp_path: Path) -> None:
     assert "was put back as it was" in found.text
 
 
+def test_what_is_stored_only_while_a_handler_stands_elsewhere_goes_back_there(tmp_path: Path) -> None:
+    """Where the handler that was found keeps its own address as it is, another one stands in for it."""
+    with reference.running(defect="webhooks-keep-their-url") as server:
+        before = record(server)
+        assert before["call_handler"] == "laml_webhooks"
+        found = outcome(settings(server, tmp_path), credentials(server))
+        now = record(server)
+
+    assert found.status == 1, found.text
+    assert {**now, "updated_at": None} == {**before, "updated_at": None}
+    assert "was put back as it was" in found.text
+
+
 def test_what_is_left_where_null_is_refused_is_named(tmp_path: Path) -> None:
     """A server that takes no null cannot be brought back to null; every such field is told with both values."""
     with reference.running(variant="null-refused") as server:

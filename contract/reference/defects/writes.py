@@ -120,6 +120,10 @@ HANDLER: tuple[Row, ...] = (
     ("sip-endpoint-lost", "call_handler relay_sip_endpoint leaves call_sip_endpoint_id as it was.",
      "U.handler.call_handler.relay_sip_endpoint.shown",
      kept_when(sends(call_handler="relay_sip_endpoint"), "call_sip_endpoint_id")),
+    ("webhooks-keep-their-url", "While laml_webhooks stand for calls, call_request_url stays as it was.",
+     "U.echo.call_request_url",
+     stored(lambda body, before, after: keep(body, before, after, "call_request_url")
+            if before["call_handler"] == after["call_handler"] == "laml_webhooks" else None)),
     ("script-to-webhooks", "A switch from relay_script to laml_webhooks leaves call_request_url as it was.",
      "U.echo.call_request_url U.handler.call_handler.laml_webhooks.shown",
      kept_when(change("call_handler", "relay_script", "laml_webhooks"), "call_request_url")),
