@@ -147,7 +147,8 @@ class _Account:
                 if told[case.label] == 1:
                     # A refusal for want of a companion comes before the tour has set every field.
                     yield self.case(one, early=bool(case.absent) or not selectors <= chosen[one.id])
-            lawful = case.operation == self.contract.update.id and case.expect != "reject"
+            # What is open may have been sent as it was found.
+            lawful = case.operation == self.contract.update.id and case.expect == "accept"
             if accepted and lawful and isinstance(case.body, Mapping):
                 chosen[one.id] |= selectors & set(case.body)
 

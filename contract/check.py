@@ -915,12 +915,7 @@ class Judge:
         found = self.listed(response, id)
         rule = f"{self.listing[0].id}.read_back"
         if found is None:
-            count = self.entries(response)
-            if last and count is not None and count < PAGE:
-                message = "the list, read to its end, does not hold the record"
-                result.findings.append(
-                    Finding(rule=rule, message=message, pointer=self.listing[1], expected=id, actual="absent")
-                )
+            result.findings += self.missing(response, id) if last else []
             return result
         where, entry = found
         for name, old, now in self.differences(entry, record):
@@ -930,6 +925,27 @@ class Judge:
         if not result.findings:
             result.single.append(rule)
         return result
+
+    def missing(self, response: Response, id: str) -> list[Finding]:
+        """
+        What is wrong with the last page of the list where no page of it showed the record *id*, which is there.
+        """
+        count = self.entries(response)
+        if self.listing is None or count is None or count >= PAGE:
+            return []
+        message = f"the list, read to its end, does not hold the record {id}"
+        rule, where = f"{self.listing[0].id}.read_back", self.listing[1]
+        return [Finding(rule=rule, message=message, pointer=where, expected=id, actual="absent")]
+
+    def foreign(self, response: Response, id: str) -> list[Finding]:
+        """
+        What is wrong with a page of the list that shows *id*, a record of somebody else's.
+        """
+        found = self.listed(response, id)
+        rule = f"{self.contract.retrieve.id}.access.foreign_id"
+        if found is None or rule not in self.rules:
+            return []
+        return [Finding(rule=rule, message="the list shows a record of somebody else's", pointer=found[0], actual=id)]
 
 
 def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import re
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -23,9 +24,9 @@ from contract.generate import Generator, draw
 from contract.model import MISSING, Case, Pair
 from contract.rules import rules as rules_of
 from contract.spec import Contract
-from contract.tour import REPEATS, Tour, Values
+from contract.tour import REPEATS, Tour, Values, near
 
-OVERHEAD: Final = 26
+OVERHEAD: Final = 30
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
@@ -109,22 +110,50 @@ class Block:
 
         def unlike(pair: tuple[int, int]) -> tuple[int, int]:
             one, other = (states[i] for i in pair)
-            return sum(n in one and one[n] != other[n] for n in names if n in other), sum(pair)
+            shown = sum(_unusual(one.get(n)) or _unusual(other.get(n)) for n in names)
+            return sum(n in one and one[n] != other[n] for n in names if n in other) + shown, sum(pair)
 
         first, second = max(combinations_with_replacement(reads, 2), key=unlike)
         yield replace(self, cases=self.cases[:first]), "meanwhile"
         yield replace(self, cases=self.cases[first:second]), "after"
         yield replace(self, cases=self.cases[second:]), ""
 
-    def thinned(self, by: int) -> Block:
+    def thinned(self, by: int, names: Collection[str] = ()) -> Block:
         """
-        The block with *by* fewer cases in it: reads, and what the documents are silent about, evenly.
+        The block with *by* fewer cases in it: of what the documents are silent about evenly, and of reads those
+        that show least what no other one shows, above all of the fields *names*.
         """
-        cases = self.cases
-        less = [i for i, c in enumerate(cases) if c.open or (c.body is MISSING and c.expect == "accept")]
-        kept = max(min(len(less), 3), len(less) - max(0, by))
-        gone = set(less) - {less[len(less) * i // kept] for i in range(kept)}
-        return replace(self, cases=tuple(case for i, case in enumerate(cases) if i not in gone))
+        cases = list(self.cases)
+        less = [case for case in cases if case.open or (case.body is MISSING and case.expect == "accept")]
+        gone = max(0, min(by, len(less) - 3))
+        if gone and all(case.body is MISSING for case in less):
+            shown = self._shown()
+            for _ in range(gone):
+                counts = Counter(pair for pairs in shown.values() for pair in pairs)
+                only = {i: [n for n, v in pairs if counts[n, v] == 1] for i, pairs in shown.items()}
+                worth = {i: len(few) + 10 * sum(n in names for n in few) for i, few in only.items()}
+                del shown[min(worth, key=lambda i: worth[i])]
+            return replace(self, cases=tuple(c for i, c in enumerate(cases) if c.body is not MISSING or i in shown))
+        left = len(less) - gone
+        kept = [less[len(less) * i // left] for i in range(left)]
+        dropped = {id(case) for case in less} - {id(case) for case in kept}
+        return replace(self, cases=tuple(case for case in cases if id(case) not in dropped))
+
+    def _shown(self) -> dict[int, list[tuple[str, str]]]:
+        """
+        The place of each read -> the fields that it shows, each with its value.
+        """
+        state: dict[str, str] = {}
+        shown: dict[int, list[tuple[str, str]]] = {}
+        before: Case | None = None
+        for i, case in enumerate(self.cases):
+            if case.body is MISSING:
+                single = [("", case.label)] if before is not None and len(before.body) == 1 else []
+                shown[i] = [*state.items(), *single]
+            else:
+                state |= {name: repr(value) for name, value in case.body.items()}
+                before = case
+        return shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,10 +262,10 @@ def split(whole: Plan, shares: int) -> list[list[Block]]:
         for _ in tour.cases:
             least = min(range(shares), key=lambda i: weight[i] + sizes[i])
             sizes[least] += 1
-        end = 0
-        for part, size in zip(parts, sizes, strict=True):
-            start, end = end, end + size
-            cases = tour.cases[start:end]
+        rested = next((i for i, case in enumerate(tour.cases) if case.rested), len(tour.cases))
+        ends = [min(sum(sizes[: i + 1]), rested) for i in range(shares - 1)] + [len(tour.cases)]
+        for part, start, end in zip(parts, [0, *ends], ends, strict=False):
+            size, cases = end - start, tour.cases[start:end]
             if size and start:
                 cases = (*_resumed(tour.cases[:start], selectors), *cases)
             if size:
@@ -295,7 +324,8 @@ class _Planner:
         ]
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
-            self.show(walk, self.worth_reading(walk, tour.tail, self.reads(blocks, walk, PROFILES["standard"])))
+            reads = self.reads(blocks, walk, PROFILES["standard"])
+            self.show(walk, self.worth_reading(walk, tour.tail, reads), tour.near)
         place = [block.name for block in blocks].index("tour")
         made = tuple(self.interleave(walk, tour.tail, self.reads(blocks, walk, self.profile)))
         blocks[place] = replace(blocks[place], cases=made)
@@ -382,13 +412,16 @@ class _Planner:
         them, and that for more than a field that was sent since the last read; a field that was not
         sent in the step itself counts least, as the API may have cleared it.
 
-        From *tail* on one thing is sent at a time. There the reads are close together: an answer that was
-        kept from before such an update is only seen between a read before it and one after it.
+        After each update of one thing it is read, and from *tail* on, where one thing is sent at a time, the reads
+        are close together: an answer that was kept from before such an update is only seen between a read
+        before it and one after it.
         """
         close: list[int] = []
         if 0 < tail <= len(walk) - CLOSE + 1 and 3 * CLOSE < reads < len(walk):
             close = [*range(tail - 1, tail - 1 + CLOSE)]
             walk, reads = walk[: tail - 1], min(reads - CLOSE, tail - 1)
+        single = [i for i, case in enumerate(walk) if len(case.body) == 1 and len(walk) > 2 * reads]
+        reads -= len(single)
         selectors = self.generator.selectors
         states: list[dict[str, Any]] = []
         for case in walk:
@@ -409,30 +442,43 @@ class _Planner:
             best = max(range(len(walk) * i // reads, len(walk) * (i + 1) // reads), key=worth.__getitem__)
             steps.append(best)
             seen.update(states[best].items(), [tuple(states[best].items())])
-        return [*steps, *close]
+        return [*sorted({*steps, *single}), *close]
 
-    def show(self, walk: list[Case], read: list[int]) -> None:
+    def show(self, walk: list[Case], read: list[int], nearly: Mapping[str, str]) -> None:
         """
         Exchange the values of a field between the steps of *walk* where a read after the steps *read*
-        would show a value of the field for the second time, and others never.
+        would show a value of the field for the second time, and others never, or one that tells less. The steps that *nearly* send
+        what is stored follow what is stored now.
         """
         for name in self.values.firm:
-            sent = [i for i, case in enumerate(walk) if name in case.body]
+            every = [i for i, case in enumerate(walk) if name in case.body]
+            sent = [i for i in every if walk[i].label not in nearly]
             values = [walk[i].body[name] for i in sent]
-            stand = sorted({max((k for k, i in enumerate(sent) if i <= step), default=-1) for step in read} - {-1})
-            shown: set[str] = set()
+            last = {max((i for i in every if i <= step), default=-1) for step in read}
+            stand = [k for k, i in enumerate(sent) if i in last]
+            # The values that tell most come first; where the walk is too short for all, the others are left out.
+            most = {repr(value): value for value in self.generator.firm(name)[: len(stand)]}
+            shown = {repr(values[k]): k for k in stand}
+            wanted = [value for value in most if value not in shown]
             for k in stand:
-                if repr(values[k]) in shown:
-                    for other in range(len(sent)):
-                        if other not in stand and repr(values[other]) not in shown:
-                            values[k], values[other] = values[other], values[k]
-                            break
-                shown.add(repr(values[k]))
+                if wanted and (repr(values[k]) not in most or shown[repr(values[k])] != k):
+                    others = (i for i, value in enumerate(values) if i not in stand and repr(value) == wanted[0])
+                    if (other := next(others, None)) is not None:
+                        values[other] = values[k]
+                    values[k] = most[wanted.pop(0)]
             if values and values[-1] in values[-2:-1]:
                 # What is sent by itself at the end must change something.
                 values[0], values[-1] = values[-1], values[0]
             for i, value in zip(sent, values, strict=True):
                 walk[i] = replace(walk[i], body={**walk[i].body, name: value})
+        stored: dict[str, Any] = {}
+        for i, case in enumerate(walk):
+            if how := nearly.get(case.label):
+                free = [n for n in case.body if n in stored and n in self.values.firm]
+                made = {n: near(stored[n], how, self.generator.fields[n].schema) for n in free}
+                fresh = {n: value for n, value in made.items() if value != stored[n]}
+                case = walk[i] = replace(case, body={**case.body, **fresh})
+            stored.update(case.body)
 
     # ----------------------------------------------------------------- blocks
 
@@ -846,6 +892,13 @@ class _Planner:
 
 _WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme")
 """What may be sent instead of any other wrong password; the rule is the same."""
+
+
+def _unusual(value: Any) -> bool:
+    """
+    True for text that is long, or holds characters that take more than three bytes.
+    """
+    return isinstance(value, str) and (len(value) > 40 or any(ord(c) > 0xFFFF for c in value))
 
 
 def _pair(kind: str) -> Pair:

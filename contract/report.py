@@ -31,7 +31,7 @@ from contract.ledger import Entry, Failure
 from contract.model import MISSING, Case
 from contract.recall import recalled, recipe
 from contract.result import Result
-from contract.send import MALFORMED, UNKNOWN, Credentials, encode
+from contract.send import MALFORMED, Credentials, encode, unknown
 from contract.spec import Contract
 
 __all__ = [
@@ -216,7 +216,7 @@ def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask
     One line that sends the case again; credentials are named, not shown.
     """
     operation = contract.operations[case.operation]
-    target = {"own": id, "unknown": str(UNKNOWN), "malformed": MALFORMED}.get(case.target, "SOMEONE_ELSES_ID")
+    target = {"own": id, "unknown": unknown(operation, id), "malformed": MALFORMED}.get(case.target, "SOMEONE_ELSES_ID")
     parts = ["curl", "-sS", "-X", operation.method]
     security = contract.schemes.get(operation.security[0], {}) if operation.security else {}
     bearer = security.get("scheme") == "bearer"

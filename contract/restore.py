@@ -72,8 +72,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     """
     Fields that could not be put back, and why: found out before anything changes.
 
-    Sends at most seventeen updates, each of which writes null where null stands already, or a blank
-    where that stands.
+    Sends at most forty updates, each of which writes what stands there already: all of it, and where that is
+    refused, parts of it.
     """
     contract, record = session.contract, session.known
     request = contract.update.request
@@ -83,34 +83,40 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     for name in writable(contract):
         value, item = record.get(name), request.fields[name]
         if value is not None and not jsonschema_rs.Draft202012Validator(_kind(item)).is_valid(value):
-            told = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
-            found[name] = f"it is {told}, which {'only the platform' if item.choices else 'no update'} can set"
-    nulls = [
+            found[name] = f"it is {_told(value)}, which {'only the platform' if item.choices else 'no update'} can set"
+    there = [
         name
         for name in writable(contract)
         if name in generator.fields
-        and record.get(name, MISSING) in (None, "")
+        and name in record
+        and name not in found
         and all(record.get(other, record[name]) == record[name] for other in request.aliases_of((name,)))
     ]
     for group in request.aliases:
         # Aliases of one thing do not belong in one body; one of them answers for all.
-        same_thing = [name for name in nulls if name in group.fields]
-        nulls = [name for name in nulls if name not in same_thing[1:]]
-    if not nulls:
+        same_thing = [name for name in there if name in group.fields]
+        there = [name for name in there if name not in same_thing[1:]]
+    nulls = [name for name in there if record[name] in (None, "")]
+    bare = {n for n in there if n in generator.selectors and n not in nulls and active & {*nulls}}
+    # Free text is what an API shows in another way than it stands, and hardly ever what it refuses.
+    telling = {n for n in there if n in active or n in generator.enums or request.fields[n].format}
+    values = [n for n in there if n in telling and n not in nulls and n not in bare] if not found else []
+    if not there:
         return found
 
     def refuses(names: Iterable[str]) -> bool:
         body = {name: record[name] for name in names}
         if not body:
             return False
-        what = "null or a blank where it" if "" in body.values() else "null where null"
+        empty = [name for name, value in body.items() if value in (None, "")]
+        among = "".join(f", {name} among them" for name in empty if name in generator.selectors)
         case = Case(
-            label=f"{what} stands ({len(body)} fields)",
+            label=f"what stands there already ({len(body)} fields, {len(empty)} of them empty{among})",
             operation=contract.update.id,
             expect="unspecified",
             rule=f"{contract.update.id}.rejection.consistent",
             body=body,
-            open={name: "null" if value is None else "blank" for name, value in body.items()},
+            open={n: "null" if value is None else "blank" if value == "" else "exact" for n, value in body.items()},
         )
         _, response = session.perform(case)
         if response.status in LOST:
@@ -122,37 +128,66 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     blanks = [name for name in nulls if record[name] == ""]
     if blanks and not refuses(blanks[:1]) and (session.known or record).get(blanks[0], "") != "":
         return found | dict.fromkeys(blanks, "it is blank, and the API makes something else of that")
-    if not refuses(nulls):
+    if not refuses([*nulls, *values]):
         return found
     if found:
         # A value that no update can set may be reason enough to refuse every update; the run ends anyway.
-        return found | dict.fromkeys(nulls, "the API refuses it as it is")
-    marker = generator.marker
-    if marker is not None and record.get(marker) is not None:
-        # Is it null that is refused, or any update that changes nothing?
-        body = {marker: record[marker]}
-        label = f"{marker} as it is"
-        for _ in range(2):  # A refusal that comes twice is no accident.
-            _, response = session.perform(Case(label=label, operation=contract.update.id, body=body))
-            if 200 <= response.status < 300:
+        return found | (dict.fromkeys(nulls, "the API refuses it as it is") if refuses(nulls) else {})
+
+    def refused(parts: list[list[str]]) -> list[str]:
+        """
+        The names that are refused of *parts*, which are halved as long as there are probes.
+        """
+        stuck: list[str] = []
+        for _ in range(PROBES):
+            if not parts:
                 break
-        else:
-            raise Undecided("an update that sets a field to the value it has is refused, so nothing more was written")
+            part = parts.pop()
+            if not part or not refuses(part):
+                continue
+            if len(part) == 1:
+                stuck += part
+            else:
+                parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+        return stuck + [name for part in parts for name in part]
+
     stuck: list[str] = []
-    parts = [[name for name in nulls if name in active], [name for name in nulls if name not in active]]
-    for _ in range(PROBES):
-        if not parts:
-            break
-        part = parts.pop()
-        if not part or not refuses(part):
-            continue
-        if len(part) == 1:
-            stuck += part
-        else:
-            parts += [part[: len(part) // 2], part[len(part) // 2 :]]
-    stuck += [name for part in parts for name in part]
+    if refuses(nulls):
+        marker = generator.marker
+        if marker is not None and record.get(marker) is not None:
+            # Is it null that is refused, or any update that changes nothing?
+            _restated(session, {marker: record[marker]})
+        stuck = refused([[name for name in nulls if name in active], [name for name in nulls if name not in active]])
+    if refuses(values):
+        selectors = [name for name in values if name in generator.selectors]
+        stuck += refused([[name for name in values if name not in selectors]])
+        for name in selectors:
+            needs = [other for other in generator.choice(name, record[name]).requires if other in values]
+            if not {*needs} & {*stuck} and refuses([name, *needs]):
+                _restated(session, {field: record[field] for field in (name, *needs)})
+                stuck.append(name)
     reasons = {name: "null" if record[name] is None else "blank" for name in nulls if name in stuck}
-    return found | {name: f"it is {what}, and the API refuses {what}" for name, what in reasons.items()}
+    held = {name: _told(record[name]) for name in values if name in stuck}
+    return found | {name: f"it is {what}, and the API refuses {what}" for name, what in (reasons | held).items()}
+
+
+def _told(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
+
+
+def _restated(session: Session, body: JSONObject) -> None:
+    """
+    Sends documented values as they stand, which has to be accepted.
+
+    Raises:
+        Undecided: it is refused, twice.
+    """
+    label = f"{', '.join(body)} as it is"
+    for _ in range(2):  # A refusal that comes twice is no accident.
+        _, response = session.perform(Case(label=label, operation=session.contract.update.id, body=body))
+        if 200 <= response.status < 300:
+            return
+    raise Undecided("an update that sets a field to the value it has is refused, so nothing more was written")
 
 
 def uncleared(
@@ -315,7 +350,7 @@ def establish(
 ) -> None:
     """
     Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null. Where
-    anything differs, all of the record is sent if the *whole* of it is wanted.
+    anything differs, all of the record is sent if the *whole* of it is wanted, and all that was null is cleared.
     """
     session.settle()
     now = session.known
@@ -346,7 +381,7 @@ def establish(
     now = session.known or now
     nulls = [
         name
-        for name in (sent if isinstance(sent, Mapping) else ())
+        for name in (writable(session.contract) if whole else sent if isinstance(sent, Mapping) else ())
         if name in request.fields
         and before.get(name, "") is None
         and now.get(name) is not None

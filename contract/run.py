@@ -12,7 +12,7 @@ import signal
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -439,7 +439,7 @@ class Runner:
                 f"the credentials are refused ({response.status} for GET {url}); check the environment variables"
             )
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        html = kind == "text/html" or response.content.lstrip()[:1] == b"<"
+        html = (kind == "text/html" and not isinstance(response.body, Mapping)) or response.content.lstrip()[:1] == b"<"
         if response.status == 404 or html or 300 <= response.status < 400:
             what = "a web page" if html else f"a {response.status}"
             hint = f"check that the id {session.id!r} exists there, and that base_url ends with the API's path"
@@ -491,6 +491,7 @@ class Runner:
         if not self._matters(f"{self.contract.listing[0].id}."):
             return
         query = ""
+        present: set[str] = set()
         for page in range(4):
             label = f"the list {when}" + (f", page {page + 1}" if page else "")
             case = Case(label=label, operation=self.contract.listing[0].id, query=query)
@@ -498,6 +499,8 @@ class Runner:
             following = _next_page(response.body)
             self._neighbours(session, case, response)
             here = self.judge.listed(response, session.id) is not None
+            present |= {id for id in self.bystanders if self.judge.listed(response, id) is not None}
+            self._belonging(session, case, response, () if following else sorted({*self.bystanders} - present))
             if session.known is not None and (here or not following):
                 compared = self.judge.in_list(response, session.id, session.known, last=not following)
                 interaction = Interaction(case=case, response=response, before=session.known, id=session.id)
@@ -505,6 +508,25 @@ class Runner:
             if here or not following or following == query:
                 return
             query = following
+
+    def _belonging(self, session: Session, case: Case, response: Response, absent: Iterable[str]) -> None:
+        """
+        Tells which bystanders no page of the list showed, and whether a page shows what is somebody else's.
+        """
+
+        def judged(response: Response) -> list[Finding]:
+            missing = [found for id in absent for found in self.judge.missing(response, id)]
+            return missing + [found for id in self.settings.foreign_ids for found in self.judge.foreign(response, id)]
+
+        compared = Judgement()
+        compared.findings = judged(response)
+        interaction = Interaction(case=case, response=response, before=session.known, id=session.id)
+        if made := self.ledger.add(interaction, compared, self.budget.spent) if compared.findings else []:
+            session.quiet = True
+            again = judged(session.perform(case)[1])
+            session.quiet = False
+            for failure in made:
+                failure.confirmed = failure.finding in again
 
     def _neighbours(self, session: Session, case: Case, response: Response) -> None:
         """
@@ -575,6 +597,19 @@ class Runner:
             for failure in made:
                 name = failure.finding.pointer.strip("/")
                 failure.confirmed = now.get(name) == failure.finding.actual if name else other.known is None
+            marker = self.generator.marker
+            if not any(failure.confirmed for failure in made) and marker is not None:
+                # It may be seen right after an update only.
+                session.attempt(
+                    self.generator.complete({marker: self.generator.firm(marker)[0]}, self._plain), "one more"
+                )
+                seen = other.read("the bystander after one more update").record
+                differing = {name for name, *_ in self.judge.differences(seen, earlier)} if seen is not None else set()
+                for failure in made:
+                    failure.confirmed = failure.finding.pointer.strip("/") in differing
+
+    def _plain(self, name: str) -> Any:
+        return self.generator.firm(name)[0]
 
     # ---------------------------------------------------------------- writing
 
@@ -665,7 +700,7 @@ class Runner:
                         session.read("read after the id was sent")
                 walked = any(block.name == "tour" for block in self.plan.blocks)
                 small = self.first and session is self.sessions[0] and self.plan.profile.tour
-                small = small and not self._found() and self.budget.left > CLOSING
+                small = small and not self._found() and self.budget.left > CLOSING // 2
                 if walked and (self.plan.profile.explore or small):
                     from contract.explore import explore
 
@@ -713,7 +748,8 @@ class Runner:
             return block
         over = cost - (self.each - session.sender.count)
         if block.name == "tour":
-            return block.thinned(over + CLOSING + 2 - self.late)  # The list is read in it, and after it.
+            names = {*self.generator.selectors, ""}  # And what is read after one thing alone.
+            return block.thinned(over + CLOSING - 3 - self.late, names)  # The list is read in it, and after it.
         return block.thinned(over + CLOSING + INVESTIGATION if found else over - AFTERWARDS)
 
     def _learn(self, session: Session) -> None:

@@ -17,6 +17,7 @@ import uuid
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -27,12 +28,12 @@ import httpx
 from contract.budget import Budget
 from contract.errors import SendError, Undecided
 from contract.model import MISSING, Case, Pair, Response
-from contract.spec import Contract
+from contract.spec import Contract, Operation
 
 if TYPE_CHECKING:
     from httpx_retries import Retry
 
-__all__ = ["Credentials", "Sender", "decode", "encode"]
+__all__ = ["Credentials", "Sender", "decode", "encode", "unknown"]
 
 MAX_CONTENT: Final = 256_000
 """The most bytes of an answer that are read, after decompression."""
@@ -48,6 +49,20 @@ LONGEST_WAIT: Final = 30.0
 """Seconds that one Retry-After may hold the run up."""
 MALFORMED: Final = "not-an-id"
 UNKNOWN: Final = uuid.UUID("0b0d5e6c-94e5-4b0e-9f3a-6f0000000000")
+
+
+def unknown(operation: Operation, id: str) -> str:
+    """
+    An id of nothing. Of a UUID *id* it shares the beginning and the end, so that it shows where an API looks
+    at a part of it only.
+    """
+    kinds = operation.key.schema.get("type", "string") if operation.key is not None else "string"
+    if "integer" in kinds:
+        return "987654321"
+    with suppress(ValueError):
+        if len(id) == len(str(uuid.UUID(id))):
+            return f"{id[:9]}{int(id[9:13], 16) ^ 0xFFFF:04x}{id[13:]}"
+    return str(UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,13 +323,10 @@ class Sender:
         Where *case* goes.
         """
         operation = self.contract.operations[case.operation]
-        target = {"own": id, "foreign": self.foreign_id, "malformed": MALFORMED}.get(case.target) or self._unknown(case)
+        target = {"own": id, "foreign": self.foreign_id, "malformed": MALFORMED}.get(case.target) or unknown(
+            operation, id
+        )
         return f"{self.base_url}{operation.url(target)}{case.query}"
-
-    def _unknown(self, case: Case) -> str:
-        key = self.contract.operations[case.operation].key
-        kinds = key.schema.get("type", "string") if key else "string"
-        return "987654321" if "integer" in kinds else str(UNKNOWN)
 
     def send(self, case: Case, id: str = "") -> Response:
         """

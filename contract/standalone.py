@@ -59,7 +59,7 @@ NEEDS = {needs}
 
 def send(api, request, body=None, content=None, credentials="right", target="own", media_type="application/json", query=""):
     method, path = request
-    targets = {{"own": ID, "unknown": {unknown!r}, "foreign": FOREIGN_ID, "malformed": {malformed!r}}}
+    targets = {{"own": ID, "unknown": {unknown}, "foreign": FOREIGN_ID, "malformed": {malformed!r}}}
     if target == "foreign" and not FOREIGN_ID:
         pytest.skip("set CONTRACT_FOREIGN_IDS to the id of somebody else's record")
     headers, auth = {{}}, None
@@ -312,9 +312,14 @@ class _Maker:
         return {n: {v: list(choice.requires) for v, choice in f.choices.items()} for n, f in selectors.items()}
 
     def unknown(self) -> str:
+        """
+        The source of an id of nothing, as `contract.send.unknown` makes it.
+        """
         key = self.contract.update.key
         kinds = key.schema.get("type", "string") if key is not None else "string"
-        return "987654321" if "integer" in kinds else str(UNKNOWN)
+        if "integer" in kinds:
+            return repr("987654321")
+        return f'f"{{ID[:9]}}{{int(ID[9:13], 16) ^ 0xFFFF:04x}}{{ID[13:]}}" if len(ID) == 36 else "{UNKNOWN}"'
 
     def test(self, one: Recorded, number: int) -> str | None:
         """

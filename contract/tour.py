@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, islice, product
 from typing import Any, Final
@@ -19,10 +20,12 @@ from contract.model import Case
 
 Pair = tuple[str, Any]
 """A field and its value."""
+SHORT: Final = 49
+"""Characters that are less than the shortest limit that is usual."""
 MANY: Final = 400
 """When there are more combinations of three fields, only those with a selector are wanted."""
 
-__all__ = ["REPEATS", "Tour", "Values", "circuit"]
+__all__ = ["REPEATS", "Tour", "Values", "circuit", "near"]
 
 REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
@@ -32,6 +35,12 @@ GOALS: Final = 8
 """Combinations that are tried where several are still wanted."""
 STAYS, AT = 4, 2
 """What it is worth to have a field in a body while a selector stays, and where it stands, beside a change of it."""
+NEAR: Final = {1: "case", 3: "more", 5: "less"}
+"""Updates of values that stay, by their count, that send nearly what is stored: an API may take it for the same."""
+WHOLE: Final = 7
+"""The one of these updates that sends nearly everything there is."""
+MARKED: Final = 3
+"""Enumerated fields that stand beside what must be refused: it may be applied in part."""
 RESTS: Final = 2
 """Fields that are sent by themselves, and after a rest: does each move the time stamp?"""
 
@@ -54,6 +63,26 @@ def circuit(nodes: int, start: int = 0) -> list[int]:
         else:
             walk.append(stack.pop())
     return walk[::-1][1:]
+
+
+def near(value: Any, how: str, schema: Mapping[str, Any]) -> Any:
+    """
+    What is nearly *value*, and also right by *schema*: the same but for the ``case`` of its letters, or with a
+    little ``more`` or ``less`` at its end. *value* itself where there is no such thing.
+    """
+    if not isinstance(value, str) or not value or "pattern" in schema or schema.get("format", "uri") != "uri":
+        return value
+    if schema.get("format") == "uri":
+        # The host stays: no other one is sure to belong to nobody.
+        host = "".join(re.findall("^[a-z]+://[^/?#]*", value))
+        tail = value.removeprefix(host)
+        more = f"{value}2" if tail else f"{host}/2"
+        made = {"case": host + tail.swapcase(), "more": more, "less": f"{value}{'&' if '?' in tail else '?'}less"}[how]
+    else:
+        made = {"case": value.swapcase(), "more": f"{value}2", "less": value[:-1]}[how]
+        made = made if made.strip() and made != value else f"{value}2"
+    fits = schema.get("minLength", 0) <= len(made) <= schema.get("maxLength", max(SHORT, len(value) + len("?less")))
+    return made if fits else value
 
 
 class Values:
@@ -104,11 +133,11 @@ class Values:
         self.marks += 1
         free = [n for n in gen.enums if n not in gen.selectors and n not in taken]
         urls = [n for n in gen.free if gen.fields[n].format == "uri" and n not in taken and n not in companions]
-        for names in (free, urls):
-            if names:
-                other = names[self.marks % len(names)]
+        for names, count in ((free, MARKED), (urls, 1)):
+            for i in range(self.marks, self.marks + min(count, len(names))):
+                other = names[i % len(names)]
                 values = gen.enums.get(other) or gen.firm(other)
-                body[other] = values[self.marks // 2 % len(values)]
+                body[other] = values[(self.marks // 2 + i - self.marks) % len(values)]
         return body
 
 
@@ -164,6 +193,9 @@ class Tour:
         self.wins = 0
         self.total = 0
         self.rests = RESTS
+        self.near: dict[str, str] = {}
+        """The steps that send nearly what is stored, by their labels, each with what is different."""
+        self.staying = 0
         self.tail = 0
         """The step from which on one thing is sent at a time."""
         self.held: dict[tuple[Any, str], int] = {}
@@ -300,6 +332,10 @@ class Tour:
         the largest selector; where it is *led*, it has what that requires where it stands.
         """
         before = dict(self.state)
+        self.staying += led
+        if led and self.staying in NEAR:
+            self.near[label] = NEAR[self.staying]
+        full = full or (led and self.staying == WHOLE)
         off = self.switched_off(before, target)
         body: dict[str, Any] = {}
         state = dict(before)
@@ -330,7 +366,7 @@ class Tour:
         ranked = [name for name in self.gen.selectors if name != self.primary]
         if ranked:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
-        self.fill(body, off, full, led, self.places(before, body))
+        self.fill(body, off, full, led, self.places(before, body), self.near.get(label, ""))
         return self.case(label, body=body)
 
     def chosen(
@@ -466,20 +502,29 @@ class Tour:
         )
         return sent - (kept if name in self.stored else 0)
 
-    def fill(self, body: dict[str, Any], off: frozenset[str], full: bool, led: bool, places: Mapping[Any, int]) -> None:
+    def fill(
+        self, body: dict[str, Any], off: frozenset[str], full: bool, led: bool, places: Mapping[Any, int], how: str
+    ) -> None:
         """
-        Adds the required companions and the boundary values that are due.
+        Adds the required companions and the boundary values that are due; or, where it is said *how*, what is
+        nearly stored.
         """
         gen = self.gen
-        gen.complete(body, self.boundary.take)
+
+        def take(name: str) -> Any:
+            stored = self.stored.get(name)
+            nearly = near(stored, how, gen.fields[name].schema) if how and name in self.boundary.firm else stored
+            return self.boundary.take(name) if nearly == stored else nearly
+
+        gen.complete(body, take)
         standing = self.standing(body)
         # One update of a value that stays is with what it requires, and the last one is without.
         off = off if led else off.union(standing)
         for name in standing:
             if name not in gen.request.aliases_of(body) | off:
-                body[name] = self.boundary.take(name)
+                body[name] = take(name)
                 if body[name] == self.stored.get(name):
-                    body[name] = self.boundary.take(name)
+                    body[name] = take(name)
         taken = gen.request.aliases_of(body)
         self.stored.update(body)
         used = {other for name in gen.selectors if name in body for other in gen.choice(name, body[name]).uses}
@@ -489,31 +534,34 @@ class Tour:
             siblings = gen.request.aliases_of((name,))
             if len(siblings) > 1:
                 most = max(siblings & set(gen.free), key=lambda n: (self.boundary.left(n), n))
-                if name != most or not self.boundary.left(name):
+                if name != most or not (self.boundary.left(name) or how):
                     continue
             elif gen.fields[name].resource:
                 # There is one id only: once it is stored, sending it again shows nothing.
-                if name not in self.stored or (self.total + i) % 6:
+                if name not in self.stored or (not full and (self.total + i) % 6):
                     continue
             elif name in used:
                 # Now and then without it; not in step with an API that counts to three.
                 if (self.total + self.total // 3) % 3 == 2:
                     continue
-            elif not full and self.boundary.left(name) < self.bound - self.total:
+            elif not (full or how) and self.boundary.left(name) < self.bound - self.total:
                 period = max(2, min(3, self.bound // len(self.boundary.firm[name])))
                 due = self.due(name, places)
                 if due < 0 or (not due and (self.total + i) % period):
                     continue
-            body[name] = self.boundary.take(name)
+            body[name] = take(name)
             taken |= siblings
         for group in gen.request.aliases:
             free = [n for n in group.fields if n != group.wins and n in gen.fields and n not in off and n not in body]
+            if full and led and group.wins in self.boundary.firm:
+                body.setdefault(group.wins, take(group.wins))
             if free and group.wins in body and group.wins not in off:
                 self.wins += 1
-                if self.wins % 3 == 1:
-                    # The documents say nothing about the one that loses, so no boundary value is spent on it.
-                    name = free[self.wins // 3 % len(free)]
+                # The documents say nothing about the ones that lose, so no boundary value is spent on them.
+                for name in free if full and led else [free[self.wins // 3 % len(free)]] if self.wins % 3 == 1 else []:
                     body[name] = self.boundary.firm[name][self.wins % len(self.boundary.firm[name])]
+                if (full and led) or self.wins % 6 == 1:
+                    body[group.wins] = body.pop(group.wins)  # It wins wherever it stands.
         self.tried.update(
             (name, place, name in body)
             for name in gen.free
@@ -546,7 +594,8 @@ class Tour:
             n for n in gen.fields if n not in gen.selectors and n not in gen.required and not gen.fields[n].resource
         ]
         shown = [n for n in plain if n in self.shown]
-        for name in sorted(shown, key=lambda n: (n != gen.marker, not gen.fields[n].deprecated, n in gen.enums)):
+        one_of_each = [gen.marker, *(n for n in gen.enums if n in shown)][:2]
+        for name in sorted(shown, key=lambda n: (n not in one_of_each, n != gen.marker, not gen.fields[n].deprecated)):
             values = gen.enums.get(name)
             value = values[-1] if values else self.boundary.take(name)
             if value == self.stored.get(name):

@@ -200,7 +200,7 @@ def test_json_for_people_holds_nothing_raw() -> None:
         ({"credentials": "empty_password"}, f'curl -sS -X GET -u "$CONTRACT_USERNAME:" {BASE}/phone_numbers/{ID}'),
         (
             {"credentials": "wrong_password", "target": "unknown"},
-            f'curl -sS -X GET -u "$CONTRACT_USERNAME:wrong" {BASE}/phone_numbers/0b0d5e6c-94e5-4b0e-9f3a-6f0000000000',
+            f'curl -sS -X GET -u "$CONTRACT_USERNAME:wrong" {BASE}/phone_numbers/3fa85f64-a8e8-4562-b3fc-2c963f66afa6',
         ),
         (
             {"target": "foreign", "query": "?a=b&c"},

@@ -8,6 +8,7 @@ import json
 import ssl
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from contract import spec as specs
 from contract.budget import MAX_TOTAL, Budget
 from contract.errors import SendError, Undecided
 from contract.model import MISSING, Case
-from contract.send import MAX_CONTENT, MAX_DEPTH, Credentials, Sender, decode, encode
+from contract.send import MAX_CONTENT, MAX_DEPTH, UNKNOWN, Credentials, Sender, decode, encode, unknown
 from tests.hostile import bomb
 from tests.kit import CONTRACT
 from tests.proxy import Exchange, Lost, Proxy, Secured, certificate
@@ -157,11 +158,19 @@ def test_secrets_are_the_password_the_token_and_what_is_made_of_them() -> None:
     assert Credentials().secrets == ()
 
 
+def test_an_id_of_nothing_resembles_the_records_own() -> None:
+    """Of a UUID it has the beginning and the end; where the id is another text it is a fixed one."""
+    made = unknown(CONTRACT.retrieve, ID)
+    assert (made[:9], made[13:]) == (ID[:9], ID[13:])
+    assert str(uuid.UUID(made)) == made != ID
+    assert unknown(CONTRACT.retrieve, "desk-7") == unknown(CONTRACT.retrieve, ID.replace("-", "")) == str(UNKNOWN)
+
+
 @pytest.mark.parametrize(
     ("target", "end"),
     [
         ("own", ID),
-        ("unknown", "0b0d5e6c-94e5-4b0e-9f3a-6f0000000000"),
+        ("unknown", "3fa85f64-a8e8-4562-b3fc-2c963f66afa6"),
         ("foreign", "someone-elses"),
         ("malformed", "not-an-id"),
     ],

@@ -361,7 +361,7 @@ REPEAT: tuple[Row, ...] = (
     ("repeat-appends", "The same body a second time appends (2) to the name.",
      "U.idempotence", on_repeat(lambda body, before: {"name": f"{before['name']} (2)"})),
     ("repeat-toggles-method", "The same body a second time toggles call_fallback_method.",
-     "U.idempotence", on_repeat(toggled("call_fallback_method"))),
+     "U.idempotence U.echo.call_fallback_method", on_repeat(toggled("call_fallback_method"))),
     ("repeat-refused", "The same body a second time is refused.",
      "U.idempotence U.accept U.accept.*", refusing(unchanged, "Name has already been taken")),
     ("repeat-fails", "The same body a second time is answered 500.",
