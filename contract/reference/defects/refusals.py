@@ -14,6 +14,7 @@ from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.defects.kit import Row, failing, hook, rules, stored, table, wire
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
 from contract.reference.fields import ENUMS, METHODS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, URLS, Record
+from contract.reference.seed import FOREIGN_IDS
 
 __all__ = ["DEFECTS"]
 
@@ -424,6 +425,16 @@ def foreign(*operations: str) -> Behaviour:
     return for_unknown(lambda x: x.server.store.get(x.number_id, foreign=True) if x.operation in operations else None)
 
 
+def with_foreign(inner: Hook, x: Exchange) -> Any:
+    """List another project's number as well."""
+    answer = inner(x)
+    if x.operation == LIST:
+        record = x.server.store.get(FOREIGN_IDS[0], foreign=True)
+        assert record is not None
+        answer["data"].append(x.stages.render(x, record))
+    return answer
+
+
 def elsewhere(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
     """Store what was sent to an id that no number has in the oldest number, and refuse it all the same."""
     if refusal.status == 404 and x.sent:
@@ -470,6 +481,11 @@ ACCESS: tuple[Row, ...] = (
      hook(respond=lambda inner, x, status, body: inner(x, 400 if status == 404 else status, body))),
     ("unknown-id-applied", "An update of an id that no number has is answered 404 and stored in the oldest number.",
      "U.access.unknown_id U.rejection.no_trace", hook(refuse=elsewhere)),
+    ("id-by-its-beginning", "Only the first eight characters of an id are looked at.", "*.access.unknown_id",
+     for_unknown(lambda x: next((record for _, record in x.server.store.newest_first()
+                                 if record["id"][:8] == x.number_id[:8]), None))),
+    ("foreign-listed", "The list shows numbers of other projects.", "R.access.foreign_id",
+     hook(operate=with_foreign)),
     ("foreign-readable", "A retrieve shows another project's number.", "R.access.foreign_id",
      foreign(RETRIEVE)),
     ("foreign-writable", "An update changes another project's number.", "U.access.foreign_id",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import posixpath
 import re
 import unicodedata
 from collections.abc import Callable
@@ -57,6 +58,11 @@ def path(value: str, convert: Any) -> str:
     return parts._replace(path=convert(parts.path)).geturl()
 
 
+def dots(value: str) -> str:
+    """Resolve the segments of a path that are dots."""
+    return posixpath.normpath(value) if "/." in value else value
+
+
 # fmt: off
 TEXT: tuple[Row, ...] = (
     ("name-trimmed", "Blanks at both ends of a name are dropped.", "U.echo.name", text(str.strip, "name")),
@@ -100,6 +106,12 @@ TEXT: tuple[Row, ...] = (
      "U.echo.name", text(without_leading_zeros, "name")),
     ("word-null-read", "The word null as a name is stored as null.",
      "U.echo.name", text(lambda v: None if v == "null" else v, "name")),
+    ("shouting-softened", "A name in capitals gets a capital for each word.",
+     "U.echo.name", text(lambda value: value.title() if value.isupper() else value, "name")),
+    ("name-cut-at-255-bytes", "A name is cut after 255 bytes of UTF-8.", "U.rejection.consistent U.echo.name",
+     text(lambda value: value.encode()[:255].decode(errors="ignore"), "name")),
+    ("resource-without-domain", "What follows an @ in call_verto_resource is dropped.",
+     "U.echo.call_verto_resource", text(lambda value: value.partition("@")[0], "call_verto_resource")),
     ("plus-is-blank", "A plus sign in a name becomes a blank.",
      "U.echo.name", text(lambda v: v.replace("+", " "), "name")),
 )
@@ -134,6 +146,19 @@ URL: tuple[Row, ...] = (
     ("punycode-encoded", "A host in letters beyond ASCII in call_relay_topic_status_callback_url becomes xn--.",
      "U.echo.call_relay_topic_status_callback_url",
      text(lambda v: v.replace("bücher", "xn--bcher-kva"), "call_relay_topic_status_callback_url")),
+    ("host-lower-case", "A host in capitals in call_request_url is stored in small letters.",
+     "U.rejection.consistent U.echo.call_request_url",
+     text(lambda value: re.sub("^[a-z]+://[^/?#]*", lambda found: found[0].lower(), value), "call_request_url")),
+    ("host-gets-slash", "A host without a path in call_fallback_url gets a slash.",
+     "U.echo.call_fallback_url", text(lambda value: re.sub("(//[^/?#]*)$", r"\1/", value), "call_fallback_url")),
+    ("dot-segments-resolved", "Dots as segments of the path of message_fallback_url are resolved.",
+     "U.echo.message_fallback_url", text(lambda value: path(value, dots), "message_fallback_url")),
+    ("commas-escaped", "Commas in the query of call_relay_script_url are escaped.",
+     "U.echo.call_relay_script_url U.handler.call_handler.relay_script.*",
+     text(lambda value: re.sub("[?].*", lambda found: found[0].replace(",", "%2C"), value), "call_relay_script_url")),
+    ("usual-port-dropped", "Port 443 is dropped from message_request_url.",
+     "U.rejection.consistent U.echo.message_request_url",
+     text(lambda value: value.replace(":443/", "/"), "message_request_url")),
     ("ampersand-escaped", "Ampersands in URLs are escaped as in HTML.",
      "U.echo.*_url U.echo", text(lambda v: v.replace("&", "&amp;"), *URLS)),
     ("id-upper-case", "call_laml_application_id is shown in capitals.",
@@ -363,6 +388,20 @@ STORE: tuple[Row, ...] = (
      "U.read_back U.read_back.*", hook(persist=idle_lost)),
     ("fallback-url-dropped", "message_fallback_url is accepted and not stored.",
      "U.echo.message_fallback_url", dropped("message_fallback_url")),
+    ("new-case-not-stored", "A name that differs from the stored one in letter case alone is not stored.",
+     "U.echo.name", stored(lambda body, before, after: after.update(name=before["name"])
+                           if (before["name"] or "").lower() == (after["name"] or "").lower() else None)),
+    ("longer-name-not-stored", "A name that begins with the stored one is not stored.",
+     "U.echo.name", stored(lambda body, before, after: after.update(name=before["name"])
+                           if before["name"] and (after["name"] or "").startswith(before["name"]) else None)),
+    ("shorter-name-not-stored", "A name that the stored one begins with is not stored.",
+     "U.echo.name", stored(lambda body, before, after: after.update(name=before["name"])
+                           if after["name"] and (before["name"] or "").startswith(after["name"]) else None)),
+    ("new-query-not-stored", "A call_status_callback_url that differs in its query alone is not stored.",
+     "U.echo.call_status_callback_url",
+     stored(lambda body, before, after: after.update(call_status_callback_url=before["call_status_callback_url"])
+            if (before["call_status_callback_url"] or "").partition("?")[0]
+            == (after["call_status_callback_url"] or "").partition("?")[0] else None)),
     ("urls-swapped", "call_fallback_url and call_status_callback_url are swapped.",
      "U.echo.call_fallback_url U.echo.call_status_callback_url",
      swapped("call_fallback_url", "call_status_callback_url")),

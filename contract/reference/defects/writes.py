@@ -8,7 +8,7 @@ from typing import Any
 
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.defects.kit import Row, failing, hook, refusing, rules, stored, table
-from contract.reference.exchange import LIST, Exchange
+from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
 from contract.reference.fields import ALIASES, REQUEST, REQUIRES, Record
 
 __all__ = ["DEFECTS"]
@@ -207,6 +207,8 @@ ACCEPT: tuple[Row, ...] = (
      "U.accept.call_status_callback_url U.accept",
      refusing(lambda body, before: "call_status_callback_url" in body and "call_handler" not in body,
               "Call handler can't be blank")),
+    ("everything-fails", "A body with more than 25 fields is answered 500.", "U.rejection.no_server_error U.accept",
+     failing(lambda body, before: len(body) > 25)),
     ("gateway-fails-on-two-topics", "A body with call_relay_topic and call_request_method is answered 502.",
      "U.rejection.no_server_error",
      refusing(lambda body, before: {"call_relay_topic", "call_request_method"} <= body.keys(), "", 502)),
@@ -397,6 +399,24 @@ def named_alike(inner: Hook, x: Exchange, record: Record) -> Any:
     return view
 
 
+def shown_once(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show the number that is retrieved first after a write of another one with the name of that."""
+    view = inner(x, record)
+    if x.operation == UPDATE:
+        x.server.memory["written"] = record
+    elif x.operation == RETRIEVE and (written := x.server.memory.pop("written", None)):
+        view["name"] = written["name"]
+    return view
+
+
+def without_scripts(inner: Hook, x: Exchange) -> Any:
+    """List the numbers whose calls no script answers."""
+    answer = inner(x)
+    if x.operation == LIST:
+        answer["data"] = [entry for entry in answer["data"] if entry["call_handler"] != "relay_script"]
+    return answer
+
+
 # fmt: off
 BYSTANDER: tuple[Row, ...] = (
     ("list-names-alike", "The list shows every number with the name of the one that was written to last.",
@@ -405,6 +425,10 @@ BYSTANDER: tuple[Row, ...] = (
      "U.bystander", beside(sent_field("name"))),
     ("message-url-for-all", "message_request_url is set on every number of the project.",
      "U.bystander", beside(sent_field("message_request_url"))),
+    ("others-shown-once", "After a write the first retrieve of another number shows the name that was written.",
+     "U.bystander", hook(render=shown_once)),
+    ("list-without-scripts", "The list lacks numbers whose calls a script answers.", "L.read_back",
+     hook(operate=without_scripts)),
     ("clock-for-all", "A write moves updated_at of every number of the project.",
      "U.bystander", beside(lambda body, other: {"updated_at": moved(other["updated_at"], seconds=60)})),
     ("topic-clears-others", "Taking a topic clears the handler of every other number.",
