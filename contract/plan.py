@@ -26,7 +26,7 @@ from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values, near
 
-OVERHEAD: Final = 30
+OVERHEAD: Final = 35
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
@@ -97,11 +97,11 @@ class Block:
         proof = PROOF * (self.proof + any(case.absent for case in self.cases))
         return sum(not case.unless for case in self.cases) + proof
 
-    def parts(self, names: Collection[str]) -> Iterator[tuple[Block, str]]:
+    def parts(self, names: Collection[str], text: str = "") -> Iterator[tuple[Block, str]]:
         """
         The block in parts, each with the list that is due after it: that is right after a read, so that it is
         known what a list has to show; and where as many as can be of the fields *names* hold another value
-        the first time than the second time.
+        the first time than the second time, and the field *text* unusual ones.
         """
         states: list[dict[str, Any]] = [{}]
         for case in self.cases:
@@ -110,8 +110,8 @@ class Block:
 
         def unlike(pair: tuple[int, int]) -> tuple[int, int]:
             one, other = (states[i] for i in pair)
-            shown = sum(_unusual(one.get(n)) or _unusual(other.get(n)) for n in names)
-            return sum(n in one and one[n] != other[n] for n in names if n in other) + shown, sum(pair)
+            shown = _unusual(one.get(text)) | _unusual(other.get(text))
+            return sum(n in one and one[n] != other[n] for n in names if n in other) + 2 * len(shown), sum(pair)
 
         first, second = max(combinations_with_replacement(reads, 2), key=unlike)
         yield replace(self, cases=self.cases[:first]), "meanwhile"
@@ -475,7 +475,7 @@ class _Planner:
         for i, case in enumerate(walk):
             if how := nearly.get(case.label):
                 free = [n for n in case.body if n in stored and n in self.values.firm]
-                made = {n: near(stored[n], how, self.generator.fields[n].schema) for n in free}
+                made = {n: near(stored[n], how, self.generator.fields[n]) for n in free}
                 fresh = {n: value for n, value in made.items() if value != stored[n]}
                 case = walk[i] = replace(case, body={**case.body, **fresh})
             stored.update(case.body)
@@ -759,7 +759,7 @@ class _Planner:
             yield self.case(f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"})
         seen: set[tuple[Any, ...]] = set()
         for name, options in gen.enums.items():
-            if options and isinstance(options[0], str) and name not in gen.selectors and options not in seen:
+            if options and isinstance(options[0], str) and options not in seen:
                 seen.add(options)
                 lower = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
                 label = f"another case in {name}"
@@ -894,11 +894,14 @@ _WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme
 """What may be sent instead of any other wrong password; the rule is the same."""
 
 
-def _unusual(value: Any) -> bool:
+def _unusual(value: Any) -> set[str]:
     """
-    True for text that is long, or holds characters that take more than three bytes.
+    What is unusual about a value: that it is ``long``, or holds characters that take more than three bytes.
     """
-    return isinstance(value, str) and (len(value) > 40 or any(ord(c) > 0xFFFF for c in value))
+    if not isinstance(value, str):
+        return set()
+    kinds = {"long": len(value) > 40, "astral": any(ord(c) > 0xFFFF for c in value)}
+    return {kind for kind, there in kinds.items() if there}
 
 
 def _pair(kind: str) -> Pair:

@@ -200,6 +200,8 @@ class Look:
         refused = {id(case) for case, _ in self.session.refusals}
 
         def order(case: Case) -> int:
+            if case.target != "own":
+                return 4  # It went elsewhere.
             if not isinstance(case.body, Mapping):
                 return 1
             if name in case.body:
@@ -498,7 +500,8 @@ class Look:
         """
         case = failure.interaction.case
         for before in self.session.refused_before(failure.number):
-            yield [before, case], read, case.body
+            if before.target == "own":
+                yield [before, case], read, case.body
 
     def writes(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
         """

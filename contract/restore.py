@@ -349,8 +349,8 @@ def establish(
     session: Session, generator: Generator, before: JSONObject | None, sent: Any = None, *, whole: bool = False
 ) -> None:
     """
-    Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null. Where
-    anything differs, all of the record is sent if the *whole* of it is wanted, and all that was null is cleared.
+    Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null. If the
+    *whole* of it is wanted, all of the record is sent, whatever it shows, and all that was null is cleared.
     """
     session.settle()
     now = session.known
@@ -372,7 +372,7 @@ def establish(
             for other in request.fields[name].choices[body[name]].requires:
                 if other not in body and before.get(other) is not None:
                     body[other] = before[other]
-    if all(same(None, value, now.get(name)) for name, value in body.items()):
+    if not whole and all(same(None, value, now.get(name)) for name, value in body.items()):
         body = {}
     if body and body != session.dead_end:
         response, _ = session.attempt(body, "back to where it stood")

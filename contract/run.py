@@ -692,7 +692,9 @@ class Runner:
                     block = self._fitted(session, block, sum(b.cost for b in blocks[i:]))
                     # Two lists, so that each field was seen with two values.
                     lists = self.plan.profile.tour and session is self.sessions[0] and block.name == "tour"
-                    for part, when in block.parts(self.generator.enums) if lists else ((block, ""),):
+                    for part, when in (
+                        block.parts(self.generator.enums, self.generator.marker or "") if lists else ((block, ""),)
+                    ):
                         Walk(session, self.generator, part, self.ledger).walk()
                         if when:
                             self._list(session, when)
@@ -700,7 +702,7 @@ class Runner:
                         session.read("read after the id was sent")
                 walked = any(block.name == "tour" for block in self.plan.blocks)
                 small = self.first and session is self.sessions[0] and self.plan.profile.tour
-                small = small and not self._found() and self.budget.left > CLOSING // 2
+                small = small and not self._found() and self.budget.left > CLOSING
                 if walked and (self.plan.profile.explore or small):
                     from contract.explore import explore
 
@@ -749,7 +751,7 @@ class Runner:
         over = cost - (self.each - session.sender.count)
         if block.name == "tour":
             names = {*self.generator.selectors, ""}  # And what is read after one thing alone.
-            return block.thinned(over + CLOSING - 3 - self.late, names)  # The list is read in it, and after it.
+            return block.thinned(over + CLOSING + 2 - self.late, names)  # The list is read in it, and after it.
         return block.thinned(over + CLOSING + INVESTIGATION if found else over - AFTERWARDS)
 
     def _learn(self, session: Session) -> None:

@@ -53,9 +53,9 @@ class Session:
         """The same, each with the number of its request and the record before it."""
         self.refusals: list[tuple[Case, int]] = []
         """Refused updates, the newest last."""
-        self.stood: JSONObject | None = None
-        """The record as the read before the newest one showed it."""
-        self._newest: JSONObject | None = None
+        self.stood: tuple[JSONObject, ...] = ()
+        """The record as it stood at the read before the newest one, and as that showed it."""
+        self._newest: tuple[JSONObject, ...] = ()
         self.seen: list[int] = []
         """The numbers of the reads that showed the record."""
         self.written: set[str] = set()
@@ -201,7 +201,7 @@ class Session:
         shown = [(before or {}).get(f) for _, _, before in late for f in fields]
         cases = [case for case, _, _ in late] + [case for case, _ in self.refusals[-RECENT:]]
         sent = [case.body.get(f) for case in cases if isinstance(case.body, Mapping) for f in fields]
-        if value in shown or value in sent or value == (self.stood or {}).get(name):
+        if value in shown or value in sent or value in [record.get(name) for record in self.stood]:
             return False
         earlier = [case for case, _, _ in self.updates[:-RECENT]] + [case for case, _ in self.refusals[:-RECENT]]
         bodies = (case.body for case in earlier if isinstance(case.body, Mapping))
@@ -279,7 +279,7 @@ class Session:
                 if self.known is None and not self.ours:
                     self._own(result.record)
                 self.known, self.verified = result.record, True
-                self.stood, self._newest = self._newest, result.record
+                self.stood, self._newest = self._newest, (before or result.record, result.record)
                 self._age(response)
                 self.refused.clear()
                 if not self.quiet:

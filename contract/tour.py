@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from contract.generate import Generator
 from contract.model import Case
+from contract.spec import Field
 
 Pair = tuple[str, Any]
 """A field and its value."""
@@ -65,11 +66,14 @@ def circuit(nodes: int, start: int = 0) -> list[int]:
     return walk[::-1][1:]
 
 
-def near(value: Any, how: str, schema: Mapping[str, Any]) -> Any:
+def near(value: Any, how: str, item: Field) -> Any:
     """
-    What is nearly *value*, and also right by *schema*: the same but for the ``case`` of its letters, or with a
-    little ``more`` or ``less`` at its end. *value* itself where there is no such thing.
+    What is nearly *value*, and also right for the field *item*: the same but for the ``case`` of its letters, or
+    with a little ``more`` or ``less`` at its end. *value* itself where there is no such thing.
     """
+    schema = item.schema
+    if item.resource or item.enum:
+        return value
     if not isinstance(value, str) or not value or "pattern" in schema or schema.get("format", "uri") != "uri":
         return value
     if schema.get("format") == "uri":
@@ -513,7 +517,7 @@ class Tour:
 
         def take(name: str) -> Any:
             stored = self.stored.get(name)
-            nearly = near(stored, how, gen.fields[name].schema) if how and name in self.boundary.firm else stored
+            nearly = near(stored, how, gen.fields[name]) if how and name in self.boundary.firm else stored
             return self.boundary.take(name) if nearly == stored else nearly
 
         gen.complete(body, take)

@@ -19,7 +19,7 @@ from contract.model import MISSING, Case
 from contract.plan import INVESTIGATION, MARGIN, OVERHEAD, PROFILES, RESTING, Block, Plan, needed, plan, split
 from contract.rules import rules
 from contract.spec import Contract
-from contract.tour import REPEATS, Tour, Values, circuit
+from contract.tour import REPEATS, Tour, Values, circuit, near
 from tests.fragments import REQUEST, grown, lamp
 from tests.subscriptions import FRAGMENT
 
@@ -404,7 +404,7 @@ def test_profiles_are_within_their_budgets(name: str) -> None:
 
 
 def test_what_a_change_leaves_is_shown() -> None:
-    """Of the ordered changes three in ten and more are seen by something else than the answer to the change itself."""
+    """Of the ordered changes more than a quarter is seen by something else than the answer to the change itself."""
     whole = made("with ids")
     standing: Any = None
     change: tuple[Any, Any] | None = None
@@ -416,7 +416,7 @@ def test_what_a_change_leaves_is_shown() -> None:
         elif value != standing:
             change = (standing, value)
         standing = value
-    assert len(shown - {None}) >= 34
+    assert len(shown - {None}) >= 30
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -495,7 +495,11 @@ def test_reads_show_what_was_written() -> None:
             state[name] = repr(case.body[name])
             sent.setdefault(name, set()).add(state[name])
     assert sum(map(len, shown.values())) >= 0.6 * sum(map(len, sent.values()))
-    assert [name for name, values in sent.items() if len(shown[name]) < 0.4 * len(values)] == []
+    assert [name for name, values in sent.items() if len(shown[name]) < 0.4 * len(values)] == [
+        "message_relay_application"
+    ]
+    assert BUNDLED.update.response is not None
+    assert "message_relay_application" not in BUNDLED.update.response.fields, "it is never shown anyway"
 
 
 def test_a_selector_value_that_cannot_be_set_is_told() -> None:
@@ -708,3 +712,55 @@ def test_values_of_the_classes_can_be_changed_by_copy() -> None:
     one = Block(name="a", cases=())
     assert replace(one, proof=True) != one
     assert Tour.__doc__
+
+
+FIELDS = Generator(BUNDLED.update, RESOURCES).fields
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "how", "made"),
+    [
+        ("name", "Front desk", "case", "fRONT DESK"),
+        ("name", "Front desk", "more", "Front desk2"),
+        ("name", "Front desk", "less", "Front des"),
+        ("name", "007", "case", "0072"),
+        ("name", "0", "less", "02"),
+        ("name", "", "more", ""),
+        ("name", None, "case", None),
+        ("name", "x" * 60, "more", "x" * 60 + "2"),
+        ("call_request_url", "https://example.com/A?b=c", "case", "https://example.com/a?B=C"),
+        ("call_request_url", "https://example.com/a", "more", "https://example.com/a2"),
+        ("call_request_url", "https://example.com", "more", "https://example.com/2"),
+        ("call_request_url", "https://example.com/a", "less", "https://example.com/a?less"),
+        ("call_request_url", "https://example.com/a?b", "less", "https://example.com/a?b&less"),
+        ("call_request_url", "https://example.com", "case", "https://example.com"),
+        *((name, "3fa85f64-5717-4562-b3fc-2c963f66afa6", "more", "3fa85f64-5717-4562-b3fc-2c963f66afa6")
+          for name in RESOURCES),
+        ("call_request_method", "GET", "case", "GET"),
+    ],
+)  # fmt: skip
+def test_what_is_nearly_stored_is_still_right(name: str, value: Any, how: str, made: Any) -> None:
+    """Other letters, or a little more or less at the end; never another host, another id, or nothing at all."""
+    assert near(value, how, FIELDS[name]) == made
+
+
+def test_what_is_nearly_stored_is_sent_after_what_is_stored() -> None:
+    """One update for each way to be near: what it sends is near what the updates before it left, and right."""
+    known: dict[str, Any] = {}
+    ways: dict[str, set[str]] = {}
+    for case in block(made("with ids"), "tour"):
+        if case.body is MISSING or case.repeat:
+            continue
+        for name, value in case.body.items():
+            for how in ("case", "more", "less"):
+                if name in known and known[name] != value == near(known[name], how, FIELDS[name]):
+                    ways.setdefault(how, set()).add(name)
+        known |= case.body
+    assert set(ways) == {"case", "more", "less"}
+    assert all(len(names) >= 8 and "name" in names for names in ways.values())
+
+
+def test_one_update_sends_nearly_everything() -> None:
+    """An API may have a limit on the fields of one body: all but one stand in one of the tour's."""
+    most = max((case.body for case in block(made("with ids"), "tour") if case.body is not MISSING), key=len)
+    assert len(most) >= len(FIELDS) - 1

@@ -752,7 +752,17 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     messages["message_laml_application_id"] = sample("message_laml_application_id", "")
     for call in ("laml_application", "relay_sip_endpoint"):
         yield UPDATE, {"call_handler": call, **messages}, {}
-    for number_id in ("3fa85f64-5717-4562-b3fc-2c963f66afa6", "none", *FOREIGN_IDS):
+    yield UPDATE, {"name": "SALES AND SUPPORT", "call_verto_resource": "desk@example.com"}, {}
+    for name in ("sales and support", "sales and support 2", "sales", "\u00e9" * 200):
+        yield UPDATE, {"name": name}, {}
+    for url in ("https://a.example.com", "https://example.com:443/a/../b/./c?d=1,2", "https://API.Example.com/a"):
+        yield UPDATE, {name: url for name in URLS}, {}
+    yield UPDATE, {"call_status_callback_url": "https://API.Example.com/a?b"}, {}
+    yield RETRIEVE, None, {"number_id": NUMBER_IDS[3]}
+    everything = {name: sample(name, "") for name in REQUEST if not name.endswith("_handler")}
+    yield UPDATE, everything, {}
+    near = f"{NUMBER_IDS[0][:9]}{'0000' if NUMBER_IDS[0][9:13] != '0000' else '0001'}{NUMBER_IDS[0][13:]}"
+    for number_id in ("3fa85f64-5717-4562-b3fc-2c963f66afa6", near, "none", *FOREIGN_IDS):
         yield RETRIEVE, None, {"number_id": number_id}
         yield UPDATE, {"name": "stranger"}, {"number_id": number_id}
     wrong_auths = (
