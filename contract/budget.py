@@ -106,7 +106,8 @@ class Budget:
                 if self.stopped:
                     raise Undecided(self.stopped)
                 if self.spent + self.elsewhere >= self.requests - self.reserve:
-                    raise Undecided(f"the budget of {self.requests} requests is spent")
+                    whose = ", which the profile sets," if self.requests < self.most else ""
+                    raise Undecided(f"the budget of {self.requests} requests{whose} is spent")
                 if self.time_left <= 0:
                     raise Undecided(f"the budget of {self.seconds:g} seconds is spent")
                 if self.tally is not None:

@@ -312,11 +312,13 @@ def _dry_run(settings: Settings) -> int:
     from contract.run import prepare
 
     contract, plan = prepare(settings)
+    most = 120 if sys.stdout.isatty() else sys.maxsize  # Whoever keeps it wants all of it.
     for block in plan.blocks:
         click.echo(click.style(f"{block.name}: {len(block.cases)} requests", bold=True))
         for case in block.cases:
             operation = contract.operations[case.operation]
-            body = f"  {shown(case.body, 120)}" if case.body is not None and case.body is not _missing() else ""
+            sent = case.body if case.content is None else case.content.decode("utf-8", "replace")
+            body = f"  {shown(sent, most)}" if sent is not _missing() else ""
             click.echo(f"  {case.expect:<11} {case.label}  [{operation.method}]{body}")
     click.echo()
     for name, (reached, wanted) in plan.coverage.items():
@@ -648,7 +650,7 @@ def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int
         settings = replace(settings, base_url=str(found.get("base_url", "")))
     recorded = again.failures(found, contract, label)
     if file is not None:
-        return _write_tests(file, recorded, found, contract)
+        return _write_tests(file, recorded, found, contract, next(iter(settings.ids), ""))
     if not recorded:
         click.echo("nothing to send again: no rule of the run is broken", err=found.get("verdict") != "kept")
         return 0 if found.get("verdict") == "kept" else 2
@@ -661,18 +663,19 @@ def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int
     return again.status(outcomes, result)
 
 
-def _write_tests(file: Path, recorded: Any, run: dict[str, Any], contract: Any) -> int:
+def _write_tests(file: Path, recorded: Any, run: dict[str, Any], contract: Any, id: str) -> int:
     from contract import standalone
     from contract.report import store
 
-    text, left = standalone.text(recorded, contract, run)
+    text, left = standalone.text(recorded, contract, run, id)
     for one in left:
         why = one.problem or "one test cannot show it"
         click.echo(f"no test for {one.rule}: {why}", err=True)
     if len(left) == len(recorded):
         click.echo("nothing to write" + ("" if recorded else ": no rule of the run is broken"), err=True)
         return 2
-    click.echo(f"{store(file, text)}: {len(recorded) - len(left)} tests")
+    count = len(recorded) - len(left)
+    click.echo(f"{store(file, text)}: {count} test{'s' * (count != 1)}")
     return 0
 
 

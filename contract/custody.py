@@ -162,6 +162,7 @@ def _place(base_url: str) -> str:
     except ValueError:
         return base_url
     usual = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    host = "127.0.0.1" if host in {"localhost", "::1"} else host
     where = f"{host}:{port}" if port and port != usual else host
     return f"{parts.scheme.lower()}://{where}{parts.path.rstrip('/')}"
 
@@ -204,9 +205,16 @@ class Custody:
             self.lock.release()
             raise CustodyError(
                 f"an earlier run on {self.id} was cut off and left it changed; put it back with: "
-                f"contract restore --base-url {shlex.quote(_place(self.base_url))}"
+                f"contract restore --base-url {shlex.quote(_place(self.base_url))}{self._folder()}"
             )
         return found
+
+    def _folder(self) -> str:
+        """
+        The option that names the state directory, where it is not the usual one.
+        """
+        folder = self.journal.path.parent
+        return "" if folder == state_directory() else f" --state-dir {shlex.quote(str(folder))}"
 
     def release(self) -> None:
         """

@@ -149,6 +149,8 @@ class ContractRun:
         self.entries: dict[str, Entry] = {}
         self.problem = ""
         """Why there is no result."""
+        self.told: set[str] = set()
+        """Why nothing could be told, as items have failed for it."""
         self.comparison: Comparison | str | None = None
         """What changed since the earlier run, or why that cannot be told."""
         self.accepted: list[Accepted] = []
@@ -288,7 +290,7 @@ class ContractRun:
             self.problem = "the run did not come to its end"
             self.problem = self._carry_out(session)
         if self.result is None:
-            fail(f"could not tell: {self.problem}")
+            self._once(f"could not tell: {self.problem}")
         return self.result
 
     def _carry_out(self, session: pytest.Session) -> str:
@@ -388,6 +390,15 @@ class ContractRun:
         for entry in self.entries.values():
             if entry.verdict == "broken" and (self.only is None or entry.rule.id in self.only):
                 pytest.skip(text)
+        self._once(text)
+
+    def _once(self, text: str) -> NoReturn:
+        """
+        Fails an item, and skips each further one to which the same happened: one reason is one failure.
+        """
+        if text in self.told:
+            pytest.skip(text)
+        self.told.add(text)
         fail(text)
 
     @pytest.hookimpl(wrapper=True)

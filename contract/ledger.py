@@ -86,6 +86,8 @@ class Failure:
     state: JSONObject | None = None
     """The record as it stood before these."""
     confirmed: bool | None = None
+    untried: bool = False
+    """True where the run ended before it was repeated."""
     """True where it was seen again, False where it was not, nothing where nobody looked."""
     cause: str = ""
     """The rule under which it is folded."""
@@ -429,9 +431,9 @@ class Ledger:
             reason = f"told under {folded}"
             return Entry(rule=rule, verdict="undecided", evidence=count, reason=reason)
         if mine:
-            again = any(f.confirmed is False for f in mine)
+            again = any(f.confirmed is False and not f.untried for f in mine)
             how = (
-                "seen once, and not again when it was repeated"
+                "seen, and not again when it was repeated"
                 if again
                 else "seen, and the run ended before it was repeated"
             )

@@ -13,7 +13,7 @@ from contract.check import same
 from contract.errors import SendError, Undecided
 from contract.generate import Generator
 from contract.ledger import Failure
-from contract.model import Case, Finding, JSONObject
+from contract.model import MISSING, Case, Finding, JSONObject
 from contract.restore import establish
 from contract.session import Session
 
@@ -34,6 +34,8 @@ class Refusals:
         self.rules = {self.rule, self.fails}
         self.before: JSONObject | None = None
         self.moved = True
+        self.small: dict[str, Any] = {}
+        """The smallest body that is refused."""
         self.whole = False
         """True where the record has to stand as it stood in all of its fields, also in those that were null."""
 
@@ -130,6 +132,7 @@ class Refusals:
         assert request is not None
         selectors = [n for n in self.generator.selectors if n in small]
         others = [n for n in small if n not in self.generator.selectors]
+        self.small = small
         if len(selectors) == 1:
             name = selectors[0]
             choice = self.generator.choice(name, small[name])
@@ -155,6 +158,9 @@ class Refusals:
         found = failure.finding
         if absent := failure.interaction.case.absent:
             message += f", while no {', '.join(absent)} is stored"
+        body = self.small
+        if given := [name for name in body if body[name] == self.generator.resources.get(name, MISSING)]:
+            message += f"; is {', '.join(f'[resources].{name}' for name in given)} right?"
         return Finding(rule=rule, message=message, pointer=pointer, expected=found.expected, actual=found.actual)
 
 

@@ -522,6 +522,14 @@ def lines(
         yield f"{result.noise} answers were lost or put off (429, 503, broken connections) and asked for again"
     if plan.unreachable and not quiet:
         yield "not exercised for want of an id in [resources]: " + ", ".join(plan.unreachable)
+    if not quiet and not result.problem and result.only is None:
+        open_ends: dict[str, list[str]] = {}
+        for entry in result.entries:
+            if entry.verdict == "not_exercised" and "[resources]" not in entry.rule.needs:
+                open_ends.setdefault(entry.reason, []).append(entry.rule.id)
+        for reason, names in open_ends.items():
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            yield f"not exercised: {names[0]}{more}: {plain(mask.text(reason))}"
     rules = sum(counts.values())
     seconds = f"{result.seconds:.1f} s"
     yield style(verdict.upper(), verdict) + f": {rules} rules: {shape}; {result.requests} requests in {seconds}"
@@ -571,6 +579,6 @@ def restored_lines(id: str, done: Any, mask: Mask, style: Style) -> Iterator[str
             was, stands = mask.value(before, field), mask.value(now, field)
             yield f"        {plain(field)}: was {shown(was, 80)}, is {shown(stands, 80)}"
         if done.note:
-            yield "        its journal is kept; when the API answers again: contract restore"
+            yield "        its journal is kept; when that is over: contract restore"
     if done.unseen:
         yield f"        never shown, so not put back: {plain(', '.join(done.unseen))}"

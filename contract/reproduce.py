@@ -69,11 +69,15 @@ def investigate(session: Session, generator: Generator) -> None:
         try:
             if looked < RULES:
                 looked += 1
-                Look(session, generator, rule, failures).settle()
+                look = Look(session, generator, rule, failures)
+                look.settle()
+                if failures[0].confirmed:
+                    _with(look.found, failures[0], mine)
         except SendError as error:
             session.sender.budget.stop(str(error))  # Nobody is there: the other failures need not be tried.
+            failures[0].untried = failures[0].confirmed is None
         except Undecided:
-            pass
+            failures[0].untried = failures[0].confirmed is None
         place = failures[0].finding.pointer
         seen = failures + [f for f in ledger.under(rule) if f.finding.pointer == place]
         if failures[0].confirmed is None or (failures[0].confirmed is False and len(seen) > 2):
@@ -97,6 +101,17 @@ def investigate(session: Session, generator: Generator) -> None:
                 failures[0].confirmed = False
         for failure in failures[1:]:
             failure.confirmed = failures[0].confirmed if failure.confirmed is None else failure.confirmed
+            failure.untried = failures[0].untried
+
+
+def _with(found: list[Finding], failure: Failure, mine: Mapping[str, list[Failure]]) -> None:
+    """
+    Confirms what else was wrong with the answer to *failure*, and was *found* again with it.
+    """
+    rules = {finding.rule for finding in found}
+    for other in (other for rule in rules & {*mine} for other in mine[rule]):
+        if other.confirmed is None and other.interaction.case is failure.interaction.case:
+            other.confirmed, other.body = True, failure.body
 
 
 def _told_as(sent: Any, shown: Any) -> bool:
@@ -136,6 +151,8 @@ class Look:
         """How often it must be seen again, one time right after the other."""
         self.tried: set[int] = set()
         """The suspects that were tried, by their ids."""
+        self.found: list[Finding] = []
+        """What was wrong with the last of the cases that were sent again."""
 
     def settle(self) -> None:
         """
@@ -398,7 +415,7 @@ class Look:
                 self.session.sender.sleep(1.2)  # Clocks of one second are usual.
             if ".no_trace" in self.rule or (".access" in self.rule and failure.finding.pointer):
                 self.session.trial([], read=True)
-            found = self.session.trial(cases, read=read)
+            found = self.found = self.session.trial(cases, read=read)
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
         return True

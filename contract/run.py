@@ -36,6 +36,7 @@ from contract.generate import Generator
 from contract.ledger import Ledger, of_answer
 from contract.model import Case, Finding, Interaction, Response, Rule
 from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, needed, plan, split
+from contract.reduce import Refusals
 from contract.reproduce import investigate
 from contract.restore import LOST, Restored, differences, recall, restore, uncleared, unrestorable
 from contract.result import Exchange, Result, result_order
@@ -97,6 +98,12 @@ def prepare(
                 f"[resources] names {name!r}, which is no field that needs the id of something.{nearest(name, known)}"
             )
             raise ConfigError(problem, layer=settings.layers.get("resources", ""))
+    if contract.update.response is not None:
+        shown = {*_names(contract.update.response.schema), *_names(request.schema)}
+        for pointer in settings.mask:
+            if (name := pointer.rpartition("/")[2]) not in shown:
+                problem = f"mask names {pointer!r}, and there is no such field.{nearest(name, sorted(shown))}"
+                raise ConfigError(problem, layer=settings.layers.get("mask", ""))
     made = plan(
         contract,
         profile=settings.profile,
@@ -175,6 +182,20 @@ def run(
     if share is not None:
         runner.take(share)
     return runner.carry_out()
+
+
+def _names(schema: Any) -> Iterator[str]:
+    """
+    The names of all properties in a schema, at any depth.
+    """
+    if isinstance(schema, Mapping):
+        properties = schema.get("properties")
+        yield from properties if isinstance(properties, Mapping) else ()
+        for part in schema.values():
+            yield from _names(part)
+    elif isinstance(schema, (list, tuple)):
+        for part in schema:
+            yield from _names(part)
 
 
 def need_credentials(contract: Contract, given: Credentials) -> Credentials:
@@ -441,7 +462,8 @@ class Runner:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         html = (kind == "text/html" and not isinstance(response.body, Mapping)) or response.content.lstrip()[:1] == b"<"
         if response.status == 404 or html or 300 <= response.status < 400:
-            what = "a web page" if html else f"a {response.status}"
+            to = f" to {response.headers['location']}" if "location" in response.headers else ""
+            what = "a web page" if html else f"a {response.status}{to}"
             hint = f"check that the id {session.id!r} exists there, and that base_url ends with the API's path"
             example = _example(self.contract)
             hint += f", as in {example}" if example else ""
@@ -644,6 +666,9 @@ class Runner:
                 self._work()
         except ContractError as error:
             result.problem = str(error)
+            for session in self.sessions if not self.budget.stopped else ():
+                # It sends nothing that was not refused before.
+                Refusals(session, self.generator).explain()
             self._unlooked()
         finally:
             self._put_back(held)
@@ -667,8 +692,10 @@ class Runner:
         lines = "; ".join(f"{', '.join(some)} ({why})" for why, some in names.items())
         known = [(self.snapshots[s.id], s.known) for s in self.sessions if s.known is not None]
         more = " more" if any(differences(self.contract, before, now) for before, now in known) else ""
+        number = len(self.result.expected_left)
+        count = "1 field" if number == 1 else f"{number} fields"
         return (
-            f"{len(self.result.expected_left)} fields could not be put back, so nothing{more} was changed: {lines}. "
+            f"{count} could not be put back, so nothing{more} was changed: {lines}. "
             "Set allow_unrestorable = true (--allow-unrestorable) to go on all the same"
         )
 
@@ -869,7 +896,7 @@ def _settle_unlooked(ledger: Ledger, noise: int, alone: bool) -> None:
         several = len(numbers) > 1 and noise == 0 and (alone or of_answer(rule))
         for failure in failures:
             if failure.confirmed is None:
-                failure.confirmed = several
+                failure.confirmed, failure.untried = several, not several
 
 
 def _next_page(body: Any) -> str:

@@ -321,6 +321,11 @@ class Contract:
             names = ", ".join(op.id for op in found) or "none"
             problem = f"one operation with a request body is wanted, and the fragment has {names}"
             raise SpecError(problem, pointer="#/paths", file=self.document.file)
+        if found[0].method not in {"PUT", "PATCH", "POST"}:
+            problem = (
+                f"the operation under test is a PUT, PATCH or POST, not a {found[0].method}: it has to be put back"
+            )
+            raise self.document.error(problem, found[0].pointer)
         return found[0]
 
     @cached_property
@@ -487,6 +492,10 @@ class _Reader:
         for scheme in schemes:
             if scheme not in self.schemes:
                 raise self.document.error(f"no security scheme is called {scheme!r}", f"{pointer}/security")
+        sent = tuple(scheme for scheme in schemes if self._sendable(self.schemes[scheme]))
+        if schemes and not sent:
+            problem = "only credentials of the type 'http', scheme 'basic' or 'bearer', can be sent"
+            raise self.document.error(problem, f"#/components/securitySchemes/{escape(schemes[0])}")
         return Operation(
             id=name,
             method=method.upper(),
@@ -499,12 +508,16 @@ class _Reader:
             errors=errors,
             error_facts=error_facts,
             links=links,
-            security=schemes,
+            security=sent,
             unsent=fact if unsent else None,
             deprecated=bool(raw.get("deprecated")),
             pointer=pointer,
             line=self.document.lines.get(pointer),
         )
+
+    @staticmethod
+    def _sendable(scheme: Mapping[str, Any]) -> bool:
+        return scheme.get("type") == "http" and str(scheme.get("scheme", "")).lower() in {"basic", "bearer"}
 
     def parameters(self, item: Mapping[str, Any], raw: Mapping[str, Any], pointer: str) -> Iterator[Parameter]:
         """

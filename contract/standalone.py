@@ -40,7 +40,7 @@ import httpx
 import pytest
 
 BASE_URL = os.environ.get("CONTRACT_BASE_URL") or {base_url!r}
-ID = (os.environ.get("CONTRACT_IDS") or "").split(",")[0].strip()
+ID = (os.environ.get("CONTRACT_IDS") or {id!r}).split(",")[0].strip()
 """The record that is written to, and put back."""
 USERNAME = os.environ.get("CONTRACT_USERNAME", "")
 PASSWORD = os.environ.get("CONTRACT_PASSWORD", "")
@@ -221,9 +221,12 @@ def record(api):
 _SCHEMA_WORDS: Final = ("type", "enum", "const", "format", "required", "properties", "items")
 
 
-def text(recorded: Iterable[Recorded], contract: Contract, run: Mapping[str, Any]) -> tuple[str, list[Recorded]]:
+def text(
+    recorded: Iterable[Recorded], contract: Contract, run: Mapping[str, Any], id: str = ""
+) -> tuple[str, list[Recorded]]:
     """
-    The file, and the failures that no test can be written for.
+    The file, which writes to the record *id* where the environment names no other, and the failures that no
+    test can be written for.
     """
     maker = _Maker(contract)
     tests: list[str] = []
@@ -244,6 +247,7 @@ def text(recorded: Iterable[Recorded], contract: Contract, run: Mapping[str, Any
     head = _HEAD.format(
         docstring=_quoted(docstring),
         base_url=str(run.get("base_url", "")),
+        id=id,
         update=(contract.update.method, contract.update.path),
         retrieve=(contract.retrieve.method, contract.retrieve.path),
         writable=_literal(writable(contract), 0),

@@ -83,7 +83,7 @@ class Walk:
         """
         Sends one case and notes whether it was accepted.
         """
-        rests = case.rested and self.session.sender.budget.time_left > ENOUGH
+        rests = case.rested and bool(self.session.judge.stamps) and self.session.sender.budget.time_left > ENOUGH
         before = self.session.known or {}
         if rests:
             self.session.rest(TURN)

@@ -337,7 +337,7 @@ def test_summary_of_much() -> None:
 
 def test_undecided_rules() -> None:
     """A rule that nobody could decide is told everywhere, and breaks nothing anywhere."""
-    result = several("undecided", 2, reason="seen once, and not again when it was repeated: [x]")
+    result = several("undecided", 2, reason="seen, and not again when it was repeated: [x]")
     assert "| undecided | " in ci.summary(result, MASK)
     assert [read_back(line)[0] for line in ci.workflow_commands(result, MASK)] == ["warning", "warning"]
     assert [one["severity"] for one in json.loads(ci.quality(result, MASK))] == ["info", "info"]

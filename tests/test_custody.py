@@ -534,6 +534,44 @@ def test_what_is_stored_only_while_a_handler_stands_elsewhere_goes_back_there(tm
     assert "was put back as it was" in found.text
 
 
+@pytest.mark.parametrize("selector", ["call_handler", "message_handler"])
+def test_a_handler_that_is_refused_as_it_stands_is_broken_and_left_alone(selector: str, tmp_path: Path) -> None:
+    """What could not be set back is not changed: the refusal of what stands there is told, and the run ends."""
+    value = "laml-webhooks"
+    with reference.running(defect=f"{selector.partition('_')[0]}-{value}-refused") as server:
+        before = record(server)
+        found = outcome(settings(server, tmp_path), credentials(server))
+        now = record(server)
+
+    assert found.status == 1, found.text
+    assert f"handler.{selector}.laml_webhooks.accepted" in found.text
+    assert {**now, "updated_at": None} == {**before, "updated_at": None}
+    assert "not_restored" not in {done.verdict for done in found.result.restored.values()} if found.result else False
+
+
+def test_an_address_that_is_refused_as_it_stands_is_found_before_anything_changes(tmp_path: Path) -> None:
+    """A value that was taken once and is no longer taken is named, and nothing is changed."""
+    with reference.running() as server:
+        put(server, {"call_fallback_url": "http://old.example.com/a"})
+        before = record(server)
+
+        def harm(exchange: Exchange) -> None:
+            if exchange.line.startswith("PUT") and b'"http://' in exchange.body:
+                exchange.send(
+                    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"
+                )
+            else:
+                passing(exchange)
+
+        with Proxy(server.base_url, harm) as proxy:
+            found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        now = record(server)
+
+    assert found.status == 2, found.text
+    assert "1 field could not be put back, so nothing was changed: call_fallback_url" in found.text
+    assert {**now, "updated_at": None} == {**before, "updated_at": None}
+
+
 def test_what_is_left_where_null_is_refused_is_named(tmp_path: Path) -> None:
     """A server that takes no null cannot be brought back to null; every such field is told with both values."""
     with reference.running(variant="null-refused") as server:

@@ -379,7 +379,7 @@ def test_what_does_not_repeat_is_undecided() -> None:
     account.failures = [failure("echo.label", "/label", confirmed=False)]
     line = entry(account, "echo.label")
     assert (line.verdict, line.evidence) == ("undecided", 7)
-    assert line.reason == "seen once, and not again when it was repeated: set_lamp.echo.label is broken"
+    assert line.reason == "seen, and not again when it was repeated: set_lamp.echo.label is broken"
     assert len(line.failures) == 1
     assert unsettled(account.entries()) == [line]
     assert account.failing("set_lamp.echo.label") == []

@@ -756,7 +756,7 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     for name in ("sales and support", "sales and support 2", "sales", "\u00e9" * 200):
         yield UPDATE, {"name": name}, {}
     for url in ("https://a.example.com", "https://example.com:443/a/../b/./c?d=1,2", "https://API.Example.com/a"):
-        yield UPDATE, {name: url for name in URLS}, {}
+        yield UPDATE, dict.fromkeys(URLS, url), {}
     yield UPDATE, {"call_status_callback_url": "https://API.Example.com/a?b"}, {}
     yield RETRIEVE, None, {"number_id": NUMBER_IDS[3]}
     everything = {name: sample(name, "") for name in REQUEST if not name.endswith("_handler")}

@@ -276,7 +276,7 @@ def test_the_written_file_stands_alone(saved: str, tmp_path: Path, capsys: pytes
     imports nothing of this package.
     """
     assert typed("replay", saved, "--pytest", "test_found.py") == 0
-    assert capsys.readouterr().out == "test_found.py: 1 tests\n"
+    assert capsys.readouterr().out == "test_found.py: 1 test\n"
     text = (tmp_path / "test_found.py").read_text(encoding="utf-8")
     imported = {name for node in ast.walk(ast.parse(text)) for name in _imports(node)}
     assert imported == {"base64", "json", "os", "re", "time", "datetime", "httpx", "pytest"}

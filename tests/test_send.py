@@ -361,7 +361,7 @@ def test_the_budget_of_requests_ends_before_its_reserve() -> None:
     with sending(handle, clock, budget=budget) as sender:
         for _ in range(7):
             sender.send(READ, ID)
-        with pytest.raises(Undecided, match="the budget of 10 requests is spent"):
+        with pytest.raises(Undecided, match="the budget of 10 requests, which the profile sets, is spent"):
             sender.send(READ, ID)
         assert (budget.left, len(seen)) == (0, 7)
         budget.restore()
