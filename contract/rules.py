@@ -278,7 +278,8 @@ class _Maker:
         yield self.rule("rejection", "no_trace", "a refused update changes nothing", fact)
         bad = op.error_facts.get(400, fact)
         yield self.rule("rejection", "malformed_json", "a body that is not JSON is refused", bad)
-        yield self.rule("rejection", "not_an_object", "a body that is a JSON array is refused", fact)
+        text = "a body that is a JSON array changes nothing, accepted or not"
+        yield self.rule("rejection", "not_an_object", text, op.fact)
         text = "read-only fields in the body change nothing, accepted or not"
         yield self.rule("rejection", "read_only", text, op.fact)
         yield self.rule(

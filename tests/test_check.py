@@ -235,10 +235,10 @@ def update_rows() -> dict[str, tuple[Interaction, Interaction]]:
     for name in ("mode", "color"):
         rule = f"set_lamp.rejection.{name}.enum"
         rows[f"rejection.{name}.enum"] = (refused(rule, 422), refused(rule, 200, RECORD))
-    for name in ("malformed_json", "not_an_object"):
-        rule = f"set_lamp.rejection.{name}"
-        rows[f"rejection.{name}"] = (refused(rule, 400), refused(rule, 200, RECORD))
-    for name, body in (("read_only", {"since": "2001-01-01T00:00:00Z"}), ("unknown_key", {"x": 1}), ("empty", {})):
+    rule = "set_lamp.rejection.malformed_json"
+    rows["rejection.malformed_json"] = (refused(rule, 400), refused(rule, 200, RECORD))
+    bodies = {"read_only": {"since": "2001-01-01T00:00:00Z"}, "unknown_key": {"x": 1}, "empty": {}}
+    for name, body in {**bodies, "not_an_object": [{"label": "A"}]}.items():
         rule = f"set_lamp.rejection.{name}"
         kind: dict[str, Any] = {"expect": "unspecified", "keep": True, "rule": rule}
         rows[f"rejection.{name}"] = (

@@ -202,6 +202,7 @@ class Rules:
     """updated_at has three digits of a second."""
     malformed_status: int = 400
     not_an_object_status: int = 422
+    """With 200 such a body is read as an empty object."""
     type_status: int = 422
     media_status: int = 415
     credentials_status: int = 401

@@ -57,6 +57,8 @@ def parse(x: Exchange) -> Any:
         json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError):
         raise Refusal(x.rules.malformed_status, ["Request body is not valid JSON"]) from None
+    if not isinstance(body, dict) and x.rules.not_an_object_status == 200:
+        return {}
     if not isinstance(body, dict):
         raise Refusal(x.rules.not_an_object_status, ["Request body must be an object"])
     return body

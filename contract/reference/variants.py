@@ -225,6 +225,7 @@ ROWS: tuple[Row, ...] = (
     ("malformed-422", "Malformed JSON is answered 422.", rules(malformed_status=422)),
     ("array-400", "A body that is no object is answered 400.", rules(not_an_object_status=400)),
     ("array-415", "A body that is no object is answered 415.", rules(not_an_object_status=415)),
+    ("array-ignored", "A body that is no object is read as an empty one.", rules(not_an_object_status=200)),
     ("media-type-400", "A media type that is not JSON is answered 400.", rules(media_status=400)),
     ("enums-any-case", "Enum values are read in any case and stored as documented.",
      rules(upper_case_enums=True)),
