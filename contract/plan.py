@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import combinations_with_replacement, count
+from itertools import combinations_with_replacement, count, product
 from typing import Any, Final, cast
 
 from contract.generate import Generator, draw
@@ -30,6 +30,8 @@ OVERHEAD: Final = 35
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
+AGAIN: Final = 1_000_003
+"""What is added to the seed where none of these will do: the values are then walked in another order."""
 FIRST: Final = 12
 """Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
 RESTING: Final = 20
@@ -349,9 +351,9 @@ class _Planner:
         The tour and its steps; of several ways the first in which every combination that is wanted stands.
         """
         found: tuple[Tour, list[Case]] | None = None
-        for turn in WAYS[: None if self.profile.tour else 1]:
+        for order, turn in list(product((self.seed, self.seed + AGAIN), WAYS))[: None if self.profile.tour else 1]:
             values = Values(self.generator, self.seed)
-            tour = Tour(self.update.id, self.generator, values, self.shown, random.Random(self.seed), turn)
+            tour = Tour(self.update.id, self.generator, values, self.shown, random.Random(order), turn)
             self.use(values)
             steps = list(tour.cases() if self.profile.tour else self.smoke())
             if found is None or tour.missing < found[0].missing:
