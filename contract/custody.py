@@ -205,7 +205,7 @@ class Custody:
             self.lock.release()
             raise CustodyError(
                 f"an earlier run on {self.id} was cut off and left it changed; put it back with: "
-                f"contract restore --base-url {shlex.quote(_place(self.base_url))}{self._folder()}"
+                f"contract restore --base-url {shlex.quote(self.base_url.rstrip('/'))}{self._folder()}"
             )
         return found
 

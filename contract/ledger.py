@@ -86,9 +86,9 @@ class Failure:
     state: JSONObject | None = None
     """The record as it stood before these."""
     confirmed: bool | None = None
+    """True where it was seen again, False where it was not, nothing where nobody looked."""
     untried: bool = False
     """True where the run ended before it was repeated."""
-    """True where it was seen again, False where it was not, nothing where nobody looked."""
     cause: str = ""
     """The rule under which it is folded."""
 

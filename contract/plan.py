@@ -328,6 +328,7 @@ class _Planner:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             reads = self.reads(blocks, walk, PROFILES["standard"])
             self.show(walk, self.worth_reading(walk, tour.tail, reads), tour.near)
+            tour.coverage["boundary values"] = self.bounds(walk)
         place = [block.name for block in blocks].index("tour")
         made = tuple(self.interleave(walk, tour.tail, self.reads(blocks, walk, self.profile)))
         blocks[place] = replace(blocks[place], cases=made)
@@ -363,6 +364,14 @@ class _Planner:
         assert found is not None
         self.use(found[0].boundary)
         return found
+
+    def bounds(self, walk: list[Case]) -> tuple[int, int]:
+        """
+        How many boundary values of the free fields *walk* sends, and how many there are.
+        """
+        sent = {(name, repr(value)) for case in walk for name, value in case.body.items()}
+        every = {(name, repr(value)) for name, values in self.values.firm.items() for value in values}
+        return len(sent & every), len(every)
 
     def use(self, values: Values) -> None:
         """
@@ -423,6 +432,7 @@ class _Planner:
             close = [*range(tail - 1, tail - 1 + CLOSE)]
             walk, reads = walk[: tail - 1], min(reads - CLOSE, tail - 1)
         single = [i for i, case in enumerate(walk) if len(case.body) == 1 and len(walk) > 2 * reads]
+        single = single if len(single) < reads else []
         reads -= len(single)
         selectors = self.generator.selectors
         states: list[dict[str, Any]] = []
@@ -449,8 +459,8 @@ class _Planner:
     def show(self, walk: list[Case], read: list[int], nearly: Mapping[str, str]) -> None:
         """
         Exchange the values of a field between the steps of *walk* where a read after the steps *read*
-        would show a value of the field for the second time, and others never, or one that tells less. The steps that *nearly* send
-        what is stored follow what is stored now.
+        would show a value of the field for the second time, and others never, or one that tells less. The steps
+        that *nearly* send what is stored follow what is stored now.
         """
         for name in self.values.firm:
             every = [i for i, case in enumerate(walk) if name in case.body]

@@ -25,7 +25,7 @@ class Refusals:
     Finds out what it is in documented bodies that the API refuses.
     """
 
-    def __init__(self, session: Session, generator: Generator) -> None:
+    def __init__(self, session: Session, generator: Generator, *, still: bool = False) -> None:
         self.session = session
         self.generator = generator
         self.update = session.contract.update.id
@@ -34,6 +34,8 @@ class Refusals:
         self.rules = {self.rule, self.fails}
         self.before: JSONObject | None = None
         self.moved = True
+        self.still = still
+        """True where the record stands as it was found, and is to stay so: only what was refused is sent again."""
         self.small: dict[str, Any] = {}
         """The smallest body that is refused."""
         self.whole = False
@@ -67,11 +69,11 @@ class Refusals:
         body = dict(failure.body)
         self.before, self.moved, self.whole = failure.interaction.before, True, False
         refused = self._refused(case, body)
-        if not refused and case.expect == "accept" and failure.interaction.response.status < 500:
+        if not (refused or self.still) and case.expect == "accept" and failure.interaction.response.status < 500:
             self.whole = True  # It may be refused for what was not there then, and was not sent.
             refused = self._refused(case, body)
         if not refused:
-            if self._after_refusal(failure):
+            if not self.still and self._after_refusal(failure):
                 failure.confirmed = True
                 return len(left) > 1
             if len(left) < 3:
@@ -79,7 +81,8 @@ class Refusals:
                 return len(left) > 1
             return False
         budget = self.session.sender.budget
-        small = reduce(units(self.generator, body), lambda part: self._refused(case, part), budget, budget.spent + 12)
+        parts = [body] if self.still else units(self.generator, body)
+        small = reduce(parts, lambda part: self._refused(case, part), budget, budget.spent + 12)
         rule, finding = self._name(small, failure)
         for other in left:
             if all(self._like(name, value, other.body) for name, value in small.items()):
@@ -97,7 +100,7 @@ class Refusals:
     def _refused(self, case: Case, body: dict[str, Any]) -> bool:
         times = 2 if self.session.sender.noise else 1
         for _ in range(times):
-            if self.moved:
+            if self.moved and not self.still:
                 establish(self.session, self.generator, self.before, dict.fromkeys(case.absent), whole=self.whole)
                 self.moved = False
             self.session.settle()

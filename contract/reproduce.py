@@ -73,6 +73,8 @@ def investigate(session: Session, generator: Generator) -> None:
                 look.settle()
                 if failures[0].confirmed:
                     _with(look.found, failures[0], mine)
+            else:
+                failures[0].untried = True
         except SendError as error:
             session.sender.budget.stop(str(error))  # Nobody is there: the other failures need not be tried.
             failures[0].untried = failures[0].confirmed is None

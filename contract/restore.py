@@ -24,6 +24,8 @@ PROBES: Final = 14
 """Updates that may be tried to see which fields refuse null."""
 TRIES: Final = 24
 """Updates that may be tried to put one record back."""
+BACK: Final = 4
+"""Those of them that move a selector away from where it stands and back again."""
 LATE: Final = (0.5, 1.0)
 """Seconds after which a record is read once more where an update was given up."""
 SOON: Final = 1.1
@@ -72,8 +74,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     """
     Fields that could not be put back, and why: found out before anything changes.
 
-    Sends at most forty updates, each of which writes what stands there already: all of it, and where that is
-    refused, parts of it.
+    Sends updates that write what stands there already: one with all of it, and where that is refused, at most
+    `PROBES` each with parts of what is empty and of what is not, and three for each selector.
     """
     contract, record = session.contract, session.known
     request = contract.update.request
@@ -166,7 +168,6 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
             needs = [other for other in generator.choice(name, record[name]).requires if other in values]
             if not {*needs} & {*stuck} and refuses([name, *needs]):
                 _restated(session, {field: record[field] for field in (name, *needs)})
-                stuck.append(name)
     reasons = {name: "null" if record[name] is None else "blank" for name in nulls if name in stuck}
     held = {name: _told(record[name]) for name in values if name in stuck}
     return found | {name: f"it is {what}, and the API refuses {what}" for name, what in (reasons | held).items()}
@@ -633,17 +634,22 @@ class _Way:
         """
         What is not stored while a selector stands where it does goes back while it stands elsewhere.
         """
-        values = {n: self.record[n] for n in left if n not in self.request.selectors and self.record[n] is not None}
-        for name in self.generator.selectors if values else ():
+        values = {n: self.record[n] for n in left if n in self.generator.fields and self.record[n] is not None}
+        for name in self.generator.selectors:
             stands = self.record[name]
             other = next((value for value in self.generator.enums[name] if value != stands), None)
             if other is None or stands not in self.generator.enums[name]:
                 continue
+            choice = self.generator.choice(name, stands)
+            mine = {n: value for n, value in values.items() if n in choice.uses or n in choice.requires}
+            # The way back to where it stands is kept free.
+            if not mine or self.tries < len(mine) + BACK:
+                continue
             if self.put(self.generator.complete({name: other}, lambda field: self.generator.firm(field)[0])):
-                for field, value in values.items():
+                for field, value in mine.items():
                     self.put({field: value})
-            needed = {n: self.record.get(n) for n in self.generator.choice(name, stands).requires}
-            self.put({name: stands, **{n: value for n, value in needed.items() if value is not None}})
+                needed = {n: self.record.get(n) for n in choice.requires}
+                self.put({name: stands, **{n: value for n, value in needed.items() if value is not None}})
 
     def blanks(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """

@@ -91,6 +91,7 @@ def prepare(
     contract = contract or specs.load(settings.spec or None)
     request = contract.update.request
     assert request is not None
+    contract.need_sendable()
     known = [name for name, item in request.fields.items() if item.resource]
     for name in settings.resources:
         if name not in known:
@@ -98,12 +99,14 @@ def prepare(
                 f"[resources] names {name!r}, which is no field that needs the id of something.{nearest(name, known)}"
             )
             raise ConfigError(problem, layer=settings.layers.get("resources", ""))
-    if contract.update.response is not None:
-        shown = {*_names(contract.update.response.schema), *_names(request.schema)}
-        for pointer in settings.mask:
-            if (name := pointer.rpartition("/")[2]) not in shown:
-                problem = f"mask names {pointer!r}, and there is no such field.{nearest(name, sorted(shown))}"
-                raise ConfigError(problem, layer=settings.layers.get("mask", ""))
+    bodies = [body.schema for op in contract.operations.values() for body in (op.request, op.response) if body]
+    bodies += [schema for op in contract.operations.values() for schema in op.errors.values()]
+    shown = {name for schema in bodies for name in _names(schema)}
+    for pointer in settings.mask:
+        # An API may show what no document names; what is nearly a field was meant to be that.
+        if (name := pointer.rpartition("/")[2]) not in shown and (hint := nearest(name, sorted(shown))):
+            problem = f"mask names {pointer!r}, and there is no such field.{hint}"
+            raise ConfigError(problem, layer=settings.layers.get("mask", ""))
     made = plan(
         contract,
         profile=settings.profile,
@@ -522,7 +525,9 @@ class Runner:
             self._neighbours(session, case, response)
             here = self.judge.listed(response, session.id) is not None
             present |= {id for id in self.bystanders if self.judge.listed(response, id) is not None}
-            self._belonging(session, case, response, () if following else sorted({*self.bystanders} - present))
+            # A list that never showed it may go on in a way that is not known here.
+            absent = () if following else sorted(({*self.bystanders} & {*self.rows}) - present)
+            self._belonging(session, case, response, absent)
             if session.known is not None and (here or not following):
                 compared = self.judge.in_list(response, session.id, session.known, last=not following)
                 interaction = Interaction(case=case, response=response, before=session.known, id=session.id)
@@ -545,8 +550,10 @@ class Runner:
         interaction = Interaction(case=case, response=response, before=session.known, id=session.id)
         if made := self.ledger.add(interaction, compared, self.budget.spent) if compared.findings else []:
             session.quiet = True
-            again = judged(session.perform(case)[1])
-            session.quiet = False
+            try:
+                again = judged(session.perform(case)[1])
+            finally:
+                session.quiet = False
             for failure in made:
                 failure.confirmed = failure.finding in again
 
@@ -628,7 +635,8 @@ class Runner:
                 seen = other.read("the bystander after one more update").record
                 differing = {name for name, *_ in self.judge.differences(seen, earlier)} if seen is not None else set()
                 for failure in made:
-                    failure.confirmed = failure.finding.pointer.strip("/") in differing
+                    name = failure.finding.pointer.strip("/")
+                    failure.confirmed = name in differing if name else seen is None
 
     def _plain(self, name: str) -> Any:
         return self.generator.firm(name)[0]
@@ -667,8 +675,7 @@ class Runner:
         except ContractError as error:
             result.problem = str(error)
             for session in self.sessions if not self.budget.stopped else ():
-                # It sends nothing that was not refused before.
-                Refusals(session, self.generator).explain()
+                Refusals(session, self.generator, still=True).explain()
             self._unlooked()
         finally:
             self._put_back(held)

@@ -354,6 +354,16 @@ class Contract:
                 return self.operations[link.operation], link.records
         return None
 
+    def need_sendable(self) -> None:
+        """
+        Raises:
+            SpecError: an operation that a run needs wants credentials that cannot be sent.
+        """
+        for operation in (self.update, self.retrieve, *([self.listing[0]] if self.listing else [])):
+            if not all(sendable(self.schemes[name]) for name in operation.security):
+                problem = "only credentials of the type 'http', scheme 'basic' or 'bearer', can be sent"
+                raise self.document.error(problem, f"#/components/securitySchemes/{escape(operation.security[0])}")
+
     def source(self, fact: Fact) -> str:
         """
         Where a fact stands, for a reader: title, detail and address.
@@ -443,6 +453,13 @@ def from_document(document: Document) -> Contract:
     )
 
 
+def sendable(scheme: Mapping[str, Any]) -> bool:
+    """
+    True for a security scheme whose credentials can be sent.
+    """
+    return scheme.get("type") == "http" and scheme.get("scheme") in {"basic", "bearer"}
+
+
 class _Reader:
     """
     Reads the operations out of one document.
@@ -451,7 +468,9 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
         data = document.data
-        self.schemes: Mapping[str, Mapping[str, Any]] = (data.get("components") or {}).get("securitySchemes") or {}
+        schemes: Mapping[str, Mapping[str, Any]] = (data.get("components") or {}).get("securitySchemes") or {}
+        # The name of a scheme of HTTP is the same in any case (RFC 9110, section 11.1).
+        self.schemes = {n: {**s, "scheme": str(s.get("scheme", "")).lower()} for n, s in schemes.items()}
         self.sources: Mapping[str, Mapping[str, Any]] = data.get("x-sources") or {}
         self.default = Fact("documented", "")
 
@@ -492,10 +511,7 @@ class _Reader:
         for scheme in schemes:
             if scheme not in self.schemes:
                 raise self.document.error(f"no security scheme is called {scheme!r}", f"{pointer}/security")
-        sent = tuple(scheme for scheme in schemes if self._sendable(self.schemes[scheme]))
-        if schemes and not sent:
-            problem = "only credentials of the type 'http', scheme 'basic' or 'bearer', can be sent"
-            raise self.document.error(problem, f"#/components/securitySchemes/{escape(schemes[0])}")
+        sent = tuple(scheme for entry in security if all(sendable(self.schemes[n]) for n in entry) for scheme in entry)
         return Operation(
             id=name,
             method=method.upper(),
@@ -508,16 +524,12 @@ class _Reader:
             errors=errors,
             error_facts=error_facts,
             links=links,
-            security=sent,
+            security=sent or schemes,
             unsent=fact if unsent else None,
             deprecated=bool(raw.get("deprecated")),
             pointer=pointer,
             line=self.document.lines.get(pointer),
         )
-
-    @staticmethod
-    def _sendable(scheme: Mapping[str, Any]) -> bool:
-        return scheme.get("type") == "http" and str(scheme.get("scheme", "")).lower() in {"basic", "bearer"}
 
     def parameters(self, item: Mapping[str, Any], raw: Mapping[str, Any], pointer: str) -> Iterator[Parameter]:
         """

@@ -47,6 +47,7 @@ PASSWORD = os.environ.get("CONTRACT_PASSWORD", "")
 TOKEN = os.environ.get("CONTRACT_TOKEN", "")
 SECRETS = (PASSWORD, TOKEN, base64.b64encode(f"{{USERNAME}}:{{PASSWORD}}".encode()).decode())
 """What no answer may hold, where it is long enough to be told apart."""
+UUID = re.compile("[0-9a-fA-F]{{8}}(-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}")
 FOREIGN_ID = (os.environ.get("CONTRACT_FOREIGN_IDS") or "").split(",")[0].strip()
 
 UPDATE = {update!r}
@@ -323,7 +324,7 @@ class _Maker:
         kinds = key.schema.get("type", "string") if key is not None else "string"
         if "integer" in kinds:
             return repr("987654321")
-        return f'f"{{ID[:9]}}{{int(ID[9:13], 16) ^ 0xFFFF:04x}}{{ID[13:]}}" if len(ID) == 36 else "{UNKNOWN}"'
+        return f'f"{{ID[:9]}}{{int(ID[9:13], 16) ^ 0xFFFF:04x}}{{ID[13:]}}" if UUID.fullmatch(ID) else "{UNKNOWN}"'
 
     def test(self, one: Recorded, number: int) -> str | None:
         """

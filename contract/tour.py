@@ -42,6 +42,10 @@ WHOLE: Final = 7
 """The one of these updates that sends nearly everything there is."""
 MARKED: Final = 3
 """Enumerated fields that stand beside what must be refused: it may be applied in part."""
+SPARE: Final = 24
+"""Steps that aliases leave for what their values meet on the way."""
+STAYING: Final = 20
+"""Combinations that it is worth to leave another selector out of a step, where it was in every one so far."""
 RESTS: Final = 2
 """Fields that are sent by themselves, and after a rest: does each move the time stamp?"""
 
@@ -74,7 +78,7 @@ def near(value: Any, how: str, item: Field) -> Any:
     schema = item.schema
     if item.resource or item.enum:
         return value
-    if not isinstance(value, str) or not value or "pattern" in schema or schema.get("format", "uri") != "uri":
+    if not isinstance(value, str) or not value or schema.get("format", "uri") != "uri":
         return value
     if schema.get("format") == "uri":
         # The host stays: no other one is sure to belong to nobody.
@@ -445,6 +449,10 @@ class Tour:
                 score += 3 * (change not in self.seen_changes[name])
             if name in self.gen.selectors:
                 score += self.fresh(name, value, state, remaining)
+                # Once for each value of the largest selector it stays, and is not sent.
+                score += STAYING * (
+                    value == before.get(name) and not self.held.get((state.get(self.primary or ""), name))
+                )
             scores.append((score, apart, value != before.get(name), -turn, value))
         return max(scores, key=lambda entry: entry[:4])[4]
 
@@ -540,6 +548,11 @@ class Tour:
                 most = max(siblings & set(gen.free), key=lambda n: (self.boundary.left(n), n))
                 if name != most or not (self.boundary.left(name) or how):
                     continue
+                # A step without any of them, where there are steps enough for all of their values.
+                left = SPARE + sum(self.boundary.left(n) for n in siblings & set(gen.free))
+                enough = not (full or how) and left < self.bound * 5 // 4 - REPEATS - self.total
+                if enough and self.due(name, places) < 0:
+                    continue
             elif gen.fields[name].resource:
                 # There is one id only: once it is stored, sending it again shows nothing.
                 if name not in self.stored or (not full and (self.total + i) % 6):
@@ -557,8 +570,8 @@ class Tour:
             taken |= siblings
         for group in gen.request.aliases:
             free = [n for n in group.fields if n != group.wins and n in gen.fields and n not in off and n not in body]
-            if full and led and group.wins in self.boundary.firm:
-                body.setdefault(group.wins, take(group.wins))
+            if full and led and group.wins in self.boundary.firm and group.wins not in body:
+                body[group.wins] = take(group.wins)
             if free and group.wins in body and group.wins not in off:
                 self.wins += 1
                 # The documents say nothing about the ones that lose, so no boundary value is spent on them.

@@ -914,7 +914,8 @@ def test_what_was_refused_once_and_then_accepted_left_no_trace(tmp_path: Path) -
         if updates == 100 and exchange.line.startswith("PUT"):
             exchange.answer()
             raise Lost
-        exchange.send(exchange.answer(exchange.request[:-2] + b"}}" if updates == 101 else None))
+        garbled = updates == 101 and exchange.line.startswith("PUT")
+        exchange.send(exchange.answer(exchange.request[:-2] + b"}}" if garbled else None))
 
     with reference.running() as server, Proxy(server.base_url, harm) as proxy:
         before = record(server)
