@@ -196,6 +196,7 @@ class Ledger:
         self._shown_otherwise()
         self._other_views()
         self._many()
+        self._stood()
         for failure in self.failures:
             if failure.cause and self.weak(failure.cause) and not self.weak(failure.finding.rule):
                 failure.cause = ""  # What only warns must not hide what fails the run.
@@ -221,6 +222,16 @@ class Ledger:
             first = best.get((failure.number, failure.finding.pointer), failure.finding)
             if first is not failure.finding and first.rule != failure.finding.rule:
                 failure.cause = first.rule
+
+    def _stood(self) -> None:
+        """
+        A time stamp that is set back to where it was before does not move from there either.
+        """
+        back = {f.finding.rule.removesuffix(".forward") for f in self._open() if f.finding.rule.endswith(".forward")}
+        for failure in self._open():
+            stem = failure.finding.rule.removesuffix(".moves")
+            if stem != failure.finding.rule and stem in back:
+                failure.cause = f"{stem}.forward"
 
     def _echoed(self) -> None:
         """

@@ -322,13 +322,14 @@ class _Planner:
             Block(name="silence", cases=tuple(self.silence()), proof=True),
             Block(name="clock", cases=tuple(self.rested())),
             Block(name="identity", cases=tuple(self.identity())),
-            Block(name="random", cases=tuple(self.drawn())),
+            Block(name="random", cases=tuple(self.drawn(walk))),
         ]
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             reads = self.reads(blocks, walk, PROFILES["standard"])
             self.show(walk, self.worth_reading(walk, tour.tail, reads), tour.near)
             tour.coverage["boundary values"] = self.bounds(walk)
+            blocks[-1] = replace(blocks[-1], cases=tuple(self.drawn(walk)))  # As its body is now.
         place = [block.name for block in blocks].index("tour")
         made = tuple(self.interleave(walk, tour.tail, self.reads(blocks, walk, self.profile)))
         blocks[place] = replace(blocks[place], cases=made)
@@ -386,7 +387,7 @@ class _Planner:
         others = sum(
             not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
         )
-        sent = others + profile.random + len(walk) + REPEATS * profile.tour
+        sent = others + profile.random + profile.tour + len(walk) + REPEATS * profile.tour
         return max(min(profile.requests - MARGIN - OVERHEAD - sent, len(walk)), min(len(walk), 3))
 
     def interleave(self, walk: list[Case], tail: int, reads: int) -> Iterator[Case]:
@@ -399,7 +400,7 @@ class _Planner:
         for i, case in enumerate(walk):
             yield case
             if self.profile.tour and i in often:
-                yield replace(case, label=f"{case.label} again", repeat=True)
+                yield replace(case, label=f"{case.label} again", repeat=True, rested=False)
             if i in read:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
 
@@ -410,9 +411,10 @@ class _Planner:
         """
         enums = [name for name in self.generator.enums if name not in self.generator.selectors]
 
-        def differing(step: int) -> tuple[int, int]:
+        def differing(step: int) -> tuple[bool, int, int]:
             body = walk[step].body
-            return len({repr(body[name]) for name in enums if name in body}), len(body)
+            # After one that rested other values may have been sent.
+            return not walk[step].rested, len({repr(body[name]) for name in enums if name in body}), len(body)
 
         return max(range(start, end), key=differing, default=start)
 
@@ -572,6 +574,8 @@ class _Planner:
         rules = rules_of(self.contract)
         certain = [c for c in cases if rules[c.rule].basis == "documented"]
         yield from certain
+        if self.profile.tour:
+            yield from self.excluded(used=True)
         if rest := [c for c in cases if c not in certain]:
             # These may well be accepted, and would hide what the others left behind.
             yield Case(label="read after what must be refused", operation=self.contract.retrieve.id)
@@ -652,6 +656,20 @@ class _Planner:
         """
         prefix = f"{self.update.id}.rejection"
         gen = self.generator
+        yield from self.excluded(used=False)
+        text = f'{{"{gen.marker or "a"}": "must not appear malformed", '
+        yield self.case("malformed JSON", expect="reject", rule=f"{prefix}.malformed_json", content=text.encode())
+        if self.profile.tour:
+            items = [self.mark({}, "array")]
+            rule = f"{prefix}.not_an_object"
+            yield self.case("a JSON array", expect="unspecified", rule=rule, body=items, keep=True)
+
+    def excluded(self, *, used: bool) -> Iterator[Case]:
+        """
+        Undocumented values of enumerated fields: of those that a selector's value *used*, while it stands elsewhere,
+        as an API may look at them there alone; or of the others.
+        """
+        gen = self.generator
         names = [name for name in gen.enums if gen.request.fields[name].enum]
         if not self.profile.tour:
             names = [*gen.selectors, *(name for name in names if name not in gen.selectors)][:3]
@@ -663,16 +681,20 @@ class _Planner:
             seen.add(gen.enums[name])
             if alike or not self.profile.tour:
                 values = values[:1]
-            for value in values:
+            user = self.user(name)
+            for value in values if (user is not None) == used else ():
+                label, rule = f"{name} is {value!r}", f"{self.update.id}.rejection.{name}.enum"
                 body = self.mark({name: value}, f"{name} {value}")
-                rule = f"{prefix}.{name}.enum"
-                yield self.case(f"{name} is {value!r}", expect="reject", rule=rule, body=body)
-        text = f'{{"{gen.marker or "a"}": "must not appear malformed", '
-        yield self.case("malformed JSON", expect="reject", rule=f"{prefix}.malformed_json", content=text.encode())
-        if self.profile.tour:
-            items = [self.mark({}, "array")]
-            rule = f"{prefix}.not_an_object"
-            yield self.case("a JSON array", expect="unspecified", rule=rule, body=items, keep=True)
+                yield self.case(label, expect="reject", rule=rule, body=body, away_from=user)
+
+    def user(self, name: str) -> tuple[str, Any] | None:
+        """
+        The selector and its value that use the companion *name*: an API may look at it there alone.
+        """
+        if not self.profile.tour:
+            return None
+        selectors = self.generator.selectors.items()
+        return next(((s, v) for s, item in selectors for v, c in item.choices.items() if name in c.uses), None)
 
     def smoke(self) -> Iterator[Case]:
         """
@@ -893,10 +915,13 @@ class _Planner:
             found.setdefault(kind, []).append(name)
         return found
 
-    def drawn(self) -> Iterator[Case]:
+    def drawn(self, walk: list[Case]) -> Iterator[Case]:
         """
-        The random part: bodies that Hypothesis draws from the seed.
+        The first body of *walk*, long after it; and the random part: bodies that Hypothesis draws from the seed.
         """
+        if self.profile.tour and walk:
+            # An API may have kept that it was carried out before.
+            yield replace(walk[0], label=f"{walk[0].label} once more")
         if self.profile.random:
             for i, body in enumerate(draw(self.generator.bodies(), self.profile.random, self.seed)):
                 if body:
@@ -909,11 +934,11 @@ _WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme
 
 def _unusual(value: Any) -> set[str]:
     """
-    What is unusual about a value: that it is ``long``, or holds characters that take more than three bytes.
+    What is unusual about a value: that it is ``long``, holds characters that take more than three bytes, or markup.
     """
     if not isinstance(value, str):
         return set()
-    kinds = {"long": len(value) > 40, "astral": any(ord(c) > 0xFFFF for c in value)}
+    kinds = {"long": len(value) > 40, "astral": any(ord(c) > 0xFFFF for c in value), "markup": "<" in value}
     return {kind for kind, there in kinds.items() if there}
 
 

@@ -8,6 +8,7 @@ the records were put back and read - or their journals are kept, and it is said 
 
 from __future__ import annotations
 
+import re
 import signal
 import ssl
 import threading
@@ -496,10 +497,17 @@ class Runner:
         if not self.first:
             return
         session = self.sessions[0]
-        if when == "before":
+        if when == "before" and not self._lists_later:
             self._list(session, when)
         for id in self.settings.bystander_ids if self._matters(f"{self.contract.update.id}.bystander") else ():
             self._bystander(session, id, when)
+
+    @property
+    def _lists_later(self) -> bool:
+        """
+        True where the first list comes after what is refused.
+        """
+        return len(self.sessions) == 1 and any(block.name == "refusals" for block in self.plan.blocks)
 
     def _matters(self, prefix: str) -> bool:
         """
@@ -525,14 +533,15 @@ class Runner:
             self._neighbours(session, case, response)
             here = self.judge.listed(response, session.id) is not None
             present |= {id for id in self.bystanders if self.judge.listed(response, id) is not None}
-            # A list that never showed it may go on in a way that is not known here.
-            absent = () if following else sorted(({*self.bystanders} & {*self.rows}) - present)
+            # A list may go on in a way that is not known here.
+            following = following or ("?" if _goes_on(response) else "")
+            absent = () if following else sorted({*self.bystanders} - present)
             self._belonging(session, case, response, absent)
             if session.known is not None and (here or not following):
                 compared = self.judge.in_list(response, session.id, session.known, last=not following)
                 interaction = Interaction(case=case, response=response, before=session.known, id=session.id)
                 self.ledger.add(interaction, compared, self.budget.spent)
-            if here or not following or following == query:
+            if here or not following or following in {query, "?"}:
                 return
             query = following
 
@@ -732,6 +741,9 @@ class Runner:
                         Walk(session, self.generator, part, self.ledger).walk()
                         if when:
                             self._list(session, when)
+                    if block.name == "refusals" and self._lists_later:
+                        # It shows the record as it was found, and what refused updates have left in lists alone.
+                        self._list(self.sessions[0], "before")
                     if block.name == "identity" and (session.known is not None or not recall(session)):
                         session.read("read after the id was sent")
                 walked = any(block.name == "tour" for block in self.plan.blocks)
@@ -812,6 +824,8 @@ class Runner:
         """
         Looks once more at what was seen in reads, where nothing may be written.
         """
+        if self._lists_later:
+            self._list(self.sessions[0], "before")
         for session in self.sessions:
             if session.failures():
                 session.read("the record once more")
@@ -904,6 +918,25 @@ def _settle_unlooked(ledger: Ledger, noise: int, alone: bool) -> None:
         for failure in failures:
             if failure.confirmed is None:
                 failure.confirmed, failure.untried = several, not several
+
+
+def _goes_on(response: Response) -> bool:
+    """
+    True where an answer says in another way than with ``next`` that there is more of the list: with a header (RFC
+    8288), with a count that is larger than what it shows, or with a mark.
+    """
+    if re.search('rel="?next', response.headers.get("link", "")):
+        return True
+    if not isinstance(response.body, Mapping):
+        return False
+    count = max((len(value) for value in response.body.values() if isinstance(value, list)), default=0)
+    for part in (response.body, *[value for value in response.body.values() if isinstance(value, Mapping)]):
+        for name, value in part.items():
+            marked = bool(value) and any(word in name.lower() for word in ("next", "more", "cursor"))
+            counted = type(value) is int and any(word in name.lower() for word in ("total", "count"))
+            if marked or (counted and value > count):
+                return True
+    return False
 
 
 def _next_page(body: Any) -> str:

@@ -408,7 +408,7 @@ class Tour:
         """
         A step with one thing in it.
         """
-        rested = len(body) == 1 and self.rests > 0
+        rested = not {*body} & {*self.gen.selectors} and self.rests > 0
         self.rests -= rested
         return self.case(f"tour {step}: {' '.join(body)} alone", body=body, rested=rested)
 
@@ -611,10 +611,27 @@ class Tour:
             n for n in gen.fields if n not in gen.selectors and n not in gen.required and not gen.fields[n].resource
         ]
         shown = [n for n in plain if n in self.shown]
-        one_of_each = [gen.marker, *(n for n in gen.enums if n in shown)][:2]
-        for name in sorted(shown, key=lambda n: (n not in one_of_each, n != gen.marker, not gen.fields[n].deprecated)):
-            values = gen.enums.get(name)
-            value = values[-1] if values else self.boundary.take(name)
-            if value == self.stored.get(name):
-                value = values[0] if values else self.boundary.take(name)
-            yield gen.complete({name: value}, self.boundary.take)
+        if gen.marker in shown:
+            yield gen.complete({gen.marker: self.fresh_value(gen.marker)}, self.boundary.take)
+        # Enumerated companions of one value by themselves: no selector, nothing free, and of one channel.
+        groups = [
+            [o for o in c.uses if o in gen.enums and o in shown]
+            for s in gen.selectors.values()
+            for c in s.choices.values()
+        ]
+        if group := min((g for g in groups if g), key=len, default=[]):
+            yield gen.complete({n: self.fresh_value(n) for n in group}, self.boundary.take)
+        for name in sorted(shown, key=lambda n: (n in gen.enums, not gen.fields[n].deprecated)):
+            if name == gen.marker or name in group:
+                continue
+            yield gen.complete({name: self.fresh_value(name)}, self.boundary.take)
+
+    def fresh_value(self, name: str) -> Any:
+        """
+        A value of a field that is not stored.
+        """
+        stored = self.state.get(name, self.stored.get(name))
+        if name in self.gen.enums:
+            return next((v for v in self.gen.enums[name] if v != stored), stored)
+        value = self.boundary.take(name)
+        return self.boundary.take(name) if value == stored else value

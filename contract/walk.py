@@ -93,7 +93,9 @@ class Walk:
             if rests and all(before.get(n) == (self.session.known or {}).get(n) for n in self.session.judge.stamps):
                 # Most clocks would have turned: only now is it worth waiting for as long as any may take.
                 self.session.rest(MOVES_AFTER + 0.2)
-                self.session.perform(replace(case, label=f"{case.label}, once more", body=self.other(case.body)))
+                self.session.perform(
+                    replace(case, label=f"{case.label}, once more", body=self.other(case.body), repeat=False)
+                )
 
     def other(self, body: JSONObject) -> dict[str, Any]:
         """

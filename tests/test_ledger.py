@@ -229,12 +229,24 @@ def test_many_rules_of_a_group_are_told_as_one(count: int) -> None:
 
 def test_many_rules_without_a_general_one_stand_for_themselves() -> None:
     """Where a group has no general rule nothing is folded under it."""
-    names = ["forward", "moves", "not_before"]
+    names = ["forward", "not_before"]
     account = ledger()
     account.failures = [failure(f"time.until.{name}", "/until", i) for i, name in enumerate(names)]
     account.failures += [failure("deprecated.caption", "/caption", 9), failure("deprecated.mode.follow", "/mode", 10)]
     account.fold()
-    assert [f.cause for f in account.failures] == [""] * 5
+    assert [f.cause for f in account.failures] == [""] * 4
+
+
+def test_a_time_stamp_that_goes_back_explains_that_it_does_not_move() -> None:
+    """Set back to one moment again and again it stands still as well; that it stands still by itself is told."""
+    account = ledger()
+    account.failures = [failure("time.until.forward", "/until", 1), failure("time.until.moves", "/until", 2)]
+    account.fold()
+    assert [f.cause for f in account.failures] == ["", "set_lamp.time.until.forward"]
+    account.failures = account.failures[1:]
+    account.failures[0].cause = ""
+    account.fold()
+    assert account.failures[0].cause == ""
 
 
 def test_what_only_warns_hides_nothing() -> None:
