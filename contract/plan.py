@@ -30,6 +30,8 @@ OVERHEAD: Final = 35
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
+FEW: Final = 40
+"""Combinations that one way may leave out for another to be worth trying."""
 AGAIN: Final = 1_000_003
 """What is added to the seed where none of these will do: the values are then walked in another order."""
 FIRST: Final = 12
@@ -360,7 +362,7 @@ class _Planner:
             steps = list(tour.cases() if self.profile.tour else self.smoke())
             if found is None or tour.missing < found[0].missing:
                 found = tour, steps
-            if not tour.missing:
+            if not tour.missing or tour.missing > FEW:
                 break
         assert found is not None
         self.use(found[0].boundary)
@@ -666,14 +668,16 @@ class _Planner:
 
     def excluded(self, *, used: bool) -> Iterator[Case]:
         """
-        Undocumented values of enumerated fields: of those that a selector's value *used*, while it stands elsewhere,
-        as an API may look at them there alone; or of the others.
+        Undocumented values of enumerated fields: of every other one that a selector's value *used*, while it stands
+        elsewhere, as an API may look at them there alone; or of the rest.
         """
         gen = self.generator
         names = [name for name in gen.enums if gen.request.fields[name].enum]
         if not self.profile.tour:
             names = [*gen.selectors, *(name for name in names if name not in gen.selectors)][:3]
         seen: set[Any] = set()
+        users = {name: self.user(name) for name in names}
+        elsewhere = [name for name, user in users.items() if user is not None][::2]
         for name in names:
             values = gen.refused(name)
             # Fields with the same values are looked after by the same code: one near miss will do for them.
@@ -681,11 +685,10 @@ class _Planner:
             seen.add(gen.enums[name])
             if alike or not self.profile.tour:
                 values = values[:1]
-            user = self.user(name)
-            for value in values if (user is not None) == used else ():
+            for value in values if (name in elsewhere) == used else ():
                 label, rule = f"{name} is {value!r}", f"{self.update.id}.rejection.{name}.enum"
                 body = self.mark({name: value}, f"{name} {value}")
-                yield self.case(label, expect="reject", rule=rule, body=body, away_from=user)
+                yield self.case(label, expect="reject", rule=rule, body=body, away_from=users[name] if used else None)
 
     def user(self, name: str) -> tuple[str, Any] | None:
         """

@@ -42,7 +42,7 @@ WHOLE: Final = 7
 """The one of these updates that sends nearly everything there is."""
 MARKED: Final = 3
 """Enumerated fields that stand beside what must be refused: it may be applied in part."""
-SPARE: Final = 24
+SPARE: Final = 28
 """Steps that aliases leave for what their values meet on the way."""
 STAYING: Final = 20
 """Combinations that it is worth to leave another selector out of a step, where it was in every one so far."""
