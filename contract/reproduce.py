@@ -165,11 +165,10 @@ class Look:
         if self.lasting():
             return
         if self.rule == self.in_list:
-            held = self.failures[0].finding.pointer.rpartition("/")[2], self.failures[0].finding.actual
-            refused = [c for c, _ in self.session.refusals if isinstance(c.body, Mapping) and held in c.body.items()][
-                -1:
-            ]
-            self.failures[0].confirmed = self.list_again() or (bool(refused) and self.list_again(refused))
+            found = self.failures[0].finding
+            held = (found.pointer.rpartition("/")[2], found.actual)
+            refused = [c for c, _ in self.session.refusals if isinstance(c.body, Mapping) and held in c.body.items()]
+            self.failures[0].confirmed = self.list_again() or (bool(refused) and self.list_again(refused[-1:]))
             return
         trace = self.rule == f"{self.update}.rejection.no_trace"
         if any(self.late(failure, sure=not trace) for failure in self.failures[:2]):
@@ -213,10 +212,12 @@ class Look:
     def in_series(self, failure: Failure) -> bool:
         """
         True where of several updates of one field, each followed by a read, more than one is not shown by that: an
-        API may lose or keep back every second or third.
+        API may lose or keep back every second or third. What someone else may have written does not count.
         """
         session, name = self.session, failure.finding.pointer.strip("/")
         if ".read_back" not in self.rule or name not in self.generator.fields or session.sender.noise:
+            return False
+        if session.foreign or session.ledger.bygone:
             return False
         values = (self.generator.enums.get(name) or self.generator.firm(name))[:SERIES]
         lost = 0
@@ -227,7 +228,8 @@ class Look:
             response, _ = session.attempt(body, "one of a series")
             accepted = response is not None and 200 <= response.status < 300
             found = session.trial([], read=True)
-            lost += accepted and any(f.rule.startswith(self.rule) for f in found)
+            ours = not session.novel(name, (session.known or {}).get(name))
+            lost += accepted and ours and any(f.rule.startswith(self.rule) for f in found)
         return lost > 1
 
     def late(self, failure: Failure, *, sure: bool) -> bool:
