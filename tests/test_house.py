@@ -19,6 +19,7 @@ LAYERS = (
     {"known", "spec"},
     {"generate", "rules", "send", "shape"},
     {"check", "tour", "derive", "explain", "export"},
+    {"cases"},
     {"api", "behaviour", "ledger", "plan"},
     {"recall", "session"},
     {"restore", "walk"},

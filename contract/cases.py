@@ -1,0 +1,506 @@
+"""
+Makes what a run sends beside the tour, one thing at a time: what must be refused, what the documents are silent
+about, and what needs a moment of its own.
+
+Each case says what it may be answered; when it is sent is the plan's business.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Any, Final, cast
+
+from contract.generate import Generator
+from contract.model import MISSING, Case, Pair
+from contract.rules import rules as rules_of
+from contract.spec import Contract
+from contract.tour import Values
+
+__all__ = ["Cases"]
+
+READ_ONLY: Final = 3
+"""Bodies that read-only fields are divided among where all of them together are refused."""
+SHOWN: Final = frozenset({"blank", "control", "port", "idn"})
+"""Kinds of values after which it is read what became of them, beside the last: these are rewritten most often."""
+EMPTY: Final = frozenset({"blank", "space"})
+"""Kinds of values with nothing in them."""
+
+
+class Cases:
+    """
+    Makes the cases of one plan, the tour's apart.
+    """
+
+    def __init__(self, contract: Contract, generator: Generator, *, foreign: bool, thorough: bool) -> None:
+        """
+        *foreign* says that the id of someone else's record is known; without *thorough* a few cases have to do.
+        """
+        self.contract = contract
+        self.update = contract.update
+        self.generator = generator
+        self.foreign = foreign
+        self.thorough = thorough
+        response = self.update.response
+        self.shown = frozenset(response.fields) if response else frozenset()
+        self.final: Mapping[str, Any] = {}
+        """The values of the selectors at the end of the tour."""
+
+    def use(self, values: Values) -> None:
+        """
+        Takes the boundary values from *values*.
+        """
+        self.values, self.take, self.mark = values, values.take, values.mark
+
+    def case(self, label: str, **values: Any) -> Case:
+        """
+        A case of the update.
+        """
+        return Case(label=label, operation=self.update.id, **values)
+
+    def first(self) -> Iterator[Case]:
+        """
+        One field that nothing else depends on: only the first update of a run is sent long enough after
+        the one before it to show that the time stamp moves, whatever is written. One that was found with
+        something in it is preferred: it can be put back even where null empties nothing.
+        """
+        gen = self.generator
+        needed = {o for s in gen.selectors.values() for c in s.choices.values() for o in c.requires}
+        plain = [n for n in gen.free if n in self.shown and n not in gen.request.aliases_of(needed) and n != gen.marker]
+        unless = ""
+        for name in reversed(plain if self.thorough else ()):
+            body = gen.complete({name: gen.firm(name)[-1]}, lambda field: gen.firm(field)[0])
+            yield self.case(f"{name} first", body=body, unless=unless)
+            unless = unless or f"{name} first"
+
+    def access(self) -> Iterator[Case]:
+        """
+        Requests without the right to ask, and for what is not there.
+        """
+        light = not self.thorough
+        if light and self.update.security:
+            for operation, kind in ((self.update, "wrong_password"), (self.contract.retrieve, "no_credentials")):
+                body = self.mark({}, "access") if operation is self.update else MISSING
+                yield Case(
+                    label=f"{operation.label} {kind.replace('_', ' ')}",
+                    operation=operation.id,
+                    expect="reject",
+                    rule=f"{operation.id}.access.{kind}",
+                    credentials=_pair(kind),
+                    body=body,
+                )
+            return
+        reads = [self.contract.retrieve, *([self.contract.listing[0]] if self.contract.listing and not light else [])]
+        for operation in [*reads, self.update]:
+            writes = operation is self.update
+            base = Case(label="", operation=operation.id, expect="reject")
+            made: list[Case] = []
+            if operation.security:
+                scheme = self.contract.schemes[operation.security[0]]
+                # An API that looks at a part of the password alone most likely does so in every operation.
+                wrong = "longer" if writes else "wrong" if operation is reads[0] else "shorter"
+                kinds = ["no_credentials", f"{wrong}_password"]
+                if scheme.get("scheme") == "basic":
+                    kinds += ["wrong_user", *(["empty_password"] if writes else [])]
+                kinds += ["recased_password", "other_scheme"] if writes else []
+                for kind in kinds:
+                    rule = f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}"
+                    label = f"{operation.label} {kind.replace('_', ' ')}"
+                    made.append(replace(base, label=label, rule=rule, credentials=_pair(kind)))
+            if operation.key is not None:
+                label = f"{operation.label} unknown id"
+                made.append(replace(base, label=label, rule=f"{operation.id}.access.unknown_id", target="unknown"))
+                if self.foreign:
+                    label = f"{operation.label} foreign id"
+                    # Nothing is written to a record of someone else's that can be read: it could not be put back.
+                    unless = f"{self.contract.retrieve.label} foreign id" if writes else ""
+                    rule = f"{operation.id}.access.foreign_id"
+                    made.append(replace(base, label=label, rule=rule, target="foreign", unless=unless))
+            for case in made:
+                # Each with a text of its own, so that a trace tells which of them left it.
+                tag = case.label.removeprefix(operation.label).strip()
+                body = (self.mark({}, tag) or self.generator.complete({}, self.take)) if writes else MISSING
+                yield replace(case, body=body)
+
+    def omissions(self) -> Iterator[Case]:
+        """
+        A selector's value without one companion that it requires, while none is stored.
+        """
+        cases = list(self._omissions())
+        rules = rules_of(self.contract)
+        certain = [c for c in cases if rules[c.rule].basis == "documented"]
+        yield from certain
+        if self.thorough:
+            yield from self.excluded(used=True)
+        if rest := [c for c in cases if c not in certain]:
+            # These may well be accepted, and would hide what the others left behind.
+            yield Case(label="read after what must be refused", operation=self.contract.retrieve.id)
+            yield from rest
+        if self.thorough:
+            yield from self.bare()
+
+    def bare(self) -> Iterator[Case]:
+        """
+        Each selector at the value with the most companions that it does not require, without any of them
+        while none is stored: whatever the tour stores, no update after it lacks them again.
+        """
+        gen = self.generator
+        body: dict[str, Any] = {}
+        absent: set[str] = set()
+        for name in gen.selectors:
+            free = {
+                value: {o for o in gen.choice(name, value).uses if o in gen.free and o in self.shown}
+                - gen.request.aliases_of(gen.choice(name, value).requires)
+                for value in gen.enums[name]
+            }
+            most = max(free, key=lambda value: len(free[value]))
+            if free[most] and not absent & gen.request.aliases_of(free[most]):
+                body[name] = most
+                absent |= free[most]
+        if absent:
+            gen.complete(body, lambda field: gen.firm(field)[0])
+            values = [str(body[name]) for name in gen.selectors if name in body]
+            yield self.case(
+                f"{' and '.join(dict.fromkeys(values))} with nothing else", body=body, absent=tuple(sorted(absent))
+            )
+
+    def _omissions(self) -> Iterator[Case]:
+        gen = self.generator
+        done: set[str] = set()
+        number = count()
+        for name in gen.selectors:
+            for value, choice in gen.request.fields[name].choices.items():
+                for other in choice.requires:
+                    present = [c for c in choice.requires if c != other]
+                    if any(c not in gen.fields for c in present):
+                        continue
+                    if not self.thorough and (name in done or choice.requires[other].basis != "documented"):
+                        continue
+                    done.add(name)
+                    body = {
+                        name: value,
+                        **{c: self.values.firm[c][0] if c in self.values.firm else self.take(c) for c in present},
+                    }
+                    absent = tuple(sorted((gen.request.aliases_of((other,)) & self.shown) | {other}))
+                    company = self.company(name, value, always=next(number) % 2 == 1)
+                    if not gen.request.aliases_of(company) & {*absent, *body}:
+                        body |= company
+                    yield self.case(
+                        f"{name} {value} without {other}",
+                        expect="reject",
+                        rule=f"{self.update.id}.handler.{name}.{value}.requires.{other}",
+                        body=self.mark(body, f"{value} without {other}"),
+                        absent=absent,
+                        away_from=(name, value),
+                    )
+
+    def company(self, name: str, value: Any, *, always: bool) -> dict[str, Any]:
+        """
+        The other selectors at the same value, so that their companions are there where those of *name*
+        lack; or, where *always*, at any value.
+        """
+        gen = self.generator
+        body: dict[str, Any] = {}
+        for other in gen.selectors:
+            if other != name and (value in gen.enums[other] or always):
+                body[other] = value if value in gen.enums[other] else gen.enums[other][0]
+        return gen.complete(body, lambda field: gen.firm(field)[0]) if body else {}
+
+    def refusals(self) -> Iterator[Case]:
+        """
+        What the documents exclude, one thing at a time.
+        """
+        prefix = f"{self.update.id}.rejection"
+        gen = self.generator
+        yield from self.excluded(used=False)
+        text = f'{{"{gen.marker or "a"}": "must not appear malformed", '
+        yield self.case("malformed JSON", expect="reject", rule=f"{prefix}.malformed_json", content=text.encode())
+        if self.thorough:
+            items = [self.mark({}, "array")]
+            rule = f"{prefix}.not_an_object"
+            yield self.case("a JSON array", expect="unspecified", rule=rule, body=items, keep=True)
+
+    def excluded(self, *, used: bool) -> Iterator[Case]:
+        """
+        Undocumented values of enumerated fields: of every other one that a selector's value *used*, while it stands
+        elsewhere, as an API may look at them there alone; or of the rest.
+        """
+        gen = self.generator
+        names = [name for name in gen.enums if gen.request.fields[name].enum]
+        if not self.thorough:
+            names = [*gen.selectors, *(name for name in names if name not in gen.selectors)][:3]
+        seen: set[Any] = set()
+        users = {name: self.user(name) for name in names}
+        elsewhere = [name for name, user in users.items() if user is not None][::2]
+        for name in names:
+            values = gen.refused(name)
+            # Fields with the same values are looked after by the same code: one near miss will do for them.
+            alike = name not in gen.selectors and gen.enums[name] in seen
+            seen.add(gen.enums[name])
+            if alike or not self.thorough:
+                values = values[:1]
+            for value in values if (name in elsewhere) == used else ():
+                label, rule = f"{name} is {value!r}", f"{self.update.id}.rejection.{name}.enum"
+                body = self.mark({name: value}, f"{name} {value}")
+                yield self.case(label, expect="reject", rule=rule, body=body, away_from=users[name] if used else None)
+
+    def user(self, name: str) -> tuple[str, Any] | None:
+        """
+        The selector and its value that use the companion *name*: an API may look at it there alone.
+        """
+        if not self.thorough:
+            return None
+        selectors = self.generator.selectors.items()
+        return next(((s, v) for s, item in selectors for v, c in item.choices.items() if name in c.uses), None)
+
+    def smoke(self) -> Iterator[Case]:
+        """
+        Each selector value once, all selectors in step.
+        """
+        gen = self.generator
+        most = max((len(gen.enums[name]) for name in gen.selectors), default=1)
+        for i in range(most):
+            body: dict[str, Any] = {name: gen.enums[name][i % len(gen.enums[name])] for name in gen.selectors}
+            gen.complete(body, self.take)
+            for name, values in gen.enums.items():
+                if name not in gen.selectors:
+                    body.setdefault(name, values[i % len(values)])
+            if gen.marker:
+                body[gen.marker] = self.take(gen.marker)
+            yield self.case(f"smoke {i + 1}", body=body or {n: self.take(n) for n in gen.fields})
+
+    def silence(self) -> Iterator[Case]:
+        """
+        Requests about which the documents say nothing: either answer will do, if it is consistent.
+        """
+        prefix = f"{self.update.id}.rejection"
+        gen = self.generator
+        response = self.update.response
+        secret = (
+            [n for n, f in response.fields.items() if f.read_only or n not in gen.request.fields] if response else []
+        )
+        key = self.update.key.name if self.update.key else ""
+        foreign = {n: _other(response.fields[n].schema) for n in secret if n != key} if response else {}
+        if foreign:
+            rule = f"{prefix}.read_only"
+            yield self.case("read-only fields", expect="unspecified", rule=rule, body=foreign, keep=True)
+            # Where they are refused, one of them may have been reason enough.
+            names = list(foreign)
+            for some in [names[i::READ_ONLY] for i in range(min(READ_ONLY, len(names)))] if len(names) > 1 else []:
+                yield self.case(
+                    f"read-only {', '.join(some)}",
+                    expect="unspecified",
+                    rule=rule,
+                    body={name: foreign[name] for name in some},
+                    keep=True,
+                    unless="read-only fields",
+                )
+        body = {"x_unknown_key": "must not appear"}
+        yield self.case("an unknown key", expect="unspecified", rule=f"{prefix}.unknown_key", body=body, keep=True)
+        yield self.case("an empty body", expect="unspecified", rule=f"{prefix}.empty", body={}, keep=True)
+        content: dict[str, Any] = {"body": MISSING, "content": b""}
+        yield self.case("no body", expect="unspecified", rule=f"{prefix}.empty", keep=True, **content)
+        rule = f"{prefix}.consistent"
+        for name, value in self.final.items():
+            if gen.choice(name, value).requires:
+                yield self.case(
+                    f"{name} with what is stored",
+                    expect="unspecified",
+                    rule=rule,
+                    body={name: value},
+                    open={name: "exact"},
+                )
+        values_of = self.open_values()
+        last = next(reversed(values_of), "")
+        for kind, values in values_of.items():
+            how = dict.fromkeys(values, "blank" if kind in EMPTY else "exact")
+            yield self.case(f"{kind} values", expect="unspecified", rule=rule, body=values, open=how)
+            if kind in SHOWN or kind == last:
+                yield Case(label=f"read after {kind} values", operation=self.contract.retrieve.id)
+        for name, item in gen.fields.items():
+            for value in item.open_values:
+                yield self.case(
+                    f"{name} is {value!r}", expect="unspecified", rule=rule, body={name: value}, open={name: "exact"}
+                )
+        for name in gen.selectors:
+            if name in self.shown and not gen.fields[name].required:
+                yield self.case(
+                    f"null in {name}", expect="unspecified", rule=rule, body={name: None}, open={name: "null"}
+                )
+        for kind, names in self.kinds().items():
+            free = [n for n in names if n in gen.fields]
+            if free:
+                nulls = dict.fromkeys(free[:2], None)
+                yield self.case(
+                    f"null in {kind}", expect="unspecified", rule=rule, body=nulls, open=dict.fromkeys(nulls, "null")
+                )
+        if gen.marker:
+            name = gen.marker
+            yield self.case(f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"})
+            yield self.case(
+                f"a list in {name}", expect="unspecified", rule=rule, body={name: ["a"]}, open={name: "any"}
+            )
+            for name in self.kinds().get("uri", [])[:1]:
+                for what, value in (("an object", {"a": 7}), ("no URL", "not a url")):
+                    yield self.case(
+                        f"{what} in {name}", expect="unspecified", rule=rule, body={name: value}, open={name: "any"}
+                    )
+        for name in list(gen.selectors)[:1]:
+            yield self.case(f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"})
+        seen: set[tuple[Any, ...]] = set()
+        for name, options in gen.enums.items():
+            if options and isinstance(options[0], str) and options not in seen:
+                seen.add(options)
+                lower = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
+                label = f"another case in {name}"
+                yield self.case(label, expect="unspecified", rule=rule, body={name: lower}, open={name: "any"})
+        ghosts = {
+            name: str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://example.com/nothing/{name}"))
+            for name, item in gen.fields.items()
+            if item.resource
+        }
+        first = dict(list(ghosts.items())[:1])
+        for body in (first, {name: ghost for name, ghost in ghosts.items() if name not in first}):
+            if body:
+                label = f"{', '.join(body)} of nothing"
+                yield self.case(label, expect="unspecified", rule=rule, body=body, open=dict.fromkeys(body, "exact"))
+        yield from self.empty_companions()
+        if self.update.key is not None and self.update.key.schema.get("format") == "uuid":
+            for operation in (self.contract.retrieve, self.update):
+                yield Case(
+                    label=f"{operation.label} malformed id",
+                    operation=operation.id,
+                    expect="unspecified",
+                    rule=rule,
+                    body=self.mark({}, "malformed id") if operation is self.update else MISSING,
+                    target="malformed",
+                )
+        body = self.mark({}, "media type")
+        yield self.case(
+            "a wrong media type",
+            expect="unspecified",
+            rule=rule,
+            body=body,
+            media_type="text/plain",
+            open=dict.fromkeys(body, "exact"),
+        )
+
+    def rested(self) -> Iterator[Case]:
+        """
+        Each selector by itself, after a rest: does each move the time stamp?
+        """
+        gen = self.generator
+        for name in gen.selectors:
+            body = gen.complete({name: gen.enums[name][0]}, lambda field: gen.firm(field)[-1])
+            yield self.case(f"{name} alone, after a rest", body=body, rested=True)
+
+    def identity(self) -> Iterator[Case]:
+        """
+        What identifies the record, in other letters: written to, it still means the same record.
+        """
+        key = self.update.key
+        if key is not None and key.schema.get("format") == "uuid" and key.name in self.shown:
+            yield self.case(
+                f"{key.name} in the other letter case",
+                expect="unspecified",
+                rule=f"{self.update.id}.rejection.read_only",
+                body={},
+                keep=True,
+                respells=key.name,
+            )
+
+    def empty_companions(self) -> Iterator[Case]:
+        """
+        A value of a selector whose companion is there, but is empty.
+        """
+        gen = self.generator
+        rule = f"{self.update.id}.rejection.consistent"
+        found = (
+            (name, value, other)
+            for name in gen.selectors
+            for value in gen.enums[name]
+            for other, fact in gen.choice(name, value).requires.items()
+            if other in gen.free and other in self.shown and fact.basis == "documented"
+        )
+        kinds: dict[str, tuple[str, Any, str]] = {}
+        for name, value, other in found:
+            kinds.setdefault(gen.fields[other].format, (name, value, other))
+        for i, (name, value, other) in enumerate(kinds.values()):
+            whole = gen.complete({name: value}, self.take)
+            for empty, kind, words in (("", "blank", "a blank"), *([] if i else [(None, "null", "null in")])):
+                yield self.case(
+                    f"{name} {value} with {words} {other}",
+                    expect="unspecified",
+                    rule=rule,
+                    body={**whole, other: empty},
+                    open={**dict.fromkeys(whole, "exact"), other: kind},
+                )
+
+    def open_values(self) -> dict[str, dict[str, Any]]:
+        """
+        One body for each kind of value that the documents leave open.
+        """
+        gen = self.generator
+        found: dict[str, dict[str, Any]] = {}
+        active = {o for name, value in self.final.items() for o in gen.choice(name, value).requires}
+        for name in gen.free:
+            if name not in self.shown or gen.fields[name].write_only:
+                continue
+            siblings = sorted(n for n in gen.request.aliases_of((name,)) if n in self.shown)
+            for i, (kind, value) in enumerate(gen.open(name)):
+                if len(siblings) > 1 and siblings[i % len(siblings)] != name:
+                    continue  # One name of a thing at a time.
+                if kind in EMPTY and not gen.request.aliases_of((name,)).isdisjoint(active):
+                    continue  # It would be reason enough to refuse all of them.
+                slot = f"{kind} {i}" if kind == "long" else kind
+                found.setdefault(slot, {})[name] = value
+        return {kind: body for kind, body in found.items() if body}
+
+    def kinds(self) -> dict[str, list[str]]:
+        """
+        The fields by kind, for asking what null does to each kind.
+        """
+        taken = {o for s in self.generator.selectors.values() for c in s.choices.values() for o in c.requires}
+        found: dict[str, list[str]] = {}
+        for name, item in self.generator.fields.items():
+            if name in taken or name not in self.shown or item.required or name in self.generator.selectors:
+                continue
+            kind = "enumerated fields" if name in self.generator.enums else item.format or "free fields"
+            found.setdefault(kind, []).append(name)
+        return found
+
+
+_WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme")
+"""What may be sent instead of any other wrong password; the rule is the same."""
+
+
+def _pair(kind: str) -> Pair:
+    """
+    The credentials of a kind of access that is not right.
+    """
+    return "none" if kind == "no_credentials" else cast(Pair, kind)
+
+
+def _other(schema: Mapping[str, Any]) -> Any:
+    """
+    A well-formed value that a record of this schema is most unlikely to hold.
+    """
+    kinds = schema.get("type", "string")
+    kind = next((k for k in ([kinds] if isinstance(kinds, str) else kinds) if k != "null"), "string")
+    if values := [v for v in schema.get("enum", ()) if v is not None]:
+        return values[-1]
+    made = {
+        "uuid": "00000000-0000-4000-8000-00000000dead",
+        "date-time": "2001-02-03T04:05:06Z",
+        "date": "2001-02-03",
+        "e164": "+15550109999",
+        "iso-3166-1-alpha-2": "NZ",
+    }
+    if kind == "array":
+        return [_other(schema.get("items", {}))]
+    return {"integer": 424242, "number": 4.5, "boolean": True, "object": {}}.get(
+        kind, made.get(str(schema.get("format", "")), "mustnotappear")
+    )
