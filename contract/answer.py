@@ -2,6 +2,7 @@
 What one answer says by itself: whether its status is the right one, and whether envelope, shape and content are as
 documented, of a success and of a refusal.
 
+The quick way through is the common one: an answer that jsonschema-rs finds valid needs no closer look at its shape.
 What an answer says together with what was sent, and with what the record was before, is judged in `check`.
 """
 

@@ -1,22 +1,22 @@
 """
 Judges interactions: pure functions from what was sent, known and answered to findings.
 
-No I/O, no clock and no memory: whatever a rule needs is in the `Interaction`. The quick way through
-is the common one: an answer that jsonschema-rs finds valid needs no closer look at its shape.
+No I/O, no clock and no memory: whatever a rule needs is in the `Interaction`. What an answer says by itself is
+judged in `answer`; here stands what several states of a record say about each other: what was sent, what was known
+before, what the answer shows, and what a read or the list does.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Final
 
 from contract.answer import Answers, Judgement, is_id
 from contract.document import escape
 from contract.formats import instant
-from contract.model import MISSING, Finding, Interaction, JSONObject, Response
+from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.rules import rules
 from contract.shape import SLACK, Group, same
 from contract.spec import Contract, Field, Operation
@@ -52,6 +52,7 @@ class Judge:
         self.plain = [n for n, f in self.fields.items() if f.changes == ""]
         self.never = [n for n, f in self.fields.items() if f.changes == "never"]
         self.stamps = [n for n, f in self.fields.items() if f.changes == "on-write"]
+        self.restless = frozenset(n for n, f in self.fields.items() if f.changes == "anytime")
         self.watched = [n for n, f in self.fields.items() if f.changes in {"", "never"}]
         self.framed = self.watched if self.update.unsent is not None else self.never
         request = self.request.fields if self.request is not None else {}
@@ -61,10 +62,11 @@ class Judge:
         self.advised = frozenset(n for n, f in request.items() if f.deprecated)
         self.aliased = frozenset(n for g in (self.request.aliases if self.request else ()) for n in g.fields)
         self.ordered = [
-            (n, str(f.schema["x-not-before"])) for n, f in self.fields.items() if "x-not-before" in f.schema
+            (n, str(f.schema["x-not-before"]), f"{self.update.id}.time.{n}.not_before")
+            for n, f in self.fields.items()
+            if "x-not-before" in f.schema
         ]
         self._wholes: dict[tuple[str, ...], tuple[Group, Group]] = {}
-        self.restless = frozenset(n for n, f in self.fields.items() if f.changes == "anytime")
 
     def judge(self, interaction: Interaction) -> Judgement:
         """
@@ -80,8 +82,7 @@ class Judge:
         elif case.expect != "reject":
             self._written(interaction, result)
         elif before is not None:
-            body = case.body if isinstance(case.body, dict) else {}
-            result.findings += self._frame(self._whole(body)[1], interaction, body, result.record, before, result)
+            self._frame(_sent(case), before, result, follows=not interaction.verified)
         self._times(operation, interaction, result)
         return result
 
@@ -93,28 +94,27 @@ class Judge:
         """
         case, before, record = interaction.case, interaction.before, result.record
         assert record is not None
-        body = case.body if isinstance(case.body, dict) else {}
-        prefix = self.update.id
-        known = self._certain(result)
         if case.keep:
             self._kept(interaction, result)
             return
+        body, known = _sent(case), self._certain(result)
         if case.repeat and before is not None:
             found = [f for f in self._repeated(body, record, before) if f.pointer not in known]
             result.findings += found
             known |= {f.pointer for f in found}
             if not found:
-                result.single.append(f"{prefix}.idempotence")
-        accept, frame = self._whole(body)
+                result.single.append(f"{self.update.id}.idempotence")
         if case.expect == "accept" and body:
-            result.groups.append(accept)
-        echoed = list(self._echo(case.open, body, record, before, result))
-        if case.expect != "accept" and case.rule and not any(f.rule == case.rule for f in echoed):
+            result.groups.append(self._whole(body)[0])
+        first = len(result.findings)
+        self._echo(case.open, body, before, result)
+        if case.expect != "accept" and case.rule and all(f.rule != case.rule for f in result.findings[first:]):
             result.single.append(case.rule)
-        found = [*echoed, *self._handlers(case.open, body, record, result)]
+        self._handlers(case.open, body, result)
         if before is not None:
-            found += self._frame(frame, interaction, body, record, before, result)
-        result.findings += [f for f in found if f.pointer not in known]
+            self._frame(body, before, result, follows=not interaction.verified)
+        if known:
+            result.findings[first:] = [f for f in result.findings[first:] if f.pointer not in known]
 
     def _certain(self, result: Judgement) -> set[str]:
         """
@@ -137,31 +137,20 @@ class Judge:
                 self._wholes[key] = groups
         return groups
 
-    def _echo(
-        self,
-        loose: Mapping[str, str],
-        body: JSONObject,
-        record: JSONObject,
-        before: JSONObject | None,
-        result: Judgement,
-    ) -> Iterator[Finding]:
-        assert self.request is not None
-        prefix = self.update.id
+    def _echo(self, loose: Mapping[str, str], body: JSONObject, before: JSONObject | None, result: Judgement) -> None:
+        assert self.request is not None and result.record is not None
+        prefix, record = self.update.id, result.record
         silent: set[str] = set()
         for group in self.request.aliases if not self.aliased.isdisjoint(body) else ():
             sent = [name for name in group.fields if name in body]
             if len(sent) > 1:
                 silent.update(sent)
-                if group.wins in sent and group.wins in record and not any(name in loose for name in sent):
-                    rule = f"{prefix}.echo.alias.{group.wins}"
-                    if same(None, body[group.wins], record[group.wins]):
-                        result.single.append(rule)
-                    else:
-                        others = ", ".join(name for name in sent if name != group.wins)
-                        yield Finding(
-                            rule=rule, message=f"{group.wins} does not take precedence over {others}",
-                            pointer=f"/{escape(group.wins)}", expected=body[group.wins], actual=record[group.wins],
-                        )  # fmt: skip
+                wins = group.wins
+                if wins in sent and wins in record and not any(name in loose for name in sent):
+                    value, shown = body[wins], record[wins]
+                    message = f"{wins} does not take precedence over {', '.join(n for n in sent if n != wins)}"
+                    rule, at = f"{prefix}.echo.alias.{wins}", f"/{escape(wins)}"
+                    result.tell(same(None, value, shown), rule, message, at, expected=value, actual=shown)
         for name, value in body.items():
             if name not in self.echoed or name in silent:
                 continue
@@ -173,13 +162,13 @@ class Judge:
                 if name in self.advised:
                     result.single.append(f"{prefix}.deprecated.{name}")
                 continue
-            item = self.request.fields[name]
+            item, at = self.request.fields[name], f"/{escape(name)}"
             if how is not None:
                 earlier = before.get(name, MISSING) if before is not None else MISSING
                 if not settled(how, value, shown, earlier, item):
                     told = rule if how == "exact" else f"{prefix}.rejection.consistent"
                     message = f"{name} was accepted, but is neither what was sent nor what it was"
-                    yield Finding(rule=told, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
+                    result.broken(told, message, at, expected=value, actual=shown)
                 continue
             if same(self.fields[name], value, shown):
                 result.single.append(rule)
@@ -188,17 +177,12 @@ class Judge:
             if item.deprecated and (
                 shown in (None, "") or shown is MISSING or (before is not None and shown == before.get(name))
             ):
-                rule = f"{prefix}.deprecated.{name}"
-                yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
-            yield Finding(
-                rule=f"{prefix}.echo.{name}", message=message, pointer=f"/{escape(name)}", expected=value, actual=shown
-            )
+                result.broken(f"{prefix}.deprecated.{name}", message, at, expected=value, actual=shown)
+            result.broken(rule, message, at, expected=value, actual=shown)
 
-    def _handlers(
-        self, loose: Mapping[str, str], body: JSONObject, record: JSONObject, result: Judgement
-    ) -> Iterator[Finding]:
-        assert self.request is not None
-        prefix = self.update.id
+    def _handlers(self, loose: Mapping[str, str], body: JSONObject, result: Judgement) -> None:
+        assert self.request is not None and result.record is not None
+        prefix, record = self.update.id, result.record
         for name, selector in self.request.selectors.items():
             choice = selector.choices.get(body[name]) if name in body and isinstance(body[name], str) else None
             if choice is None or name in loose:
@@ -208,24 +192,20 @@ class Judge:
             if choice.deprecated:
                 result.single.append(f"{prefix}.deprecated.{name}.{choice.value}")
             if name in record and record[name] != choice.value:
-                yield Finding(
-                    rule=f"{stem}.shown", message=f"{name} was sent as {choice.value!r} and is answered as another value",
-                    pointer=f"/{escape(name)}", expected=choice.value, actual=record[name],
-                )  # fmt: skip
+                message = f"{name} was sent as {choice.value!r} and is answered as another value"
+                at = f"/{escape(name)}"
+                result.broken(f"{stem}.shown", message, at, expected=choice.value, actual=record[name])
                 continue
-            gone = False
+            first = len(result.findings)
             for other in choice.requires:
                 if other not in self.fields or other not in record or other not in body or other in loose:
                     continue
                 siblings = self.request.aliases_of((other,))
                 if len(siblings & set(body)) > 1 or record[other] not in (None, ""):
                     continue
-                gone = True
-                yield Finding(
-                    rule=f"{stem}.shown", message=f"with {name} {choice.value!r} the answer lacks {other}",
-                    pointer=f"/{escape(other)}", expected=body[other], actual=record[other],
-                )  # fmt: skip
-            if not gone:
+                message, at = f"with {name} {choice.value!r} the answer lacks {other}", f"/{escape(other)}"
+                result.broken(f"{stem}.shown", message, at, expected=body[other], actual=record[other])
+            if len(result.findings) == first:
                 result.single.append(f"{stem}.shown")
 
     def exempt(self, body: JSONObject, record: JSONObject, before: JSONObject) -> tuple[frozenset[str], frozenset[str]]:
@@ -244,17 +224,9 @@ class Judge:
                 cleared |= set(selector.choices[old].companions) - now
         return free, self.request.aliases_of(cleared)
 
-    def _frame(
-        self,
-        group: Group,
-        interaction: Interaction,
-        body: JSONObject,
-        record: JSONObject,
-        before: JSONObject,
-        result: Judgement,
-    ) -> Iterator[Finding]:
-        assert self.request is not None
-        prefix = f"{self.update.id}.frame"
+    def _frame(self, body: JSONObject, before: JSONObject, result: Judgement, *, follows: bool) -> None:
+        assert self.request is not None and result.record is not None
+        prefix, record, group = f"{self.update.id}.frame", result.record, self._whole(body)[1]
         try:
             changed = [n for n in self.framed if record[n] != before[n]]
         except KeyError:
@@ -282,13 +254,9 @@ class Judge:
                 continue
             if name in cleared and (now in (None, "") or now == default):
                 continue
-            message = f"{name} changed, although it was not sent"
-            if item.changes == "never":
-                message = f"{name} changed, although it never changes"
-            yield Finding(
-                rule=f"{prefix}.{name}", message=message, pointer=f"/{escape(name)}",
-                expected=old, actual=now, follows=not interaction.verified,
-            )  # fmt: skip
+            why = "never changes" if item.changes == "never" else "was not sent"
+            message, at = f"{name} changed, although it {why}", f"/{escape(name)}"
+            result.broken(f"{prefix}.{name}", message, at, expected=old, actual=now, follows=follows)
 
     def _unsent(self, body: JSONObject) -> list[str]:
         """
@@ -315,11 +283,9 @@ class Judge:
                 clear = item is not None and before[name] in (None, "", item.default)
                 if clear and name in self._idle(record) and any(same(item, record[name], value) for value in sent):
                     continue
+                rule, at = f"{self.update.id}.idempotence", f"/{escape(name)}"
                 message = f"{name} changed when the same update was sent a second time"
-                rule = f"{self.update.id}.idempotence"
-                yield Finding(
-                    rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=record[name]
-                )
+                yield Finding(rule=rule, message=message, pointer=at, expected=before[name], actual=record[name])
 
     def _idle(self, record: JSONObject) -> frozenset[str]:
         """
@@ -338,10 +304,10 @@ class Judge:
         An accepted request that must change nothing.
         """
         before, record, rule = interaction.before, result.record, interaction.case.rule
-        if before is None or record is None:
+        assert record is not None
+        if before is None:
             return
-        body = interaction.case.body if isinstance(interaction.case.body, dict) else {}
-        wrong = False
+        body, first = _sent(interaction.case), len(result.findings)
         for name, item in self.fields.items():
             if name not in record or name not in before:
                 continue
@@ -352,15 +318,10 @@ class Judge:
                 default = self.request.fields[name].default if self.request and name in self.request.fields else MISSING
                 bad = not same(item, before[name], now) and not (before[name] is None and now == default)
             if bad:
-                wrong = True
-                message = f"{name} changed: {self.rules[rule].text}"
-                result.findings.append(
-                    Finding(
-                        rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=now,
-                        follows=not interaction.verified,
-                    )
-                )  # fmt: skip
-        if not wrong:
+                message, at = f"{name} changed: {self.rules[rule].text}", f"/{escape(name)}"
+                follows = not interaction.verified
+                result.broken(rule, message, at, expected=before[name], actual=now, follows=follows)
+        if len(result.findings) == first:
             result.single.append(rule)
 
     def _times(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
@@ -368,63 +329,35 @@ class Judge:
         Time stamps against each other and against what they were.
         """
         record, before = result.record, interaction.before
-        if record is None:
-            return
-        prefix = f"{self.update.id}.time"
-        for name, other in self.ordered:
-            if other in record:
-                mine, theirs = instant(record.get(name)), instant(record.get(other))
-                if mine is not None and theirs is not None:
-                    rule = f"{prefix}.{name}.not_before"
-                    # Only where one shows fractions and the other does not, rounding may turn them round.
-                    slack = SLACK if ("." in record[name]) != ("." in record[other]) else timedelta()
-                    if mine < theirs - slack:
-                        message = f"{name} is before {other}"
-                        result.findings.append(
-                            Finding(
-                                rule=rule, message=message, pointer=f"/{name}",
-                                expected=f"not before {record[other]}", actual=record[name],
-                            )
-                        )  # fmt: skip
-                    else:
-                        result.single.append(rule)
+        assert record is not None
+        for name, other, rule in self.ordered:
+            mine, theirs = instant(record.get(name)), instant(record.get(other))
+            if mine is not None and theirs is not None:
+                # Only where one shows fractions and the other does not, rounding may turn them round.
+                early = mine < (theirs - SLACK if ("." in record[name]) != ("." in record[other]) else theirs)
+                message, limit = f"{name} is before {other}", f"not before {record[other]}"
+                result.tell(not early, rule, message, f"/{name}", expected=limit, actual=record[name])
         if before is None:
             return
+        prefix = f"{self.update.id}.time"
         for name in self.stamps:
             mine, earlier = instant(record.get(name)), instant(before.get(name))
             if mine is None or earlier is None:
                 continue
-            rule = f"{prefix}.{name}.forward"
             if operation is not self.update and any(".read_back" in f.rule for f in result.findings):
                 continue  # An older view of the record: its stamp is older too.
-            if mine < earlier - SLACK:
-                result.findings.append(
-                    Finding(
-                        rule=rule, message=f"{name} went back", pointer=f"/{name}",
-                        expected=f"not before {before[name]}", actual=record[name],
-                    )
-                )  # fmt: skip
-            else:
-                result.single.append(rule)
+            rule, message, was = f"{prefix}.{name}.forward", f"{name} went back", before[name]
+            kept = mine >= earlier - SLACK
+            result.tell(kept, rule, message, f"/{name}", expected=f"not before {was}", actual=record[name])
             if operation is not self.update or interaction.age < MOVES_AFTER:
                 continue
-            sent = interaction.case.body if isinstance(interaction.case.body, dict) else {}
+            sent = _sent(interaction.case)
             plain = [n for n in self.plain if n in sent and n in before and n in record]
             changed = [n for n in plain if record[n] == sent[n] and not same(self.fields[n], before[n], record[n])]
-            rule = f"{prefix}.{name}.moves"
-            if changed and mine <= earlier:
+            if changed:
+                rule = f"{prefix}.{name}.moves"
                 message = f"{name} did not move, although {changed[0]} changed and more than two seconds went by"
-                result.findings.append(
-                    Finding(
-                        rule=rule,
-                        message=message,
-                        pointer=f"/{name}",
-                        expected=f"after {before[name]}",
-                        actual=record[name],
-                    )
-                )
-            elif changed:
-                result.single.append(rule)
+                result.tell(mine > earlier, rule, message, f"/{name}", expected=f"after {was}", actual=record[name])
 
     # --------------------------------------------------------- after a read
 
@@ -433,18 +366,14 @@ class Judge:
         A read after an update: it shows what the update's answer showed.
         """
         before, record = interaction.before, result.record
-        if before is None or record is None or interaction.verified:
+        assert record is not None
+        if before is None or interaction.verified:
             return
-        known = self._certain(result)
-        found = list(self.differences(record, before, known))
+        found = list(self.differences(record, before, self._certain(result)))
         prefix = f"{self.update.id}.read_back"
         for name, old, now in found:
-            result.findings.append(
-                Finding(
-                    rule=f"{prefix}.{name}", message=f"a read shows another {name} than the answer to the update did",
-                    pointer=f"/{escape(name)}", expected=old, actual=now,
-                )
-            )  # fmt: skip
+            message = f"a read shows another {name} than the answer to the update did"
+            result.broken(f"{prefix}.{name}", message, f"/{escape(name)}", expected=old, actual=now)
         wrong = {name for name, _, _ in found} | self.restless
         result.single.append(prefix)
         result.single += [f"{prefix}.{n}" for n in self.fields if n in record and n in before and n not in wrong]
@@ -487,14 +416,7 @@ class Judge:
                 message = f"{turns} times in turns, a read shows another {name} than the answer to the update does"
                 if other != update:
                     message, expected, actual = f"the list always shows another {name} than a read", actual, expected
-                found = Finding(
-                    rule=rule.format(name),
-                    message=message,
-                    pointer=f"/{escape(name)}",
-                    expected=expected,
-                    actual=actual,
-                )
-                result.findings.append(found)
+                result.broken(rule.format(name), message, f"/{escape(name)}", expected=expected, actual=actual)
         return result
 
     # ------------------------------------------------------------- the list
@@ -537,8 +459,7 @@ class Judge:
         where, entry = found
         for name, old, now in self.differences(entry, record):
             message = f"the list shows another {name} than the retrieve"
-            pointer = f"{where}/{escape(name)}"
-            result.findings.append(Finding(rule=rule, message=message, pointer=pointer, expected=old, actual=now))
+            result.broken(rule, message, f"{where}/{escape(name)}", expected=old, actual=now)
         if not result.findings:
             result.single.append(rule)
         return result
@@ -576,3 +497,10 @@ def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
         return True
     empty = shown is None or shown == "" or (item.default is not MISSING and shown == item.default)
     return how in {"blank", "null"} and empty
+
+
+def _sent(case: Case) -> JSONObject:
+    """
+    The fields that a case sends; none where its body is no object.
+    """
+    return case.body if isinstance(case.body, dict) else {}
