@@ -1,103 +1,34 @@
 """
 Judges interactions: pure functions from what was sent, known and answered to findings.
 
-No I/O, no clock and no memory: whatever a rule needs is in the `Interaction`. The quick way through
-is the common one: an answer that jsonschema-rs finds valid needs no closer look at its shape.
+No I/O, no clock and no memory: whatever a rule needs is in the `Interaction`. What an answer says by itself is
+judged in `answer`; here stands what several states of a record say about each other: what was sent, what was known
+before, what the answer shows, and what a read or the list does.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
 
-import jsonschema_rs
-
+from contract.answer import Answers, Judgement, is_id
 from contract.document import escape
-from contract.formats import canonical, instant
-from contract.model import MISSING, Finding, Interaction, JSONObject, Response
+from contract.formats import instant
+from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.rules import rules
-from contract.shape import SLACK, Group, RecordShape, same
+from contract.shape import SLACK, Group, same
 from contract.spec import Contract, Field, Operation
 
 __all__ = ["Judge", "Judgement", "same"]
 
-_TRACE: Final = re.compile(
-    r"Traceback \(most recent call last\)"
-    r'|File "[^"\n]+", line \d+, in '
-    r"|\bat [\w.$<>]+\([\w$]+\.(?:java|kt|scala|cs|js|ts):\d+"
-    r"|\.rb:\d+:in [`']"
-    r"|#\d+ /[^\s:]+\.php\(\d+\)"
-    r"|goroutine \d+ \[running\]"
-    r"|\.(?:js|ts):\d+:\d+\)"
-)
-_ESCAPED: Final = re.compile(r'\\(["ntr])')
-"""Quotation marks and blanks as they stand in JSON."""
-_MARKS: Final = (b"\\", b"(", b"`", b"'")
-"""A stack trace in JSON holds one of these (a line break is a backslash), and they are found at once."""
-_SIGNS: Final = (
-    b"Traceback",
-    b", line ",
-    b".java:",
-    b".kt:",
-    b".scala:",
-    b".cs:",
-    b".js:",
-    b".ts:",
-    b".rb:",
-    b".php(",
-    b"goroutine",
-)
-"""A stack trace holds one of these; to look for them is quick."""
-_SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
-_LOGIN: Final = re.compile(rb"(?i)\b(?!https?:)[a-z][a-z0-9+.-]*:\\?/\\?/[^\s/:@\"]+:[^\s/@\"]+@")
-"""The address of a database, or the like, with a password in it; those of webhooks may be anyone's own."""
 PAGE: Final = 50
 """Records on a page from which on there may be more, whatever the answer says."""
 TURNS: Final = 5
 """Times that two operations have to take turns before what may change at any time is called wrong in one of them."""
 MOVES_AFTER: Final = 3.0
 """Seconds that must have gone by before a time stamp has to move; its resolution may be one second."""
-
-
-class Judgement:
-    """
-    What one interaction says: findings, rules it gives evidence for, and the record it shows.
-    """
-
-    __slots__ = ("findings", "groups", "record", "single")
-
-    def __init__(self) -> None:
-        self.findings: list[Finding] = []
-        self.single: list[str] = []
-        self.groups: list[Group] = []
-        self.record: JSONObject | None = None
-
-    @property
-    def evidence(self) -> list[str]:
-        """
-        The rules for which the interaction is evidence, once for each time.
-        """
-        return self.single + [rule for group in self.groups for rule in group.rules]
-
-
-class _Names:
-    """
-    The rules of one operation that every answer is judged by.
-    """
-
-    def __init__(self, operation: str) -> None:
-        self.status = f"{operation}.shape.status"
-        self.media_type = f"{operation}.shape.media_type"
-        self.json = f"{operation}.shape.json"
-        self.body = f"{operation}.shape.body"
-        self.identity = f"{operation}.shape.identity"
-        self.no_server_error = f"{operation}.rejection.no_server_error"
-        self.no_leak = f"{operation}.rejection.no_leak"
 
 
 class Judge:
@@ -111,17 +42,17 @@ class Judge:
         self.contract = contract
         self.rules = rules(contract)
         self.secrets = tuple(s for s in secrets if len(s) >= 8)
-        self.hidden = tuple(secret.encode() for secret in self.secrets)
+        self.answers = Answers(contract, self.rules, self.secrets)
         self.update = contract.update
         self.request = self.update.request
-        self._records: dict[str, RecordShape] = {}
-        self._errors: dict[tuple[str, int], Any] = {}
         self.listing = contract.listing
-        response = self.update.response
-        self.fields: Mapping[str, Field] = response.fields if response else {}
+        self.fields = self.answers.fields
+        self.key = self.answers.key
+        """The field that names a record, where the path's parameter has the same name."""
         self.plain = [n for n, f in self.fields.items() if f.changes == ""]
         self.never = [n for n, f in self.fields.items() if f.changes == "never"]
         self.stamps = [n for n, f in self.fields.items() if f.changes == "on-write"]
+        self.restless = frozenset(n for n, f in self.fields.items() if f.changes == "anytime")
         self.watched = [n for n, f in self.fields.items() if f.changes in {"", "never"}]
         self.framed = self.watched if self.update.unsent is not None else self.never
         request = self.request.fields if self.request is not None else {}
@@ -131,359 +62,29 @@ class Judge:
         self.advised = frozenset(n for n, f in request.items() if f.deprecated)
         self.aliased = frozenset(n for g in (self.request.aliases if self.request else ()) for n in g.fields)
         self.ordered = [
-            (n, str(f.schema["x-not-before"])) for n, f in self.fields.items() if "x-not-before" in f.schema
+            (n, str(f.schema["x-not-before"]), f"{self.update.id}.time.{n}.not_before")
+            for n, f in self.fields.items()
+            if "x-not-before" in f.schema
         ]
         self._wholes: dict[tuple[str, ...], tuple[Group, Group]] = {}
-        self._good: dict[tuple[str, str], bool] = {}
-        self._names = {id: _Names(id) for id in contract.operations}
-
-    @cached_property
-    def key(self) -> str:
-        """
-        The field that names a record, where the path's parameter has the same name.
-        """
-        parameter = self.update.key
-        return parameter.name if parameter is not None and parameter.name in self.fields else ""
-
-    def record(self, operation: Operation) -> RecordShape | None:
-        """
-        What judges the record in the answers of *operation*.
-        """
-        if operation.id not in self._records:
-            body = operation.response
-            if self.listing is not None and operation is self.listing[0]:
-                body = self.contract.retrieve.response
-            if body is None:
-                return None
-            self._records[operation.id] = RecordShape(operation.id, body)
-        return self._records[operation.id]
-
-    # ----------------------------------------------------------- one answer
 
     def judge(self, interaction: Interaction) -> Judgement:
         """
         Everything that one interaction says.
         """
-        result = Judgement()
-        case, response = interaction.case, interaction.response
+        result = self.answers.judge(interaction)
+        case, before = interaction.case, interaction.before
         operation = self.contract.operations[case.operation]
-        self._always(operation, response, result)
-        if response.status >= 500:
+        if result.record is None:
             return result
-        if case.expect == "reject":
-            self._refused(operation, interaction, result)
-        elif 200 <= response.status < 300:
-            self._success(operation, interaction, result)
-        elif 400 <= response.status < 500:
-            self._error_body(operation, response, result)
-            if case.expect == "accept":
-                name = f"{operation.id}.accept" if operation is self.update else f"{operation.id}.shape.status"
-                what = "a documented request is refused" if case.body is not MISSING else "a documented read is refused"
-                result.findings.append(
-                    Finding(rule=name, message=what, expected=operation.success, actual=_brief(response))
-                )
-            elif case.keep:
-                result.single.append(case.rule)
-        else:
-            message = f"the answer is a {response.status}, which is not documented"
-            rule = f"{operation.id}.shape.status"
-            result.findings.append(
-                Finding(rule=rule, message=message, expected=operation.success, actual=response.status)
-            )
-        return result
-
-    def _always(self, operation: Operation, response: Response, result: Judgement) -> None:
-        """
-        What holds for every answer.
-        """
-        names = self._names[operation.id]
-        if response.status >= 500:
-            message = f"the answer is a server error ({response.status})"
-            result.findings.append(
-                Finding(rule=names.no_server_error, message=message, expected="no 5xx", actual=_brief(response))
-            )
-        else:
-            result.single.append(names.no_server_error)
-        problem = self._leak(response)
-        if problem:
-            result.findings.append(
-                Finding(rule=names.no_leak, message=problem, expected="no secrets", actual="(masked)")
-            )
-        else:
-            result.single.append(names.no_leak)
-
-    def _leak(self, response: Response) -> str:
-        """
-        What an answer holds that it must not, in words.
-        """
-        content = response.content
-        for secret in self.hidden:
-            if secret in content or any(secret.decode() in value for value in response.headers.values()):
-                return "the answer holds a credential of this run"
-        if response.body is MISSING or any(mark in content for mark in _MARKS):
-            for sign in _SIGNS:
-                if sign in content and _TRACE.search(_ESCAPED.sub(_unescaped, content.decode("utf-8", "replace"))):
-                    return "the answer holds a stack trace"
-        if response.status >= 400 and b"@" in content and _LOGIN.search(content):
-            return "the answer holds an address with a password in it"
-        if isinstance(response.body, dict) and not response.body.keys() <= self.fields.keys():
-            for name in response.body.keys() - self.fields.keys():
-                if response.body[name] and _SECRET_KEY.search(name):
-                    return f"the answer holds a field {name!r}"
-        return ""
-
-    def _refused(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
-        """
-        A request that the documents exclude.
-        """
-        case, response = interaction.case, interaction.response
-        status = response.status
-        kind = case.rule.rpartition(".")[2]
-        wanted: tuple[int, ...] = ()
-        if case.credentials != "right":
-            wanted = (401, 403)
-        elif kind in {"unknown_id", "foreign_id"}:
-            wanted = (404,)
-        if status in wanted or (not wanted and 400 <= status < 500):
-            result.single.append(case.rule)
-            self._error_body(operation, response, result)
-            return
-        expected = " or ".join(map(str, wanted)) if wanted else "a 4xx, and nothing changed"
-        message = "it is accepted" if 200 <= status < 300 else f"it gets a {status}"
-        rule = self.rules.get(case.rule)
-        text = f"{message}, although {rule.text}" if rule else message
-        actual = _brief(response) if status >= 300 else f"{status}, accepted"
-        result.findings.append(Finding(rule=case.rule, message=text, expected=expected, actual=actual))
-        record = self.record(operation)
-        if not (200 <= status < 300 and case.target == "own" and operation is self.update and record is not None):
-            return
-        if isinstance(response.body, dict) and not any(
-            f.rule.endswith(".body") for f in record.findings(response.body, "")
-        ):
-            result.record = response.body
-            body = case.body if isinstance(case.body, dict) else {}
-            if interaction.before is not None:
-                frame = self._whole(body)[1]
-                result.findings += self._frame(frame, interaction, body, response.body, interaction.before, result)
-            self._times(operation, interaction, result)
-
-    def _error_body(self, operation: Operation, response: Response, result: Judgement) -> None:
-        """
-        The body of a refusal, where the documents say for certain what it is.
-        """
-        status = response.status
-        schema = operation.errors.get(status)
-        if schema is None or schema.get("x-basis", "documented") != "documented":
-            return
-        rule = f"{operation.id}.rejection.error_body"
-        if (operation.id, status) not in self._errors:
-            self._errors[operation.id, status] = jsonschema_rs.Draft202012Validator(dict(schema))
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if response.body is MISSING:
-            message = f"the body of the {status} is not JSON: {response.problem or 'it is empty'}"
-            result.findings.append(Finding(rule=rule, message=message, expected="JSON", actual=_brief(response)))
-        elif kind != operation.media_type:
-            message = f"the media type of the {status} is not JSON"
-            result.findings.append(
-                Finding(rule=rule, message=message, expected=operation.media_type, actual=kind or "(none)")
-            )
-        elif not self._errors[operation.id, status].is_valid(response.body):
-            from jsonschema import Draft202012Validator
-            from jsonschema.exceptions import best_match
-
-            error = best_match(Draft202012Validator(dict(schema)).iter_errors(response.body))
-            where = "".join(f"/{escape(p)}" for p in error.absolute_path) if error else ""
-            what = error.message if error else "it is not as documented"
-            message = f"the body of the {status} is not as documented: {what}"[:300]
-            result.findings.append(
-                Finding(rule=rule, message=message, pointer=where, expected=_plain(schema), actual=response.body)
-            )
-        else:
-            result.single.append(rule)
-
-    def _success(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
-        """
-        A success: its envelope, its shape, and what it says about the record.
-        """
-        response = interaction.response
-        names = self._names[operation.id]
-        if response.status != operation.success:
-            message = f"the success is a {response.status}"
-            finding = Finding(rule=names.status, message=message, expected=operation.success, actual=response.status)
-            result.findings.append(finding)
-        else:
-            result.single.append(names.status)
-        self._media(operation, response, result)
-        if response.body is MISSING:
-            message = f"the body is not JSON: {response.problem or 'it is empty'}"
-            result.findings.append(Finding(rule=names.json, message=message, expected="JSON", actual=_brief(response)))
-            return
-        if response.problem:
-            result.findings.append(
-                Finding(
-                    rule=names.json,
-                    message=response.problem,
-                    expected="RFC 8259 in UTF-8",
-                    actual=_brief(response),
-                )
-            )
-        else:
-            result.single.append(names.json)
-        record = self.record(operation)
-        if record is None:
-            return
-        if self.listing is not None and operation is self.listing[0]:
-            self._list(operation, record, response, result)
-            return
-        if not isinstance(response.body, dict):
-            result.findings.append(
-                Finding(rule=names.body, message="the answer is no object", expected="an object", actual=response.body)
-            )
-            return
-        found = record.findings(response.body, "")
-        result.findings += found
-        wrong = {f.rule for f in found}
-        if names.body in wrong:
-            return
-        evidence = record.evidence(response.body)
-        if wrong:
-            result.single += [rule for rule in evidence.rules if rule not in wrong]
-        else:
-            result.groups.append(evidence)
-        result.record = response.body
-        if self.key and interaction.id and interaction.case.target == "own":
-            shown = response.body.get(self.key)
-            if (
-                not _names(shown, interaction.id)
-                and shown is not None
-                and not wrong & {f"{operation.id}.format.{self.key}"}
-            ):
-                case = interaction.case
-                message = f"{self.key} {'was written to' if case.respells else 'is not the one that was asked for'}"
-                result.findings.append(
-                    Finding(
-                        rule=case.rule if case.respells else names.identity, message=message, pointer=f"/{self.key}",
-                        expected=interaction.id, actual=shown,
-                    )
-                )  # fmt: skip
-                # Nothing that another record shows says anything about this one.
-                result.record = None
-                return
-            result.single.append(names.identity)
-        if operation is self.update:
+        if operation is not self.update:
+            self._read(interaction, result)
+        elif case.expect != "reject":
             self._written(interaction, result)
-        else:
-            self._read(operation, interaction, result)
+        elif before is not None:
+            self._frame(_sent(case), before, result, follows=not interaction.verified)
         self._times(operation, interaction, result)
-
-    def _media(self, operation: Operation, response: Response, result: Judgement) -> None:
-        """
-        Media type and charset.
-        """
-        rule = self._names[operation.id].media_type
-        value = response.headers.get("content-type", "")
-        if (operation.id, value) in self._good:
-            result.single.append(rule)
-            return
-        kind, _, rest = value.partition(";")
-        kind = kind.strip().lower()
-        charset = re.search(r'charset\s*=\s*"?([^";\s]+)', rest, re.IGNORECASE)
-        right = kind == operation.media_type
-        if right and (charset is None or charset[1].lower() in {"utf-8", "utf8"}):
-            if len(self._good) < 100:
-                self._good[operation.id, value] = True
-            result.single.append(rule)
-            return
-        message = "the answer's media type is not JSON" if not right else "the answer names a charset that is not UTF-8"
-        result.findings.append(
-            Finding(rule=rule, message=message, expected=operation.media_type, actual=value or "(none)")
-        )
-
-    def _list(self, operation: Operation, record: RecordShape, response: Response, result: Judgement) -> None:
-        """
-        A list of records.
-        """
-        assert self.listing is not None
-        pointer = self.listing[1]
-        items: Any = response.body
-        for token in pointer.split("/")[1:]:
-            items = items.get(token) if isinstance(items, dict) else None
-        rule = f"{operation.id}.shape.body"
-        if not isinstance(items, list):
-            message = f"there is no list of records at {pointer}"
-            result.findings.append(
-                Finding(rule=rule, message=message, pointer=pointer, expected="a list", actual=_plainly(items))
-            )
-            return
-        envelope = operation.response
-        if envelope is not None:
-            known = pointer.split("/")[1]
-            for name, item in envelope.fields.items():
-                if name == known:
-                    continue
-                value = response.body.get(name, MISSING)
-                if value is MISSING and item.required:
-                    message = f"{name} is missing from the list"
-                    result.findings.append(
-                        Finding(rule=rule, message=message, pointer=f"/{name}", expected="present", actual="absent")
-                    )
-                elif value is not MISSING:
-                    found = list(record.field(item, value, f"/{name}"))
-                    result.findings += [
-                        Finding(rule=rule, message=f.message, pointer=f.pointer, expected=f.expected, actual=f.actual)
-                        for f in found
-                    ]
-        for i, entry in enumerate(items[:100]):
-            where = f"{pointer}/{i}"
-            if not isinstance(entry, dict):
-                result.findings.append(
-                    Finding(
-                        rule=rule,
-                        message="an entry of the list is no object",
-                        pointer=where,
-                        expected="an object",
-                        actual=entry,
-                    )
-                )
-                continue
-            found = record.findings(entry, where)
-            result.findings += found
-            wrong = {f.rule for f in found}
-            result.single += [rule for rule in record.evidence(entry).rules if rule not in wrong]
-
-    def entries(self, response: Response) -> int | None:
-        """
-        How many records a page of the list holds; nothing where it is no list.
-        """
-        items = self._items(response, None)
-        return len(items) if items is not None and response.status == 200 else None
-
-    def _items(self, response: Response, default: Any = ()) -> Any:
-        items: Any = response.body
-        for token in self.listing[1].split("/")[1:] if self.listing is not None else ():
-            items = items.get(token) if isinstance(items, dict) else None
-        return items if isinstance(items, list) else default
-
-    def listed(self, response: Response, id: str) -> tuple[str, JSONObject] | None:
-        """
-        The record *id* in the answer of the list, with its pointer.
-        """
-        if self.listing is None or not self.key:
-            return None
-        for i, entry in enumerate(self._items(response)):
-            if isinstance(entry, dict) and _names(entry.get(self.key), id):
-                return f"{self.listing[1]}/{i}", entry
-        return None
-
-    def shown(self, response: Response, id: str) -> JSONObject | None:
-        """
-        The record *id* in an answer, whether it is that record or a list.
-        """
-        if (found := self.listed(response, id)) is not None:
-            return found[1]
-        body = response.body
-        own = 200 <= response.status < 300 and isinstance(body, dict) and _names(body.get(self.key), id)
-        return body if own else None
+        return result
 
     # ------------------------------------------------------ after an update
 
@@ -493,28 +94,27 @@ class Judge:
         """
         case, before, record = interaction.case, interaction.before, result.record
         assert record is not None
-        body = case.body if isinstance(case.body, dict) else {}
-        prefix = self.update.id
-        known = self._certain(result)
         if case.keep:
             self._kept(interaction, result)
             return
+        body, known = _sent(case), self._certain(result)
         if case.repeat and before is not None:
             found = [f for f in self._repeated(body, record, before) if f.pointer not in known]
             result.findings += found
             known |= {f.pointer for f in found}
             if not found:
-                result.single.append(f"{prefix}.idempotence")
-        accept, frame = self._whole(body)
+                result.single.append(f"{self.update.id}.idempotence")
         if case.expect == "accept" and body:
-            result.groups.append(accept)
-        echoed = list(self._echo(case.open, body, record, before, result))
-        if case.expect != "accept" and case.rule and not any(f.rule == case.rule for f in echoed):
+            result.groups.append(self._whole(body)[0])
+        first = len(result.findings)
+        self._echo(case.open, body, before, result)
+        if case.expect != "accept" and case.rule and all(f.rule != case.rule for f in result.findings[first:]):
             result.single.append(case.rule)
-        found = [*echoed, *self._handlers(case.open, body, record, result)]
+        self._handlers(case.open, body, result)
         if before is not None:
-            found += self._frame(frame, interaction, body, record, before, result)
-        result.findings += [f for f in found if f.pointer not in known]
+            self._frame(body, before, result, follows=not interaction.verified)
+        if known:
+            result.findings[first:] = [f for f in result.findings[first:] if f.pointer not in known]
 
     def _certain(self, result: Judgement) -> set[str]:
         """
@@ -537,31 +137,20 @@ class Judge:
                 self._wholes[key] = groups
         return groups
 
-    def _echo(
-        self,
-        loose: Mapping[str, str],
-        body: JSONObject,
-        record: JSONObject,
-        before: JSONObject | None,
-        result: Judgement,
-    ) -> Iterator[Finding]:
-        assert self.request is not None
-        prefix = self.update.id
+    def _echo(self, loose: Mapping[str, str], body: JSONObject, before: JSONObject | None, result: Judgement) -> None:
+        assert self.request is not None and result.record is not None
+        prefix, record = self.update.id, result.record
         silent: set[str] = set()
         for group in self.request.aliases if not self.aliased.isdisjoint(body) else ():
             sent = [name for name in group.fields if name in body]
             if len(sent) > 1:
                 silent.update(sent)
-                if group.wins in sent and group.wins in record and not any(name in loose for name in sent):
-                    rule = f"{prefix}.echo.alias.{group.wins}"
-                    if same(None, body[group.wins], record[group.wins]):
-                        result.single.append(rule)
-                    else:
-                        others = ", ".join(name for name in sent if name != group.wins)
-                        yield Finding(
-                            rule=rule, message=f"{group.wins} does not take precedence over {others}",
-                            pointer=f"/{escape(group.wins)}", expected=body[group.wins], actual=record[group.wins],
-                        )  # fmt: skip
+                wins = group.wins
+                if wins in sent and wins in record and not any(name in loose for name in sent):
+                    value, shown = body[wins], record[wins]
+                    message = f"{wins} does not take precedence over {', '.join(n for n in sent if n != wins)}"
+                    rule, at = f"{prefix}.echo.alias.{wins}", f"/{escape(wins)}"
+                    result.tell(same(None, value, shown), rule, message, at, expected=value, actual=shown)
         for name, value in body.items():
             if name not in self.echoed or name in silent:
                 continue
@@ -573,13 +162,13 @@ class Judge:
                 if name in self.advised:
                     result.single.append(f"{prefix}.deprecated.{name}")
                 continue
-            item = self.request.fields[name]
+            item, at = self.request.fields[name], f"/{escape(name)}"
             if how is not None:
                 earlier = before.get(name, MISSING) if before is not None else MISSING
                 if not settled(how, value, shown, earlier, item):
                     told = rule if how == "exact" else f"{prefix}.rejection.consistent"
                     message = f"{name} was accepted, but is neither what was sent nor what it was"
-                    yield Finding(rule=told, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
+                    result.broken(told, message, at, expected=value, actual=shown)
                 continue
             if same(self.fields[name], value, shown):
                 result.single.append(rule)
@@ -588,17 +177,12 @@ class Judge:
             if item.deprecated and (
                 shown in (None, "") or shown is MISSING or (before is not None and shown == before.get(name))
             ):
-                rule = f"{prefix}.deprecated.{name}"
-                yield Finding(rule=rule, message=message, pointer=f"/{escape(name)}", expected=value, actual=shown)
-            yield Finding(
-                rule=f"{prefix}.echo.{name}", message=message, pointer=f"/{escape(name)}", expected=value, actual=shown
-            )
+                result.broken(f"{prefix}.deprecated.{name}", message, at, expected=value, actual=shown)
+            result.broken(rule, message, at, expected=value, actual=shown)
 
-    def _handlers(
-        self, loose: Mapping[str, str], body: JSONObject, record: JSONObject, result: Judgement
-    ) -> Iterator[Finding]:
-        assert self.request is not None
-        prefix = self.update.id
+    def _handlers(self, loose: Mapping[str, str], body: JSONObject, result: Judgement) -> None:
+        assert self.request is not None and result.record is not None
+        prefix, record = self.update.id, result.record
         for name, selector in self.request.selectors.items():
             choice = selector.choices.get(body[name]) if name in body and isinstance(body[name], str) else None
             if choice is None or name in loose:
@@ -608,24 +192,20 @@ class Judge:
             if choice.deprecated:
                 result.single.append(f"{prefix}.deprecated.{name}.{choice.value}")
             if name in record and record[name] != choice.value:
-                yield Finding(
-                    rule=f"{stem}.shown", message=f"{name} was sent as {choice.value!r} and is answered as another value",
-                    pointer=f"/{escape(name)}", expected=choice.value, actual=record[name],
-                )  # fmt: skip
+                message = f"{name} was sent as {choice.value!r} and is answered as another value"
+                at = f"/{escape(name)}"
+                result.broken(f"{stem}.shown", message, at, expected=choice.value, actual=record[name])
                 continue
-            gone = False
+            first = len(result.findings)
             for other in choice.requires:
                 if other not in self.fields or other not in record or other not in body or other in loose:
                     continue
                 siblings = self.request.aliases_of((other,))
                 if len(siblings & set(body)) > 1 or record[other] not in (None, ""):
                     continue
-                gone = True
-                yield Finding(
-                    rule=f"{stem}.shown", message=f"with {name} {choice.value!r} the answer lacks {other}",
-                    pointer=f"/{escape(other)}", expected=body[other], actual=record[other],
-                )  # fmt: skip
-            if not gone:
+                message, at = f"with {name} {choice.value!r} the answer lacks {other}", f"/{escape(other)}"
+                result.broken(f"{stem}.shown", message, at, expected=body[other], actual=record[other])
+            if len(result.findings) == first:
                 result.single.append(f"{stem}.shown")
 
     def exempt(self, body: JSONObject, record: JSONObject, before: JSONObject) -> tuple[frozenset[str], frozenset[str]]:
@@ -644,17 +224,9 @@ class Judge:
                 cleared |= set(selector.choices[old].companions) - now
         return free, self.request.aliases_of(cleared)
 
-    def _frame(
-        self,
-        group: Group,
-        interaction: Interaction,
-        body: JSONObject,
-        record: JSONObject,
-        before: JSONObject,
-        result: Judgement,
-    ) -> Iterator[Finding]:
-        assert self.request is not None
-        prefix = f"{self.update.id}.frame"
+    def _frame(self, body: JSONObject, before: JSONObject, result: Judgement, *, follows: bool) -> None:
+        assert self.request is not None and result.record is not None
+        prefix, record, group = f"{self.update.id}.frame", result.record, self._whole(body)[1]
         try:
             changed = [n for n in self.framed if record[n] != before[n]]
         except KeyError:
@@ -682,13 +254,9 @@ class Judge:
                 continue
             if name in cleared and (now in (None, "") or now == default):
                 continue
-            message = f"{name} changed, although it was not sent"
-            if item.changes == "never":
-                message = f"{name} changed, although it never changes"
-            yield Finding(
-                rule=f"{prefix}.{name}", message=message, pointer=f"/{escape(name)}",
-                expected=old, actual=now, follows=not interaction.verified,
-            )  # fmt: skip
+            why = "never changes" if item.changes == "never" else "was not sent"
+            message, at = f"{name} changed, although it {why}", f"/{escape(name)}"
+            result.broken(f"{prefix}.{name}", message, at, expected=old, actual=now, follows=follows)
 
     def _unsent(self, body: JSONObject) -> list[str]:
         """
@@ -715,11 +283,9 @@ class Judge:
                 clear = item is not None and before[name] in (None, "", item.default)
                 if clear and name in self._idle(record) and any(same(item, record[name], value) for value in sent):
                     continue
+                rule, at = f"{self.update.id}.idempotence", f"/{escape(name)}"
                 message = f"{name} changed when the same update was sent a second time"
-                rule = f"{self.update.id}.idempotence"
-                yield Finding(
-                    rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=record[name]
-                )
+                yield Finding(rule=rule, message=message, pointer=at, expected=before[name], actual=record[name])
 
     def _idle(self, record: JSONObject) -> frozenset[str]:
         """
@@ -738,10 +304,10 @@ class Judge:
         An accepted request that must change nothing.
         """
         before, record, rule = interaction.before, result.record, interaction.case.rule
-        if before is None or record is None:
+        assert record is not None
+        if before is None:
             return
-        body = interaction.case.body if isinstance(interaction.case.body, dict) else {}
-        wrong = False
+        body, first = _sent(interaction.case), len(result.findings)
         for name, item in self.fields.items():
             if name not in record or name not in before:
                 continue
@@ -752,15 +318,10 @@ class Judge:
                 default = self.request.fields[name].default if self.request and name in self.request.fields else MISSING
                 bad = not same(item, before[name], now) and not (before[name] is None and now == default)
             if bad:
-                wrong = True
-                message = f"{name} changed: {self.rules[rule].text}"
-                result.findings.append(
-                    Finding(
-                        rule=rule, message=message, pointer=f"/{escape(name)}", expected=before[name], actual=now,
-                        follows=not interaction.verified,
-                    )
-                )  # fmt: skip
-        if not wrong:
+                message, at = f"{name} changed: {self.rules[rule].text}", f"/{escape(name)}"
+                follows = not interaction.verified
+                result.broken(rule, message, at, expected=before[name], actual=now, follows=follows)
+        if len(result.findings) == first:
             result.single.append(rule)
 
     def _times(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
@@ -768,83 +329,51 @@ class Judge:
         Time stamps against each other and against what they were.
         """
         record, before = result.record, interaction.before
-        if record is None:
-            return
-        prefix = f"{self.update.id}.time"
-        for name, other in self.ordered:
-            if other in record:
-                mine, theirs = instant(record.get(name)), instant(record.get(other))
-                if mine is not None and theirs is not None:
-                    rule = f"{prefix}.{name}.not_before"
-                    # Only where one shows fractions and the other does not, rounding may turn them round.
-                    slack = SLACK if ("." in record[name]) != ("." in record[other]) else timedelta()
-                    if mine < theirs - slack:
-                        message = f"{name} is before {other}"
-                        result.findings.append(
-                            Finding(
-                                rule=rule, message=message, pointer=f"/{name}",
-                                expected=f"not before {record[other]}", actual=record[name],
-                            )
-                        )  # fmt: skip
-                    else:
-                        result.single.append(rule)
+        assert record is not None
+        for name, other, rule in self.ordered:
+            mine, theirs = instant(record.get(name)), instant(record.get(other))
+            if mine is not None and theirs is not None:
+                # Only where one shows fractions and the other does not, rounding may turn them round.
+                early = mine < (theirs - SLACK if ("." in record[name]) != ("." in record[other]) else theirs)
+                message, limit = f"{name} is before {other}", f"not before {record[other]}"
+                result.tell(not early, rule, message, f"/{name}", expected=limit, actual=record[name])
         if before is None:
             return
+        prefix = f"{self.update.id}.time"
         for name in self.stamps:
             mine, earlier = instant(record.get(name)), instant(before.get(name))
             if mine is None or earlier is None:
                 continue
-            rule = f"{prefix}.{name}.forward"
             if operation is not self.update and any(".read_back" in f.rule for f in result.findings):
                 continue  # An older view of the record: its stamp is older too.
-            if mine < earlier - SLACK:
-                result.findings.append(
-                    Finding(
-                        rule=rule, message=f"{name} went back", pointer=f"/{name}",
-                        expected=f"not before {before[name]}", actual=record[name],
-                    )
-                )  # fmt: skip
-            else:
-                result.single.append(rule)
+            rule, message, was = f"{prefix}.{name}.forward", f"{name} went back", before[name]
+            kept = mine >= earlier - SLACK
+            result.tell(kept, rule, message, f"/{name}", expected=f"not before {was}", actual=record[name])
             if operation is not self.update or interaction.age < MOVES_AFTER:
                 continue
-            sent = interaction.case.body if isinstance(interaction.case.body, dict) else {}
+            sent = _sent(interaction.case)
             plain = [n for n in self.plain if n in sent and n in before and n in record]
             changed = [n for n in plain if record[n] == sent[n] and not same(self.fields[n], before[n], record[n])]
-            rule = f"{prefix}.{name}.moves"
-            if changed and mine <= earlier:
+            if changed:
+                rule = f"{prefix}.{name}.moves"
                 message = f"{name} did not move, although {changed[0]} changed and more than two seconds went by"
-                result.findings.append(
-                    Finding(
-                        rule=rule,
-                        message=message,
-                        pointer=f"/{name}",
-                        expected=f"after {before[name]}",
-                        actual=record[name],
-                    )
-                )
-            elif changed:
-                result.single.append(rule)
+                result.tell(mine > earlier, rule, message, f"/{name}", expected=f"after {was}", actual=record[name])
 
     # --------------------------------------------------------- after a read
 
-    def _read(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
+    def _read(self, interaction: Interaction, result: Judgement) -> None:
         """
         A read after an update: it shows what the update's answer showed.
         """
         before, record = interaction.before, result.record
-        if before is None or record is None or interaction.verified:
+        assert record is not None
+        if before is None or interaction.verified:
             return
-        known = self._certain(result)
-        found = list(self.differences(record, before, known))
+        found = list(self.differences(record, before, self._certain(result)))
         prefix = f"{self.update.id}.read_back"
         for name, old, now in found:
-            result.findings.append(
-                Finding(
-                    rule=f"{prefix}.{name}", message=f"a read shows another {name} than the answer to the update did",
-                    pointer=f"/{escape(name)}", expected=old, actual=now,
-                )
-            )  # fmt: skip
+            message = f"a read shows another {name} than the answer to the update did"
+            result.broken(f"{prefix}.{name}", message, f"/{escape(name)}", expected=old, actual=now)
         wrong = {name for name, _, _ in found} | self.restless
         result.single.append(prefix)
         result.single += [f"{prefix}.{n}" for n in self.fields if n in record and n in before and n not in wrong]
@@ -887,22 +416,32 @@ class Judge:
                 message = f"{turns} times in turns, a read shows another {name} than the answer to the update does"
                 if other != update:
                     message, expected, actual = f"the list always shows another {name} than a read", actual, expected
-                found = Finding(
-                    rule=rule.format(name),
-                    message=message,
-                    pointer=f"/{escape(name)}",
-                    expected=expected,
-                    actual=actual,
-                )
-                result.findings.append(found)
+                result.broken(rule.format(name), message, f"/{escape(name)}", expected=expected, actual=actual)
         return result
 
-    @cached_property
-    def restless(self) -> frozenset[str]:
+    # ------------------------------------------------------------- the list
+
+    def listed(self, response: Response, id: str) -> tuple[str, JSONObject] | None:
         """
-        The fields that may change at any time.
+        The record *id* in the answer of the list, with its pointer.
         """
-        return frozenset(name for name, item in self.fields.items() if item.changes == "anytime")
+        if self.listing is None or not self.key:
+            return None
+        items = self.answers.items(response.body)
+        for i, entry in enumerate(items if isinstance(items, list) else ()):
+            if isinstance(entry, dict) and is_id(entry.get(self.key), id):
+                return f"{self.listing[1]}/{i}", entry
+        return None
+
+    def shown(self, response: Response, id: str) -> JSONObject | None:
+        """
+        The record *id* in an answer, whether it is that record or a list.
+        """
+        if (found := self.listed(response, id)) is not None:
+            return found[1]
+        body = response.body
+        own = 200 <= response.status < 300 and isinstance(body, dict) and is_id(body.get(self.key), id)
+        return body if own else None
 
     def in_list(self, response: Response, id: str, record: JSONObject, *, last: bool = False) -> Judgement:
         """
@@ -920,8 +459,7 @@ class Judge:
         where, entry = found
         for name, old, now in self.differences(entry, record):
             message = f"the list shows another {name} than the retrieve"
-            pointer = f"{where}/{escape(name)}"
-            result.findings.append(Finding(rule=rule, message=message, pointer=pointer, expected=old, actual=now))
+            result.broken(rule, message, f"{where}/{escape(name)}", expected=old, actual=now)
         if not result.findings:
             result.single.append(rule)
         return result
@@ -930,8 +468,8 @@ class Judge:
         """
         What is wrong with the last page of the list where no page of it showed the record *id*, which is there.
         """
-        count = self.entries(response)
-        if self.listing is None or count is None or count >= PAGE:
+        items = self.answers.items(response.body) if self.listing is not None else None
+        if self.listing is None or response.status != 200 or not isinstance(items, list) or len(items) >= PAGE:
             return []
         message = f"the list, read to its end, does not hold the record {id}"
         rule, where = f"{self.listing[0].id}.read_back", self.listing[1]
@@ -961,34 +499,8 @@ def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
     return how in {"blank", "null"} and empty
 
 
-def _unescaped(found: re.Match[str]) -> str:
-    return '"' if found[1] == '"' else " "
-
-
-def _names(shown: Any, id: str) -> bool:
+def _sent(case: Case) -> JSONObject:
     """
-    True where *shown* is the id of a record that a path names *id*; ids may be integers, and a UUID
-    that was given in capitals is written in small letters by most.
+    The fields that a case sends; none where its body is no object.
     """
-    return shown in (id, canonical(id)) or (type(shown) is int and str(shown) == id)
-
-
-def _brief(response: Response) -> str:
-    """
-    Status and the beginning of the body.
-    """
-    text = response.content[:300].decode("utf-8", "replace")
-    return f"{response.status} {text}".strip()
-
-
-def _plain(schema: Mapping[str, Any]) -> Any:
-    """
-    *schema* without annotations.
-    """
-    if isinstance(schema, Mapping):
-        return {k: _plain(v) for k, v in schema.items() if not k.startswith("x-") and k != "description"}
-    return [_plain(v) for v in schema] if isinstance(schema, list) else schema
-
-
-def _plainly(value: Any) -> Any:
-    return "absent" if value is None or value is MISSING else json.loads(json.dumps(value))
+    return case.body if isinstance(case.body, dict) else {}

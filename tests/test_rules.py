@@ -196,7 +196,7 @@ def test_the_judge_judges_by_these_rules(contract: Contract) -> None:
     """The judge knows the same rules, and only rules that exist are evidence of a well-shaped answer."""
     judge = Judge(contract)
     assert judge.rules is rules(contract)
-    record = judge.record(contract.update)
+    record = judge.answers.record(contract.update)
     assert record is not None
     assert set(record.always) <= set(judge.rules)
     assert {name for _, mine in record.sometimes for name in mine} <= set(judge.rules)

@@ -1,0 +1,413 @@
+"""
+What one answer says by itself: whether its status is the right one, and whether envelope, shape and content are as
+documented, of a success and of a refusal.
+
+The quick way through is the common one: an answer that jsonschema-rs finds valid needs no closer look at its shape.
+What an answer says together with what was sent, and with what the record was before, is judged in `check`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import jsonschema_rs
+
+from contract.document import escape
+from contract.formats import canonical
+from contract.model import MISSING, Finding, Interaction, JSONObject, Response, Rule
+from contract.shape import Group, RecordShape
+from contract.spec import Contract, Field, Operation
+
+__all__ = ["Answers", "Judgement", "is_id"]
+
+_TRACE: Final = re.compile(
+    r"Traceback \(most recent call last\)"
+    r'|File "[^"\n]+", line \d+, in '
+    r"|\bat [\w.$<>]+\([\w$]+\.(?:java|kt|scala|cs|js|ts):\d+"
+    r"|\.rb:\d+:in [`']"
+    r"|#\d+ /[^\s:]+\.php\(\d+\)"
+    r"|goroutine \d+ \[running\]"
+    r"|\.(?:js|ts):\d+:\d+\)"
+)
+_ESCAPED: Final = re.compile(r'\\(["ntr])')
+"""Quotation marks and blanks as they stand in JSON."""
+_MARKS: Final = (b"\\", b"(", b"`", b"'")
+"""A stack trace in JSON holds one of these (a line break is a backslash), and they are found at once."""
+_SIGNS: Final = (
+    b"Traceback",
+    b", line ",
+    b".java:",
+    b".kt:",
+    b".scala:",
+    b".cs:",
+    b".js:",
+    b".ts:",
+    b".rb:",
+    b".php(",
+    b"goroutine",
+)
+"""A stack trace holds one of these; to look for them is quick."""
+_SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
+_LOGIN: Final = re.compile(rb"(?i)\b(?!https?:)[a-z][a-z0-9+.-]*:\\?/\\?/[^\s/:@\"]+:[^\s/@\"]+@")
+"""The address of a database, or the like, with a password in it; those of webhooks may be anyone's own."""
+
+
+class Judgement:
+    """
+    What one interaction says: findings, rules it gives evidence for, and the record it shows.
+    """
+
+    __slots__ = ("findings", "groups", "record", "single")
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.single: list[str] = []
+        self.groups: list[Group] = []
+        self.record: JSONObject | None = None
+
+    @property
+    def evidence(self) -> list[str]:
+        """
+        The rules for which the interaction is evidence, once for each time.
+        """
+        return self.single + [rule for group in self.groups for rule in group.rules]
+
+    def broken(
+        self,
+        rule: str,
+        message: str,
+        at: str = "",
+        *,
+        expected: Any = MISSING,
+        actual: Any = MISSING,
+        follows: bool = False,
+    ) -> None:
+        """
+        One more finding, at the pointer *at* in the answer.
+        """
+        self.findings.append(
+            Finding(rule=rule, message=message, pointer=at, expected=expected, actual=actual, follows=follows)
+        )
+
+    def tell(
+        self, kept: bool, rule: str, message: str, at: str = "", *, expected: Any = MISSING, actual: Any = MISSING
+    ) -> None:
+        """
+        Evidence for *rule* where it is *kept*, else a finding; for what is cheap to put into words.
+        """
+        if kept:
+            self.single.append(rule)
+        else:
+            self.broken(rule, message, at, expected=expected, actual=actual)
+
+
+class _Names:
+    """
+    The rules of one operation that every answer is judged by.
+    """
+
+    def __init__(self, operation: str) -> None:
+        self.status = f"{operation}.shape.status"
+        self.media_type = f"{operation}.shape.media_type"
+        self.json = f"{operation}.shape.json"
+        self.body = f"{operation}.shape.body"
+        self.identity = f"{operation}.shape.identity"
+        self.no_server_error = f"{operation}.rejection.no_server_error"
+        self.no_leak = f"{operation}.rejection.no_leak"
+
+
+class Answers:
+    """
+    Judges the answers of one contract, each by itself.
+
+    *secrets* are strings that no answer may hold.
+    """
+
+    def __init__(self, contract: Contract, rules: Mapping[str, Rule], secrets: Iterable[str]) -> None:
+        self.contract = contract
+        self.rules = rules
+        self.hidden = [secret.encode() for secret in secrets]
+        self.update = contract.update
+        self.listing = contract.listing
+        response, parameter = self.update.response, self.update.key
+        self.fields: Mapping[str, Field] = response.fields if response else {}
+        self.key = parameter.name if parameter is not None and parameter.name in self.fields else ""
+        """The field that names a record, where the path's parameter has the same name."""
+        self._names = {id: _Names(id) for id in contract.operations}
+        self._records: dict[str, RecordShape] = {}
+        self._errors: dict[tuple[str, int], Any] = {}
+        self._good: set[tuple[str, str]] = set()
+
+    def record(self, operation: Operation) -> RecordShape | None:
+        """
+        What judges the record in the answers of *operation*.
+        """
+        if operation.id not in self._records:
+            body = operation.response
+            if self.listing is not None and operation is self.listing[0]:
+                body = self.contract.retrieve.response
+            if body is None:
+                return None
+            self._records[operation.id] = RecordShape(operation.id, body)
+        return self._records[operation.id]
+
+    def items(self, body: Any) -> Any:
+        """
+        What stands in *body* where the list of records should; None where nothing does.
+        """
+        assert self.listing is not None
+        for token in self.listing[1].split("/")[1:]:
+            body = body.get(token) if isinstance(body, dict) else None
+        return body
+
+    def judge(self, interaction: Interaction) -> Judgement:
+        """
+        What the answer says by itself; its record only where it is that of the request, and more can be said of it.
+        """
+        result = Judgement()
+        case, response = interaction.case, interaction.response
+        operation, status = self.contract.operations[case.operation], response.status
+        self._always(operation, response, result)
+        if status >= 500:
+            return result
+        if case.expect == "reject":
+            self._refused(operation, interaction, result)
+        elif 200 <= status < 300:
+            self._success(operation, interaction, result)
+        elif 400 <= status < 500:
+            self._error_body(operation, response, result)
+            if case.expect == "accept":
+                rule = f"{operation.id}.accept" if operation is self.update else f"{operation.id}.shape.status"
+                what = "a documented request is refused" if case.body is not MISSING else "a documented read is refused"
+                result.broken(rule, what, expected=operation.success, actual=_brief(response))
+            elif case.keep:
+                result.single.append(case.rule)
+        else:
+            message = f"the answer is a {status}, which is not documented"
+            result.broken(f"{operation.id}.shape.status", message, expected=operation.success, actual=status)
+        return result
+
+    def _always(self, operation: Operation, response: Response, result: Judgement) -> None:
+        """
+        What holds for every answer.
+        """
+        names = self._names[operation.id]
+        if response.status >= 500:
+            message = f"the answer is a server error ({response.status})"
+            result.broken(names.no_server_error, message, expected="no 5xx", actual=_brief(response))
+        else:
+            result.single.append(names.no_server_error)
+        problem = self._leak(response)
+        result.tell(not problem, names.no_leak, problem, expected="no secrets", actual="(masked)")
+
+    def _leak(self, response: Response) -> str:
+        """
+        What an answer holds that it must not, in words.
+        """
+        content = response.content
+        for secret in self.hidden:
+            if secret in content or any(secret.decode() in value for value in response.headers.values()):
+                return "the answer holds a credential of this run"
+        if response.body is MISSING or any(mark in content for mark in _MARKS):
+            for sign in _SIGNS:
+                if sign in content and _TRACE.search(_ESCAPED.sub(_unescaped, content.decode("utf-8", "replace"))):
+                    return "the answer holds a stack trace"
+        if response.status >= 400 and b"@" in content and _LOGIN.search(content):
+            return "the answer holds an address with a password in it"
+        if isinstance(response.body, dict) and not response.body.keys() <= self.fields.keys():
+            for name in response.body.keys() - self.fields.keys():
+                if response.body[name] and _SECRET_KEY.search(name):
+                    return f"the answer holds a field {name!r}"
+        return ""
+
+    # ------------------------------------------------------------- refusals
+
+    def _refused(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
+        """
+        A request that the documents exclude.
+        """
+        case, response = interaction.case, interaction.response
+        status = response.status
+        wanted: tuple[int, ...] = ()
+        if case.credentials != "right":
+            wanted = (401, 403)
+        elif case.rule.rpartition(".")[2] in {"unknown_id", "foreign_id"}:
+            wanted = (404,)
+        if status in wanted or (not wanted and 400 <= status < 500):
+            result.single.append(case.rule)
+            self._error_body(operation, response, result)
+            return
+        accepted = 200 <= status < 300
+        expected = " or ".join(map(str, wanted)) if wanted else "a 4xx, and nothing changed"
+        message = "it is accepted" if accepted else f"it gets a {status}"
+        rule = self.rules.get(case.rule)
+        text = f"{message}, although {rule.text}" if rule else message
+        actual = _brief(response) if status >= 300 else f"{status}, accepted"
+        result.broken(case.rule, text, expected=expected, actual=actual)
+        record = self.record(operation)
+        if not (accepted and case.target == "own" and operation is self.update and record is not None):
+            return
+        if isinstance(response.body, dict) and not any(
+            f.rule.endswith(".body") for f in record.findings(response.body, "")
+        ):
+            result.record = response.body
+
+    def _error_body(self, operation: Operation, response: Response, result: Judgement) -> None:
+        """
+        The body of a refusal, where the documents say for certain what it is.
+        """
+        status = response.status
+        schema = operation.errors.get(status)
+        if schema is None or schema.get("x-basis", "documented") != "documented":
+            return
+        rule = f"{operation.id}.rejection.error_body"
+        if (operation.id, status) not in self._errors:
+            self._errors[operation.id, status] = jsonschema_rs.Draft202012Validator(dict(schema))
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if response.body is MISSING:
+            message = f"the body of the {status} is not JSON: {response.problem or 'it is empty'}"
+            result.broken(rule, message, expected="JSON", actual=_brief(response))
+        elif kind != operation.media_type:
+            message = f"the media type of the {status} is not JSON"
+            result.broken(rule, message, expected=operation.media_type, actual=kind or "(none)")
+        elif not self._errors[operation.id, status].is_valid(response.body):
+            from jsonschema import Draft202012Validator
+            from jsonschema.exceptions import best_match
+
+            error = best_match(Draft202012Validator(dict(schema)).iter_errors(response.body))
+            where = "".join(f"/{escape(p)}" for p in error.absolute_path) if error else ""
+            what = error.message if error else "it is not as documented"
+            message = f"the body of the {status} is not as documented: {what}"[:300]
+            result.broken(rule, message, where, expected=_plain(schema), actual=response.body)
+        else:
+            result.single.append(rule)
+
+    # ------------------------------------------------------------ successes
+
+    def _success(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
+        """
+        A success: its envelope, its shape, and whose record it is.
+        """
+        response = interaction.response
+        names = self._names[operation.id]
+        success, status = operation.success, response.status
+        result.tell(status == success, names.status, f"the success is a {status}", expected=success, actual=status)
+        self._media(operation, response, result)
+        if response.body is MISSING:
+            message = f"the body is not JSON: {response.problem or 'it is empty'}"
+            result.broken(names.json, message, expected="JSON", actual=_brief(response))
+            return
+        if response.problem:
+            result.broken(names.json, response.problem, expected="RFC 8259 in UTF-8", actual=_brief(response))
+        else:
+            result.single.append(names.json)
+        record = self.record(operation)
+        if record is None:
+            return
+        if self.listing is not None and operation is self.listing[0]:
+            self._list(operation, record, response.body, result)
+            return
+        if not isinstance(response.body, dict):
+            result.broken(names.body, "the answer is no object", expected="an object", actual=response.body)
+            return
+        found = record.findings(response.body, "")
+        result.findings += found
+        wrong = {f.rule for f in found}
+        if names.body in wrong:
+            return
+        evidence = record.evidence(response.body)
+        if wrong:
+            result.single += [rule for rule in evidence.rules if rule not in wrong]
+        else:
+            result.groups.append(evidence)
+        if self.key and interaction.id and interaction.case.target == "own":
+            shown, case = response.body.get(self.key), interaction.case
+            if not (is_id(shown, interaction.id) or shown is None or f"{operation.id}.format.{self.key}" in wrong):
+                message = f"{self.key} {'was written to' if case.respells else 'is not the one that was asked for'}"
+                rule = case.rule if case.respells else names.identity
+                result.broken(rule, message, f"/{self.key}", expected=interaction.id, actual=shown)
+                # Nothing that another record shows says anything about this one.
+                return
+            result.single.append(names.identity)
+        result.record = response.body
+
+    def _media(self, operation: Operation, response: Response, result: Judgement) -> None:
+        """
+        Media type and charset.
+        """
+        rule = self._names[operation.id].media_type
+        value = response.headers.get("content-type", "")
+        if (operation.id, value) in self._good:
+            result.single.append(rule)
+            return
+        kind, _, rest = value.partition(";")
+        right = kind.strip().lower() == operation.media_type
+        charset = re.search(r'charset\s*=\s*"?([^";\s]+)', rest, re.IGNORECASE)
+        good = right and (charset is None or charset[1].lower() in {"utf-8", "utf8"})
+        if good and len(self._good) < 100:
+            self._good.add((operation.id, value))
+        message = "the answer's media type is not JSON" if not right else "the answer names a charset that is not UTF-8"
+        result.tell(good, rule, message, expected=operation.media_type, actual=value or "(none)")
+
+    def _list(self, operation: Operation, record: RecordShape, body: Any, result: Judgement) -> None:
+        """
+        A list of records.
+        """
+        assert self.listing is not None
+        pointer, rule = self.listing[1], f"{operation.id}.shape.body"
+        items = self.items(body)
+        if not isinstance(items, list):
+            message = f"there is no list of records at {pointer}"
+            result.broken(rule, message, pointer, expected="a list", actual="absent" if items is None else items)
+            return
+        known = pointer.split("/")[1]
+        for name, item in operation.response.fields.items() if operation.response is not None else ():
+            if name == known:
+                continue
+            if name in body:
+                for f in record.field(item, body[name], f"/{name}"):
+                    result.broken(rule, f.message, f.pointer, expected=f.expected, actual=f.actual)
+            elif item.required:
+                message = f"{name} is missing from the list"
+                result.broken(rule, message, f"/{name}", expected="present", actual="absent")
+        for i, entry in enumerate(items[:100]):
+            where = f"{pointer}/{i}"
+            if not isinstance(entry, dict):
+                message = "an entry of the list is no object"
+                result.broken(rule, message, where, expected="an object", actual=entry)
+                continue
+            found = record.findings(entry, where)
+            result.findings += found
+            wrong = {f.rule for f in found}
+            result.single += [rule for rule in record.evidence(entry).rules if rule not in wrong]
+
+
+def is_id(shown: Any, id: str) -> bool:
+    """
+    True where *shown* is the id of a record that a path names *id*; ids may be integers, and a UUID
+    that was given in capitals is written in small letters by most.
+    """
+    return shown in (id, canonical(id)) or (type(shown) is int and str(shown) == id)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return '"' if found[1] == '"' else " "
+
+
+def _brief(response: Response) -> str:
+    """
+    Status and the beginning of the body.
+    """
+    text = response.content[:300].decode("utf-8", "replace")
+    return f"{response.status} {text}".strip()
+
+
+def _plain(schema: Mapping[str, Any]) -> Any:
+    """
+    *schema* without annotations.
+    """
+    if isinstance(schema, Mapping):
+        return {k: _plain(v) for k, v in schema.items() if not k.startswith("x-") and k != "description"}
+    return [_plain(v) for v in schema] if isinstance(schema, list) else schema
