@@ -216,8 +216,7 @@ class Spec:
         listing = self.contract.listing
         if listing is not None and isinstance(body, Mapping):
             first = listing[1].strip("/").partition("/")[0]
-            record = self.contract.update.response
-            if first in body and (record is None or first not in record.fields):
+            if first in body and first not in self.contract.record:
                 return listing[0]
         return self.contract.update
 

@@ -65,11 +65,10 @@ def json_schema(contract: Contract) -> dict[str, Any]:
     Raises:
         SpecError: the contract has no update.
     """
-    update = contract.update
-    assert update.request is not None
-    schema: dict[str, Any] = _plain(update.request.schema)
-    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"Body of {update.label}"} | schema
-    if found := list(conditions(update.request)):
+    schema: dict[str, Any] = _plain(contract.request.schema)
+    title = f"Body of {contract.update.label}"
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | schema
+    if found := list(conditions(contract.request)):
         made["allOf"] = [*schema.get("allOf", ()), *found]
     return made
 

@@ -269,8 +269,7 @@ def field_of(result: Result, rule: Rule) -> str:
     """
     if rule.field:
         return rule.field
-    update = result.contract.update
-    known = {*(update.request.fields if update.request else ()), *(update.response.fields if update.response else ())}
+    known = {*result.contract.request.fields, *result.contract.record}
     return next((part for part in rule.id.split(".")[2:] if part in known), "")
 
 
@@ -293,12 +292,7 @@ def _grid(result: Result, entries: Iterable[Entry]) -> dict[str, Any]:
     for entry in entries:
         cells = found.setdefault(field_of(result, entry.rule), {})
         cells.setdefault(entry.rule.promise, Counter())[_verdict(entry)] += 1
-    update = result.contract.update
-    order = [
-        "",
-        *(update.response.fields if update.response else ()),
-        *(update.request.fields if update.request else ()),
-    ]
+    order = ["", *result.contract.record, *result.contract.request.fields]
     fields = [name for name in dict.fromkeys(order) if name in found]
     fields += [name for name in found if name not in fields]
     promises = [name for name in PROMISES if any(name in cells for cells in found.values())]

@@ -319,8 +319,7 @@ class _File:
         self.operation = operation
         self.name = name
         first = contract.listing[1].strip("/").partition("/")[0] if contract.listing else ""
-        record = contract.update.response
-        self.fields = frozenset(record.fields) if record is not None else frozenset()
+        self.fields = frozenset(contract.record)
         self.list_key = first if first not in self.fields else ""
         self.cases = {op.id: Case(label="recorded", operation=op.id) for op in contract.operations.values()}
         self.headers = {op.id: {"content-type": op.media_type} for op in contract.operations.values()}

@@ -131,8 +131,6 @@ class Refusals:
         """
         if failure.finding.rule == self.fails:
             return self.fails, failure.finding
-        request = self.session.contract.update.request
-        assert request is not None
         selectors = [n for n in self.generator.selectors if n in small]
         others = [n for n in small if n not in self.generator.selectors]
         self.small = small
@@ -149,7 +147,7 @@ class Refusals:
                 return rule, self._finding(rule, f"{name} {choice.value!r} is refused", f"/{name}", failure)
         if not selectors and len(others) == 1:
             name = others[0]
-            kind = "deprecated" if request.fields[name].deprecated else "accept"
+            kind = "deprecated" if self.generator.request.fields[name].deprecated else "accept"
             rule = f"{self.update}.{kind}.{name}"
             return rule, self._finding(
                 rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{name}", failure

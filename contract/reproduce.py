@@ -357,8 +357,7 @@ class Look:
         """
         if self.rule.endswith(".forward"):
             return self.older()
-        request = self.session.contract.update.request
-        assert request is not None
+        request = self.session.contract.request
         stays = ("frame", "rejection", "idempotence", "read_back")
         if not self.rule.startswith(tuple(f"{self.update}.{promise}" for promise in stays)):
             return False
@@ -601,8 +600,7 @@ class Look:
         """
         Parts of *body* that may show a failure at the field *name*, the smallest first.
         """
-        request = self.session.contract.update.request
-        assert request is not None
+        request = self.session.contract.request
         tried: list[dict[str, Any]] = []
 
         def fresh(part: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -57,10 +57,8 @@ def writable(contract: Contract) -> list[str]:
     """
     The fields that can be both written and read.
     """
-    request, response = contract.update.request, contract.update.response
-    if request is None or response is None:
-        return []
-    return [n for n, f in request.fields.items() if n in response.fields and not f.write_only and not f.read_only]
+    fields = contract.request.fields.items()
+    return [n for n, f in fields if n in contract.record and not f.write_only and not f.read_only]
 
 
 def _kind(item: Field) -> dict[str, Any]:
@@ -78,8 +76,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     `PROBES` each with parts of what is empty and of what is not, and three for each selector.
     """
     contract, record = session.contract, session.known
-    request = contract.update.request
-    assert request is not None and record is not None
+    request = contract.request
+    assert record is not None
     found: dict[str, str] = {}
     active = _active(contract, record)
     for name in writable(contract):
@@ -201,10 +199,9 @@ def uncleared(
 
     Sends one update; one for each kind of value where null is refused, and two more where it still is.
     """
-    request = session.contract.update.request
+    request = session.contract.request
     session.settle()
     known = session.known
-    assert request is not None
     if known is None:
         return {}
     active = _active(session.contract, known)
@@ -271,10 +268,8 @@ def _active(contract: Contract, record: JSONObject) -> set[str]:
     """
     The companions that the selectors of *record* require where they stand.
     """
-    request = contract.update.request
-    assert request is not None
     active: set[str] = set()
-    for name, item in request.selectors.items():
+    for name, item in contract.request.selectors.items():
         value = record.get(name)
         if isinstance(value, str) and value in item.choices:
             active.update(item.choices[value].requires)
@@ -290,10 +285,9 @@ def differences(
     Never set and set to the default say the same, unless *exactly* is asked for: some platforms fill it
     in by themselves, and then nobody can take it back.
     """
-    response, request = contract.update.response, contract.update.request
-    assert response is not None and request is not None
+    request = contract.request
     found: dict[str, tuple[Any, Any]] = {}
-    for name, item in response.fields.items():
+    for name, item in contract.record.items():
         if item.changes in {"on-write", "derived", "anytime"} or name not in record or name not in now:
             continue
         if not same(item, record[name], now[name]):
@@ -310,9 +304,7 @@ def restore(session: Session, record: JSONObject, generator: Generator, hopeless
 
     *hopeless* are fields of which it is known that null cannot be sent.
     """
-    contract = session.contract
-    request = contract.update.request
-    assert request is not None
+    request = session.contract.request
     unseen = tuple(sorted(n for n in session.written if n in request.fields and request.fields[n].write_only))
     session.quiet = True
     try:
@@ -358,8 +350,7 @@ def establish(
     now = session.known
     if before is None or now is None:
         return
-    request = session.contract.update.request
-    assert request is not None
+    request = session.contract.request
     body: dict[str, Any] = {}
     for name in writable(session.contract):
         value = before.get(name)
@@ -408,16 +399,13 @@ class _Way:
     ) -> None:
         self.session = session
         self.contract = session.contract
-        request = self.contract.update.request
-        assert request is not None
-        self.request = request
+        self.request = self.contract.request
         self.record = record
         self.generator = generator
         self.hopeless = hopeless
         self.unseen = unseen
         self.tries = TRIES
-        response = self.contract.update.response
-        only_shown = [n for n in (response.fields if response else ()) if n in record and n not in self.request.fields]
+        only_shown = [n for n in self.contract.record if n in record and n not in self.request.fields]
         sent = [c.body for c, _ in session.between(0, session.sender.budget.spent + 1) if isinstance(c.body, Mapping)]
         self.assigned = {n: [body[n] for body in sent if n in body] for n in only_shown}
         """Values that were sent for fields that no update should set."""

@@ -152,8 +152,8 @@ class Session:
         Has it looked into where an answer shows a change that was not sent.
         """
         case, before, record = interaction.case, interaction.before, result.record
-        request = self.contract.update.request
-        if self.doubt is None or before is None or record is None or request is None or case.target != "own":
+        request = self.contract.request
+        if self.doubt is None or before is None or record is None or case.target != "own":
             return
         if case.operation not in {self.contract.update.id, self.contract.retrieve.id}:
             return
@@ -181,8 +181,8 @@ class Session:
         """
         True for a value of a field that this run neither found nor sent, and that no API fills in by itself.
         """
-        request = self.contract.update.request
-        default = request.fields[name].default if request is not None and name in request.fields else None
+        item = self.contract.request.fields.get(name)
+        default = item.default if item is not None else None
         if value in (None, "", default) or hash(_text(value)) in self.ours:
             return False
         return not any(_text(value) in text for text in self.odd)
@@ -191,8 +191,8 @@ class Session:
         """
         True for a free value that this run sent so long ago that no API would fall back to it.
         """
-        request = self.contract.update.request
-        if request is None or name not in request.fields or request.fields[name].enum or value in (None, ""):
+        request = self.contract.request
+        if name not in request.fields or request.fields[name].enum or value in (None, ""):
             return False
         if self.novel(name, value) or len(self.updates) <= RECENT or value == (self.updates[0][2] or {}).get(name):
             return False
@@ -211,11 +211,10 @@ class Session:
         """
         *body* without values that this record cannot take: some are only for records that can do it.
         """
-        request = self.contract.update.request
-        if not isinstance(body, Mapping) or request is None or self.known is None:
+        if not isinstance(body, Mapping) or self.known is None:
             return body
         for name in body:
-            item = request.fields.get(name)
+            item = self.contract.request.fields.get(name)
             if item is not None and item.among and body[name] in item.enum:
                 able = self.known.get(item.among)
                 if isinstance(able, list) and body[name] not in able:

@@ -329,6 +329,29 @@ class Contract:
         return found[0]
 
     @cached_property
+    def request(self) -> Body:
+        """
+        What an update sends.
+
+        Raises:
+            SpecError: as `update`.
+        """
+        body = self.update.request
+        assert body is not None  # An operation without one is no update.
+        return body
+
+    @cached_property
+    def record(self) -> Mapping[str, Field]:
+        """
+        The fields that the update's answer shows; none where it is not documented as an object.
+
+        Raises:
+            SpecError: as `update`.
+        """
+        response = self.update.response
+        return response.fields if response is not None else {}
+
+    @cached_property
     def retrieve(self) -> Operation:
         """
         The operation that reads one record back.
