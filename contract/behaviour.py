@@ -350,10 +350,7 @@ class _Account:
             if one.response.status >= 300 or not isinstance(body, dict):
                 continue
             if listing is not None and one.case.operation == listing[0].id:
-                items: Any = body
-                for token in listing[1].split("/")[1:]:
-                    items = items.get(token) if isinstance(items, dict) else None
-                lists += items[:ENTRIES] if isinstance(items, list) else []
+                lists += self.judge.items(one.response)[:ENTRIES]
             elif one.case.operation == self.contract.retrieve.id and body.get(self.judge.key) is not None:
                 yield body
         yield from (entry for entry in lists if isinstance(entry, dict) and entry.get(self.judge.key) is not None)

@@ -455,10 +455,13 @@ class Judge:
         """
         How many records a page of the list holds; nothing where it is no list.
         """
-        items = self._items(response, None)
+        items = self.items(response, None)
         return len(items) if items is not None and response.status == 200 else None
 
-    def _items(self, response: Response, default: Any = ()) -> Any:
+    def items(self, response: Response, default: Any = ()) -> Any:
+        """
+        The records on a page of the list, or *default* where it is no list.
+        """
         items: Any = response.body
         for token in self.listing[1].split("/")[1:] if self.listing is not None else ():
             items = items.get(token) if isinstance(items, dict) else None
@@ -470,7 +473,7 @@ class Judge:
         """
         if self.listing is None or not self.key:
             return None
-        for i, entry in enumerate(self._items(response)):
+        for i, entry in enumerate(self.items(response)):
             if isinstance(entry, dict) and _names(entry.get(self.key), id):
                 return f"{self.listing[1]}/{i}", entry
         return None

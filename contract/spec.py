@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from contract.document import Document, escape, read, read_file, refuse_unknown_keys
 from contract.errors import SpecError, nearest
@@ -276,8 +277,6 @@ class Operation:
         """
         The path with *key* in it.
         """
-        from urllib.parse import quote
-
         return re.sub(r"\{[^}]*\}", quote(key, safe=""), self.path)
 
 
@@ -376,6 +375,35 @@ class Contract:
             if link.records:
                 return self.operations[link.operation], link.records
         return None
+
+    def match(self, method: str, path: str) -> tuple[Operation, str] | None:
+        """
+        (operation, id of the record) of a request: that for *method* with the longest template that *path* ends with.
+        """
+        tokens = path.rstrip("/").split("/")
+        best: tuple[Operation, str] | None = None
+        longest = 0
+        for operation in self.operations.values():
+            wanted = operation.path.strip("/").split("/")
+            if operation.method != method.upper() or not longest < len(wanted) <= len(tokens):
+                continue
+            pairs = list(zip(wanted, tokens[-len(wanted) :], strict=True))
+            if all(w == t or (w.startswith("{") and t) for w, t in pairs):
+                id = next((unquote(t) for w, t in pairs if w.startswith("{")), "")
+                best, longest = (operation, id), len(wanted)
+        return best
+
+    def like(self, body: Any) -> Operation | None:
+        """
+        The operation whose answer *body* resembles: a list of records, or one record.
+        """
+        if not isinstance(body, Mapping):
+            return None
+        if self.listing is not None:
+            first = self.listing[1].strip("/").partition("/")[0]
+            if first in body and first not in self.record:
+                return self.listing[0]
+        return None if self.record.keys().isdisjoint(body) else self.update
 
     def need_sendable(self) -> None:
         """
