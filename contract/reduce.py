@@ -174,8 +174,7 @@ def units(generator: Generator, body: JSONObject) -> list[dict[str, Any]]:
     taken: set[str] = set(generator.required)
     for name in generator.selectors:
         if name in body:
-            choice = generator.request.fields[name].choices.get(body[name])
-            unit = {n: body[n] for n in (name, *(choice.requires if choice else ())) if n in body}
+            unit = generator.request.channel(body, name)
             taken |= set(unit)
             made.append(unit)
     made += [{name: value} for name, value in body.items() if name not in taken]

@@ -333,19 +333,16 @@ class _Again:
             return set(self.last.body) if isinstance(self.last.body, Mapping) else set()
         if not any(part in self.recorded.rule for part in _STATEFUL):
             return {self.name}
-        found = {self.name}
-        for name, item in self.generator.selectors.items():
-            choice = item.choices.get((self.state or {}).get(name))
-            found |= {name, *(choice.requires if choice is not None else ())}
-        return found
+        active = self.contract.request.active(self.state or {})
+        needs = {n for name, choice in active.items() if name in self.generator.selectors for n in choice.requires}
+        return {self.name, *self.generator.selectors, *needs}
 
     def unit(self, name: str) -> dict[str, Any]:
         """
         A body that sets one field to what it was, with what it needs.
         """
         state = self.state or {}
-        item = self.contract.request.fields.get(name)
-        choice = item.choices.get(state[name]) if item is not None else None
+        choice = self.contract.request.active(state).get(name)
         needs = choice.requires if choice is not None else ()
         given = {n: state.get(n) or self.generator.firm(n)[0] for n in needs if n in self.generator.fields}
         return {name: state[name], **given}

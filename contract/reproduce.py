@@ -224,7 +224,7 @@ class Look:
         for i in range(SERIES):
             if session.sender.budget.spent >= self.limit + 2 * SERIES or lost > 1 or len(values) < 2:
                 break
-            body = self.generator.complete({name: values[i % len(values)]}, lambda field: self.generator.firm(field)[0])
+            body = self.generator.complete({name: values[i % len(values)]})
             response, _ = session.attempt(body, "one of a series")
             accepted = response is not None and 200 <= response.status < 300
             found = session.trial([], read=True)
@@ -495,7 +495,7 @@ class Look:
             if session.known.get(name) == value:
                 other = next((v for v in self.generator.enums[name] if v != value), None)
                 if other is not None:
-                    body = self.generator.complete({name: other}, lambda field: self.generator.firm(field)[0])
+                    body = self.generator.complete({name: other})
                     session.attempt(body, "away from the value")
         stored = [n for n in case.absent if (session.known or {}).get(n) not in (None, "")]
         if stored:
@@ -611,22 +611,14 @@ class Look:
         siblings = request.aliases_of((name,)) if name in request.fields else frozenset()
         alone = {n: body[n] for n in body if n == name or n in siblings}
         if name in self.generator.selectors and name in body:
-            alone = self._channel(body, name)
+            alone = request.channel(body, name)
         if alone:
             yield from fresh(alone)
         for selector in self.generator.selectors:
             if selector in body:
-                yield from fresh({**self._channel(body, selector), **alone})
+                yield from fresh({**request.channel(body, selector), **alone})
         if not alone:
             plain = {n: v for n, v in body.items() if n not in self.generator.selectors}
             first = dict(list(plain.items())[:1])
             yield from fresh(first)
         yield from fresh(dict(body))
-
-    def _channel(self, body: JSONObject, selector: str) -> dict[str, Any]:
-        """
-        A selector with the companions that it requires.
-        """
-        choice = self.generator.request.fields[selector].choices.get(body[selector])
-        names = (selector, *(choice.requires if choice else ()))
-        return {n: body[n] for n in names if n in body}

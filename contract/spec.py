@@ -205,6 +205,31 @@ class Body:
         """
         return {name: item for name, item in self.fields.items() if item.choices}
 
+    def active(self, record: Mapping[str, Any]) -> dict[str, Choice]:
+        """
+        Selector -> what is known of its value in *record*; without those whose value is absent or not documented.
+        """
+        found: dict[str, Choice] = {}
+        for name, item in self.selectors.items():
+            value = record.get(name)
+            if isinstance(value, str) and value in item.choices:
+                found[name] = item.choices[value]
+        return found
+
+    def needed(self, record: Mapping[str, Any]) -> tuple[str, ...]:
+        """
+        The companions that the selectors of *record* require where they stand, each once, in the order of the fragment.
+        """
+        return tuple(dict.fromkeys(name for choice in self.active(record).values() for name in choice.requires))
+
+    def channel(self, body: Mapping[str, Any], selector: str) -> dict[str, Any]:
+        """
+        What *body* holds of a selector and the companions that its value requires.
+        """
+        choice = self.active(body).get(selector)
+        names = (selector, *(choice.requires if choice is not None else ()))
+        return {name: body[name] for name in names if name in body}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:

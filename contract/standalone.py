@@ -407,7 +407,7 @@ class _Maker:
             return {}
         options = gen.enums[name] if name in gen.enums else gen.firm(name)
         other = next((value for value in options if value != sent), None)
-        return {} if other is None else gen.complete({name: other}, lambda field: gen.firm(field)[0])
+        return {} if other is None else gen.complete({name: other})
 
     def call(self, case: Case, name: str) -> Iterator[str]:
         """
