@@ -32,7 +32,7 @@ from contract.check import Judge, Judgement
 from contract.errors import ConfigError
 from contract.formats import instant
 from contract.ledger import rank
-from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Response
+from contract.model import BASES, MISSING, VERDICTS, Case, Finding, Interaction, JSONObject, Response
 from contract.report import Mask, plain, shown
 from contract.send import decode
 from contract.shape import Group
@@ -789,8 +789,7 @@ def lines(account: Account, mask: Mask, style: Style = lambda text, name: text) 
         yield style("UNDECIDED", "undecided") + ": nothing resembles an answer of the contract"
         return
     counts = _counts(account)
-    words = {"broken": "broken", "warned": "warned", "kept": "kept", "not_exercised": "not exercised"}
-    told = ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
+    told = ", ".join(f"{counts[key]} {word}" for key, word in VERDICTS.items() if counts[key])
     skipped = (
         f"; left out, because no answer of the contract looks like it: {account.skipped:,}" if account.skipped else ""
     )

@@ -181,13 +181,12 @@ class Look:
                     self.last()
                     return
                 if self.again(failure, cases, read):
-                    failure.confirmed = True
+                    self.confirm(failure)
                     failure.body = self.session.completed(self.reduced(failure, cases, read, body))
                     if not cases[-1].keep:
                         smaller = isinstance(failure.body, Mapping) and failure.body != cases[-1].body
                         last = replace(cases[-1], body=failure.body) if smaller else cases[-1]
                         failure.cases, failure.read = (*cases[:-1], last), read
-                    self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
                     return
         if not any(self.late(failure, sure=False) for failure in self.failures[:2]):
             self.last()
@@ -336,10 +335,16 @@ class Look:
             rule = case.rule if ".access." in case.rule else f"{self.update}.rejection.no_trace"
             message = f"{name} changed, although the update was refused: {case.label}"
         failure.finding = replace(failure.finding, rule=rule, message=message)
-        failure.confirmed = True
         for other in self.failures:
             if other is not failure and rule != self.rule:
                 other.cause = rule
+        self.confirm(failure)
+
+    def confirm(self, failure: Failure) -> None:
+        """
+        Notes that *failure* was seen again, and tells it before the others.
+        """
+        failure.confirmed = True
         self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
 
     @property
@@ -380,8 +385,7 @@ class Look:
                 self.blame(failure, doer)
                 return True
             if fixed:
-                failure.confirmed = True
-                self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
+                self.confirm(failure)
                 return True
         return False
 
@@ -395,8 +399,7 @@ class Look:
             earlier = instant((failure.interaction.before or {}).get(name))
             now = instant((self.session.known or {}).get(name))
             if earlier is not None and now is not None and now < earlier:
-                failure.confirmed = True
-                self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
+                self.confirm(failure)
                 return True
         return False
 

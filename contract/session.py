@@ -105,27 +105,33 @@ class Session:
         self._own(body)
         if case.content is not None:
             self.odd.append(case.content.decode("utf-8", "replace"))
+        own, reads = case.target == "own", case.operation == self.contract.retrieve.id
+        verified = self.verified or not (reads or self._writes(case))
+        interaction, result = self._judged(case, self.known if own else None, verified)
+        self._take_in(interaction, result)
+        if not self.quiet and case.expect == "unspecified":
+            self._observe(case, interaction.response, interaction.before, result)
+        return result, interaction.response
+
+    def _judged(self, case: Case, before: JSONObject | None, verified: bool) -> tuple[Interaction, Judgement]:
+        """
+        Sends *case*, and has the answer judged.
+        """
         response = self.sender.send(case, self.id)
-        before = self.known if case.target == "own" else None
         interaction = Interaction(
-            case=case,
-            response=response,
-            before=before,
-            verified=self.verified or not self._writes(case),
-            id=self.id,
-            age=self._age(response),
+            case=case, response=response, before=before, verified=verified, id=self.id, age=self._age(response)
         )
-        if case.operation == self.contract.retrieve.id:
-            interaction = replace(interaction, verified=self.verified)
-        result = self.judge.judge(interaction)
+        return interaction, self.judge.judge(interaction)
+
+    def _take_in(self, interaction: Interaction, result: Judgement) -> None:
+        """
+        Notes what an interaction says of the record and, unless this is quiet, of the rules.
+        """
         number = self.sender.budget.spent
-        self._note(case, response, result, number, before)
+        self._note(interaction.case, interaction.response, result, number, interaction.before)
         self._question(interaction, result)
         if not self.quiet:
             self._enter(interaction, result, number)
-            if case.expect == "unspecified":
-                self._observe(case, response, before, result)
-        return result, response
 
     def _enter(self, interaction: Interaction, result: Judgement, number: int) -> None:
         """
@@ -348,21 +354,13 @@ class Session:
         case = Case(label=label, operation=self.contract.retrieve.id)
         self.reads += 1
         before, verified, refused = self.known, self.verified, list(self.refused)
-        response = self.sender.send(case, self.id)
-        interaction = Interaction(
-            case=case, response=response, before=before, verified=verified, id=self.id, age=self._age(response)
-        )
-        result = self.judge.judge(interaction)
-        self.last = response
+        interaction, result = self._judged(case, before, verified)
+        self.last = interaction.response
         self.misread |= any(".read_back" in found.rule for found in result.findings)
         self.blind = 0 if result.record is not None else self.blind + 1
         if before is not None and result.record is not None and refused:
             self._traces(result, before, refused, verified)
-        number = self.sender.budget.spent
-        self._note(case, response, result, number, before)
-        self._question(interaction, result)
-        if not self.quiet:
-            self._enter(interaction, result, number)
+        self._take_in(interaction, result)
         return result
 
     def _traces(self, result: Judgement, before: JSONObject, refused: list[tuple[Case, int]], verified: bool) -> None:
