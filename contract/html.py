@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -224,12 +223,10 @@ def _told(result: Result, entry: Entry, mask: Mask, number: int) -> dict[str, An
 
 def _brief(value: Any) -> Any:
     """
-    *value* without the ends of long texts, and without numbers that JSON does not have.
+    *value* without the ends of long texts.
     """
     if isinstance(value, str):
         return cut(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
     if isinstance(value, Mapping):
         return {cut(str(key)): _brief(item) for key, item in value.items()}
     return [_brief(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -73,7 +73,6 @@ class Session:
         """True while a failure is looked into: nothing is noted in the ledger."""
         self._stamp: tuple[str, float] | None = None
         self._moved = False
-        self.reads = 0
         self.last: Response | None = None
         """The newest answer to a read."""
         self.ours: set[int] = set()
@@ -352,7 +351,6 @@ class Session:
         Reads the record and compares it with what is known of it.
         """
         case = Case(label=label, operation=self.contract.retrieve.id)
-        self.reads += 1
         before, verified, refused = self.known, self.verified, list(self.refused)
         interaction, result = self._judged(case, before, verified)
         self.last = interaction.response

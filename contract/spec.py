@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from contract.document import Document, escape, read, read_file, refuse_unknown_keys
+from contract.document import METHODS, Document, escape, read, read_file, refuse_unknown_keys
 from contract.errors import SpecError, nearest
 from contract.model import BASES, MISSING, Fact
 
@@ -24,7 +24,6 @@ __all__ = ["AliasGroup", "Body", "Choice", "Contract", "Field", "Link", "Operati
 _FACETS: Final = ("present", "type", "null", "enum", "format", "default", "maxLength")
 CHANGES: Final = ("never", "on-write", "derived", "anytime")
 _BODY_KEYS: Final = frozenset({"pattern", "oneOf", "anyOf", "allOf", "multipleOf", "const", "uniqueItems"})
-_METHODS: Final = ("get", "put", "post", "patch", "delete", "head", "options")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +239,6 @@ class Parameter:
     name: str
     place: str
     schema: Mapping[str, Any]
-    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +251,6 @@ class Link:
     records: str
     """JSON Pointer, in the linked operation's answer, to the record or the list of records."""
     fact: Fact
-    line: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -280,7 +277,6 @@ class Operation:
     unsent: Fact | None
     """Set where the documents say that fields which are not sent stay as they are."""
     media_type: str = "application/json"
-    deprecated: bool = False
     pointer: str = "#"
     line: int | None = None
 
@@ -556,7 +552,7 @@ class _Reader:
         """
         seen: dict[str, str] = {}
         for path, item in self.document.data["paths"].items():
-            for method in _METHODS:
+            for method in METHODS:
                 if method not in item:
                     continue
                 pointer = f"#/paths/{escape(path)}/{method}"
@@ -602,7 +598,6 @@ class _Reader:
             links=links,
             security=sent or schemes,
             unsent=fact if unsent else None,
-            deprecated=bool(raw.get("deprecated")),
             pointer=pointer,
             line=self.document.lines.get(pointer),
         )
@@ -618,7 +613,7 @@ class _Reader:
             if not isinstance(found.get("name"), str) or found.get("in") not in {"path", "query", "header", "cookie"}:
                 raise self.document.error("a parameter has a 'name', and an 'in' that is path, query or header", place)
             schema = self.document.expand(found.get("schema", {}), f"{place}/schema")
-            yield Parameter(name=found["name"], place=found["in"], schema=schema, required=bool(found.get("required")))
+            yield Parameter(name=found["name"], place=found["in"], schema=schema)
 
     def request(self, raw: Mapping[str, Any], pointer: str, fact: Fact) -> Body | None:
         """
@@ -693,7 +688,6 @@ class _Reader:
                     operation=str(value.get("operationId")),
                     records=str(value["x-reads-back"] or ""),
                     fact=self.fact(value, fact, where),
-                    line=self.document.lines.get(where),
                 )
 
     def body(self, raw: Any, pointer: str, fact: Fact) -> Body | None:
