@@ -179,7 +179,7 @@ class Spec:
             )
             operation = self.contract.operation(name) if name else self._at(response)
             return operation, answer
-        operation = self.contract.operation(name) if name else self._like(response)
+        operation = self.contract.operation(name) if name else self.contract.like(response) or self.contract.update
         headers = {"content-type": operation.media_type}
         return operation, Response(status=operation.success, headers=headers, body=response)
 
@@ -197,29 +197,8 @@ class Spec:
         """
         The operation for *method* whose template *path* ends with.
         """
-        tokens = path.rstrip("/").split("/")
-        best: specs.Operation | None = None
-        for operation in self.contract.operations.values():
-            wanted = operation.path.strip("/").split("/")
-            if operation.method != method.upper() or len(wanted) > len(tokens):
-                continue
-            pairs = zip(wanted, tokens[-len(wanted) :], strict=True)
-            longer = best is None or len(wanted) > len(best.path.strip("/").split("/"))
-            if longer and all(w == t or (w.startswith("{") and t) for w, t in pairs):
-                best = operation
-        return best
-
-    def _like(self, body: Any) -> specs.Operation:
-        """
-        The operation whose answer *body* resembles: a list of records, or one record.
-        """
-        listing = self.contract.listing
-        if listing is not None and isinstance(body, Mapping):
-            first = listing[1].strip("/").partition("/")[0]
-            record = self.contract.update.response
-            if first in body and (record is None or first not in record.fields):
-                return listing[0]
-        return self.contract.update
+        found = self.contract.match(method, path)
+        return found[0] if found is not None else None
 
 
 def _sent(response: Any) -> Mapping[str, Any] | None:

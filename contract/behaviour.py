@@ -120,8 +120,8 @@ class _Account:
         self.contract = result.contract
         self.judge = Judge(result.contract)
         self.resources = {value: name for name, value in result.settings.resources.items()}
-        request = result.contract.update.request
-        self.selectors = tuple(request.selectors) if request is not None else ()
+        self.request = result.contract.request
+        self.selectors = tuple(self.request.selectors)
         seen: set[int] = set()
         self.interactions: list[Interaction] = []
         for one in result.ledger.interactions:
@@ -210,15 +210,15 @@ class _Account:
         """
         What became of each field that was sent and can be shown.
         """
-        request = self.contract.update.request
         for name, value in sent.items():
-            if request is not None and name in request.fields and request.fields[name].write_only:
+            asked = self.request.fields.get(name)
+            if asked is not None and asked.write_only:
                 continue
             shown = record.get(name, MISSING)
             # Where nobody knows how it stood, it may have been ignored.
             earlier = before.get(name, MISSING) if before is not None else shown
-            item = self.judge.fields.get(name) or (request.fields.get(name) if request is not None else None)
-            default = request.fields[name].default if request is not None and name in request.fields else MISSING
+            item = self.judge.fields.get(name) or asked
+            default = asked.default if asked is not None else MISSING
             if name in self.judge.fields and self.judge.fields[name].changes in {"on-write", "derived", "anytime"}:
                 yield name, _plainly(value, shown)
             elif shown == value and type(shown) is type(value) and shown != earlier:
@@ -233,8 +233,8 @@ class _Account:
         What became of fields that were not sent, where anything did and the documents allow it; and the
         names of those where they do not.
         """
-        request = self.contract.update.request
-        if before is None or request is None:
+        request = self.request
+        if before is None:
             return {}, []
         found: dict[str, list[str]] = {}
         strays: list[str] = []
@@ -328,8 +328,7 @@ class _Account:
         """
         For each record what it holds in fields that no request sets, as far as that is no free text.
         """
-        request = self.contract.update.request
-        sent = request.fields if request is not None else {}
+        sent = self.request.fields
         names = [n for n, item in self.judge.fields.items() if n not in sent and item.changes in changes]
         found: dict[str, dict[str, Any]] = {}
         for record in self.shown():
@@ -351,10 +350,7 @@ class _Account:
             if one.response.status >= 300 or not isinstance(body, dict):
                 continue
             if listing is not None and one.case.operation == listing[0].id:
-                items: Any = body
-                for token in listing[1].split("/")[1:]:
-                    items = items.get(token) if isinstance(items, dict) else None
-                lists += items[:ENTRIES] if isinstance(items, list) else []
+                lists += self.judge.items(one.response)[:ENTRIES]
             elif one.case.operation == self.contract.retrieve.id and body.get(self.judge.key) is not None:
                 yield body
         yield from (entry for entry in lists if isinstance(entry, dict) and entry.get(self.judge.key) is not None)

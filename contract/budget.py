@@ -35,7 +35,6 @@ class Budget:
         clock: Callable[[], float] = time.monotonic,
         rate: str = "",
         most: int | None = None,
-        tally: Path | None = None,
     ) -> None:
         self.requests = requests
         self.most = requests + requests // 4 if most is None else most
@@ -51,7 +50,7 @@ class Budget:
         self.stopped = ""
         self.patience = 0.0
         """The moment until which restoring waits for an API that does not answer."""
-        self.tally = tally
+        self.tally: Path | None = None
         """A file that grows by a byte with each request, where several processes share one budget."""
         self._counted = 0
         self._limit = _limiter(rate)

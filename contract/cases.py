@@ -72,7 +72,7 @@ class Cases:
         plain = [n for n in gen.free if n in self.shown and n not in gen.request.aliases_of(needed) and n != gen.marker]
         unless = ""
         for name in reversed(plain if self.thorough else ()):
-            body = gen.complete({name: gen.firm(name)[-1]}, lambda field: gen.firm(field)[0])
+            body = gen.complete({name: gen.firm(name)[-1]})
             yield self.case(f"{name} first", body=body, unless=unless)
             unless = unless or f"{name} first"
 
@@ -161,7 +161,7 @@ class Cases:
                 body[name] = most
                 absent |= free[most]
         if absent:
-            gen.complete(body, lambda field: gen.firm(field)[0])
+            gen.complete(body)
             values = [str(body[name]) for name in gen.selectors if name in body]
             yield self.case(
                 f"{' and '.join(dict.fromkeys(values))} with nothing else", body=body, absent=tuple(sorted(absent))
@@ -207,7 +207,7 @@ class Cases:
         for other in gen.selectors:
             if other != name and (value in gen.enums[other] or always):
                 body[other] = value if value in gen.enums[other] else gen.enums[other][0]
-        return gen.complete(body, lambda field: gen.firm(field)[0]) if body else {}
+        return gen.complete(body) if body else {}
 
     def refusals(self) -> Iterator[Case]:
         """

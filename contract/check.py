@@ -421,14 +421,20 @@ class Judge:
 
     # ------------------------------------------------------------- the list
 
+    def items(self, response: Response) -> list[Any]:
+        """
+        The records on a page of the list; none where it is no list.
+        """
+        items = self.answers.items(response.body) if self.listing is not None else None
+        return items if isinstance(items, list) else []
+
     def listed(self, response: Response, id: str) -> tuple[str, JSONObject] | None:
         """
         The record *id* in the answer of the list, with its pointer.
         """
         if self.listing is None or not self.key:
             return None
-        items = self.answers.items(response.body)
-        for i, entry in enumerate(items if isinstance(items, list) else ()):
+        for i, entry in enumerate(self.items(response)):
             if isinstance(entry, dict) and is_id(entry.get(self.key), id):
                 return f"{self.listing[1]}/{i}", entry
         return None

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from contract.ledger import Entry, unsettled
-from contract.model import MISSING
+from contract.model import MISSING, VERDICTS
 from contract.report import Mask, failure, fragment_path, plain, restored_lines
 from contract.result import Result
 
@@ -72,8 +72,7 @@ def _summary(result: Result, mask: Mask) -> Iterator[str]:
     settings = result.settings
     yield f"# Contract {result.verdict}: {_words(result.contract.title, mask)}"
     yield ""
-    order = ("broken", "warned", "accepted", "undecided", "kept", "not_exercised")
-    told = ", ".join(f"{counts[word]} {word.replace('_', ' ')}" for word in order if counts[word])
+    told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in VERDICTS.items() if counts[verdict])
     yield f"{sum(counts.values())} rules: {told}. {result.requests} requests in {result.seconds:.1f} s"
     yield (
         f"against {_code(settings.base_url, mask)} (profile {settings.profile}, seed {settings.seed}, "

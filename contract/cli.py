@@ -19,7 +19,6 @@ import click
 
 if TYPE_CHECKING:
     from contract.config import Settings
-    from contract.report import Mask
     from contract.result import Result
 
 __all__ = ["cli", "main"]
@@ -149,12 +148,6 @@ def _settings(options: dict[str, Any]) -> Settings:
     return resolve(options, config=config, names={"ids": "--id"})
 
 
-def _mask(settings: Settings) -> Mask:
-    from contract.report import mask_of
-
-    return mask_of(settings)
-
-
 def _style(text: str, name: str) -> str:
     return click.style(text, **_STYLES.get(name, {}))
 
@@ -225,8 +218,8 @@ def run(
     _show(result, settings, quiet)
     written = _write(result, settings, quiet, junit=junit, sarif=sarif, code_quality=code_quality)
     if not written:
-        return _end(result) or 2
-    return _end(result) if old is None else _regressed(old, result, settings)
+        return result.status or 2
+    return result.status if old is None else _regressed(old, result, settings)
 
 
 def _carry_out(settings: Settings, quiet: bool) -> Result:
@@ -241,7 +234,7 @@ def _show(result: Result, settings: Settings, quiet: bool) -> None:
     from contract import report
 
     try:
-        for line in report.lines(result, _mask(settings), _style, quiet=quiet):
+        for line in report.lines(result, report.mask_of(settings), _style, quiet=quiet):
             click.echo(line)
     except BrokenPipeError:
         _hush()  # The reports are still to be written, and the exit status to be told.
@@ -254,7 +247,7 @@ def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None)
     from contract import ci, files, report
     from contract.errors import ConfigError
 
-    mask = _mask(settings).of(result)
+    mask = report.mask_of(settings).of(result)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in ci.workflow_commands(result, mask):
             click.echo(line)
@@ -267,13 +260,6 @@ def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None)
     if not quiet:
         click.echo(f"report: {path}")
     return True
-
-
-def _end(result: Result) -> int:
-    """
-    The exit status; a run that a signal ended could not tell, unless it had found something.
-    """
-    return result.status
 
 
 def _earlier(against: str | None, settings: Settings) -> dict[str, Any] | None:
@@ -299,15 +285,16 @@ def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
         found = comparing.compare(old, comparing.read(folder / "run.json"))
     except ConfigError as error:
         click.echo(str(error), err=True)
-        return _end(result) or 2
+        return result.status or 2
     comparing.attach(found, folder)
     for line in comparing.lines(found, _style):
         click.echo(line)
-    both = {found.status, _end(result)}
+    both = {found.status, result.status}
     return 1 if 1 in both else max(both)
 
 
 def _dry_run(settings: Settings) -> int:
+    from contract.model import MISSING
     from contract.report import shown
     from contract.run import prepare
 
@@ -318,7 +305,7 @@ def _dry_run(settings: Settings) -> int:
         for case in block.cases:
             operation = contract.operations[case.operation]
             sent = case.body if case.content is None else case.content.decode("utf-8", "replace")
-            body = f"  {shown(sent, most)}" if sent is not _missing() else ""
+            body = f"  {shown(sent, most)}" if sent is not MISSING else ""
             click.echo(f"  {case.expect:<11} {case.label}  [{operation.method}]{body}")
     click.echo()
     for name, (reached, wanted) in plan.coverage.items():
@@ -330,12 +317,6 @@ def _dry_run(settings: Settings) -> int:
     if plan.updates:
         click.echo(f"tour: {plan.updates} updates, {plan.updates / plan.bound:.2f} x the least possible ({plan.bound})")
     return 0
-
-
-def _missing() -> Any:
-    from contract.model import MISSING
-
-    return MISSING
 
 
 @cli.command()
@@ -352,7 +333,7 @@ def restore(**options: Any) -> int:
     """
     from contract.config import credentials
     from contract.custody import Journal, state_directory
-    from contract.report import plain, restored_lines
+    from contract.report import mask_of, plain, restored_lines
     from contract.run import restore_all
 
     settings = _settings(options)
@@ -362,7 +343,7 @@ def restore(**options: Any) -> int:
         for place in Journal.elsewhere(state_directory(settings.state_dir), settings.base_url):
             click.echo(f"one was cut off elsewhere: contract restore --base-url {plain(place)}")
     for id, restored in done.items():
-        for line in restored_lines(id, restored, _mask(settings), _style):
+        for line in restored_lines(id, restored, mask_of(settings), _style):
             click.echo(line)
     return 2 if any(restored.verdict == "not_restored" for restored in done.values()) else 0
 
@@ -641,7 +622,7 @@ def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int
     from contract import replay as again
     from contract import spec as specs
     from contract.config import credentials
-    from contract.report import restored_lines
+    from contract.report import mask_of, restored_lines
 
     found = again.read(run_json, whole=False)
     settings = _settings(options)
@@ -658,7 +639,7 @@ def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int
     for line in again.lines(outcomes, _style):
         click.echo(line)
     for id, restored in result.restored.items():
-        for line in restored_lines(id, restored, _mask(settings), _style):
+        for line in restored_lines(id, restored, mask_of(settings), _style):
             click.echo(line)
     return again.status(outcomes, result)
 
@@ -701,10 +682,10 @@ def check(files: tuple[str, ...], operation: str, as_json: bool, **options: Any)
     """
     from contract import recorded
     from contract import spec as specs
-    from contract.report import plain
+    from contract.report import mask_of, plain
 
     settings = _settings(options)
-    mask = _mask(settings)
+    mask = mask_of(settings)
     contract = specs.load(settings.spec or None)
     account = recorded.check(files, contract, operation=operation, strict=settings.strict, secrets=mask.secrets)
     for problem in account.problems:

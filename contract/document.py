@@ -23,7 +23,7 @@ import yaml
 
 from contract.errors import PointerToNowhere, SpecError, UnsupportedKeyword, nearest
 
-__all__ = ["FORMATS", "Document", "escape", "read", "refuse_unknown_keys"]
+__all__ = ["FORMATS", "METHODS", "Document", "escape", "read", "refuse_unknown_keys"]
 
 MAX_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 60
@@ -35,14 +35,14 @@ FORMATS: Final = frozenset(
 
 _FACT: Final = frozenset({"x-basis", "x-source"})
 _DOCS: Final = frozenset({"title", "description", "summary", "examples", "example"})
-_METHODS: Final = frozenset({"get", "put", "post", "patch", "delete", "head", "options"})
+METHODS: Final = ("get", "put", "post", "patch", "delete", "head", "options")
 
 KEYS: Final[Mapping[str, frozenset[str]]] = {
     "root": frozenset(
         {"openapi", "info", "servers", "security", "tags", "paths", "components", "externalDocs", "x-sources"}
     )
     | {"jsonSchemaDialect"},
-    "path": _METHODS | {"parameters", "summary", "description"},
+    "path": frozenset({*METHODS, "parameters", "summary", "description"}),
     "operation": _FACT
     | _DOCS
     | {"operationId", "tags", "parameters", "requestBody", "responses", "security", "deprecated"}
@@ -451,7 +451,7 @@ class _Walk:
         ("media", "schema"): "schema",
         ("operation", "requestBody"): "requestBody",
         ("schema", "items"): "schema",
-        **{("path", method): "operation" for method in _METHODS},
+        **{("path", method): "operation" for method in METHODS},
     }
     LISTS: Final = {
         ("path", "parameters"): "parameter",

@@ -34,14 +34,12 @@ def lines(contract: Contract, rule: Rule) -> Iterator[str]:
 
 
 def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
-    update = contract.update
-    request, response = update.request, update.response
-    assert request is not None
+    request = contract.request
     # Every id is invented here: nothing is sent.
     ids = {name: "5a6f0c1e-0000-4000-8000-000000000001" for name, item in request.fields.items() if item.resource}
-    generator = Generator(update, ids)
+    generator = Generator(contract.update, ids)
     name, detail = rule.field, rule.id.partition(".")[2]
-    item = (response.fields.get(name) if response else None) or request.fields.get(name)
+    item = contract.record.get(name) or request.fields.get(name)
     if rule.promise in {"shape", "enum", "e164", "format"} and item is not None:
         return _shape(item, detail)
     value = _sample(generator, name) if name in generator.fields else "x"

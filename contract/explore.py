@@ -9,8 +9,9 @@ budgets here; `standard` a small, seeded part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,6 @@ class _Hunt:
     best: tuple[Finding, Interaction, tuple[Any, ...]] | None = None
     seen: int = 0
     """How often the failure was seen."""
-    examples: int = 0
     trail: list[Any] = field(default_factory=list)
     base: JSONObject | None = None
 
@@ -145,7 +145,6 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
 
         @initialize()
         def start(self) -> None:
-            hunt.examples += 1
             hunt.trail = []
             if hunt.spent():
                 raise _Stop
@@ -198,7 +197,7 @@ def explore(session: Session, generator: Generator, settings: Settings, *, small
     known = {f.finding.rule for f in session.ledger.failures}
     session.settle()
     base = session.known
-    for turn in _turns(small):
+    for turn in count():
         # Failures that are known have to be looked into afterwards.
         left = min(budget.left - SPARE, SMALL) if small else budget.left - 60
         if left <= 2 or budget.time_left <= (1 if small else 5):
@@ -214,13 +213,6 @@ def explore(session: Session, generator: Generator, settings: Settings, *, small
             _note(hunt)
         if small:
             return
-
-
-def _turns(small: bool) -> Iterator[int]:
-    turn = 0
-    while True:
-        yield turn
-        turn += 1
 
 
 def _search(hunt: _Hunt, settings: Settings, turn: int, small: bool) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from contract.document import Document
+from contract.errors import PointerToNowhere
 from contract.spec import Body, Contract
 
 __all__ = ["alternatives", "conditions", "json_schema", "openapi", "schemathesis_config", "with_alternatives", "write"]
@@ -49,7 +51,7 @@ def openapi(contract: Contract, ids: Sequence[str] = ()) -> dict[str, Any]:
             # One schema describes what is sent and what is answered: the conditions are for requests alone.
             place = f"{_request(contract, operation.pointer)}/content/application~1json/schema"
         if place not in done:
-            schema = _at(made, place)
+            schema = Document(made, {}, "").at(place)
             schema["allOf"] = [*schema.get("allOf", ()), *found]
             done.add(place)
     if ids:
@@ -65,11 +67,10 @@ def json_schema(contract: Contract) -> dict[str, Any]:
     Raises:
         SpecError: the contract has no update.
     """
-    update = contract.update
-    assert update.request is not None
-    schema: dict[str, Any] = _plain(update.request.schema)
-    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"Body of {update.label}"} | schema
-    if found := list(conditions(update.request)):
+    schema: dict[str, Any] = _plain(contract.request.schema)
+    title = f"Body of {contract.update.label}"
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | schema
+    if found := list(conditions(contract.request)):
         made["allOf"] = [*schema.get("allOf", ()), *found]
     return made
 
@@ -114,14 +115,16 @@ def with_alternatives(contract: Contract, made: dict[str, Any]) -> None:
 
     What does not look like it is left alone.
     """
+    document = Document(made, {}, "")
     for operation in contract.operations.values():
         if operation.request is None:
             continue
         found = list(conditions(operation.request))
+        place = f"{operation.pointer}/requestBody/content/application~1json/schema"
         try:
-            media = _at(made, f"{operation.pointer}/requestBody/content/application~1json")
-            schema = media["schema"] if "allOf" in media["schema"] else _followed(made, media["schema"])
-        except (KeyError, TypeError):
+            schema = document.at(place)
+            schema = schema if "allOf" in schema else document.follow(schema, place)[0]
+        except (TypeError, PointerToNowhere):
             continue
         others = [entry for entry in schema.get("allOf", ()) if entry not in found]
         if found and len(others) + len(found) == len(schema.get("allOf", ())):
@@ -225,14 +228,15 @@ def _keys(contract: Contract, made: dict[str, Any]) -> Iterator[tuple[list[Any],
     """
     (list, position) of each parameter in *made* that names a record.
     """
+    document = Document(made, {}, "")
     for operation in contract.operations.values():
         if operation.key is None:
             continue
         path = operation.pointer.rpartition("/")[0]
         for place in (path, operation.pointer):
-            parameters = _at(made, place).get("parameters", [])
+            parameters = document.at(place).get("parameters", [])
             for i, parameter in enumerate(parameters):
-                found = _followed(made, parameter)
+                found, _ = document.follow(parameter, place)
                 if found.get("in") == "path" and found.get("name") == operation.key.name:
                     yield parameters, i
 
@@ -241,29 +245,9 @@ def _with_examples(made: Mapping[str, Any], parameter: Any, ids: Sequence[str]) 
     """
     *parameter*, written out, with *ids* as the examples of its schema.
     """
-    found: dict[str, Any] = copy.deepcopy(_followed(made, parameter))
-    schema = copy.deepcopy(_followed(made, found.get("schema", {})))
+    document = Document(made, {}, "")
+    found: dict[str, Any] = copy.deepcopy(document.follow(parameter, "")[0])
+    schema = copy.deepcopy(document.follow(found.get("schema", {}), "")[0])
     return {k: v for k, v in found.items() if k not in {"example", "examples"}} | {
         "schema": {k: v for k, v in schema.items() if k != "example"} | {"examples": list(ids)}
     }
-
-
-def _followed(made: Mapping[str, Any], value: Any) -> Any:
-    """
-    What *value* refers to, or itself.
-    """
-    seen: list[str] = []
-    while isinstance(value, Mapping) and "$ref" in value and value["$ref"] not in seen:
-        seen.append(value["$ref"])
-        value = _at(made, value["$ref"])
-    return value
-
-
-def _at(made: Any, pointer: str) -> Any:
-    """
-    What stands at *pointer*, which the loader has followed before.
-    """
-    for token in pointer.removeprefix("#").split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~")
-        made = made[int(key)] if isinstance(made, list) else made[key]
-    return made

@@ -322,10 +322,12 @@ class Generator:
 
     # ----------------------------------------------------------------- bodies
 
-    def complete(self, body: dict[str, Any], pick: Callable[[str], Any]) -> dict[str, Any]:
+    def complete(self, body: dict[str, Any], pick: Callable[[str], Any] | None = None) -> dict[str, Any]:
         """
-        *body* with what its selectors and the schema require, taken from *pick* where it lacks it.
+        *body* with what its selectors and the schema require, taken from *pick* where it lacks it: without
+        one, the plainest values.
         """
+        pick = pick or (lambda name: self.firm(name)[0])
         for name in self.selectors:
             if name in body:
                 for other in self.choice(name, body[name]).requires:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -23,22 +22,12 @@ from markupsafe import Markup
 
 from contract.difference import cut, difference, pretty
 from contract.ledger import Entry
-from contract.model import BASES, MISSING, PROMISES, Rule
+from contract.model import BASES, MISSING, PROMISES, VERDICTS, Rule
 from contract.picture import Latency, Matrix, latency, matrices
 from contract.report import Mask, failure, plain
 from contract.result import Result
 
 __all__ = ["page"]
-
-VERDICTS: Final[Mapping[str, str]] = {
-    "broken": "broken",
-    "warned": "warned",
-    "accepted": "accepted",
-    "undecided": "undecided",
-    "kept": "kept",
-    "not_exercised": "not exercised",
-}
-"""Verdict of a rule, or ``accepted`` for a known failure -> its word, the worst first."""
 
 
 def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
@@ -234,12 +223,10 @@ def _told(result: Result, entry: Entry, mask: Mask, number: int) -> dict[str, An
 
 def _brief(value: Any) -> Any:
     """
-    *value* without the ends of long texts, and without numbers that JSON does not have.
+    *value* without the ends of long texts.
     """
     if isinstance(value, str):
         return cut(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
     if isinstance(value, Mapping):
         return {cut(str(key)): _brief(item) for key, item in value.items()}
     return [_brief(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -269,8 +256,7 @@ def field_of(result: Result, rule: Rule) -> str:
     """
     if rule.field:
         return rule.field
-    update = result.contract.update
-    known = {*(update.request.fields if update.request else ()), *(update.response.fields if update.response else ())}
+    known = {*result.contract.request.fields, *result.contract.record}
     return next((part for part in rule.id.split(".")[2:] if part in known), "")
 
 
@@ -293,12 +279,7 @@ def _grid(result: Result, entries: Iterable[Entry]) -> dict[str, Any]:
     for entry in entries:
         cells = found.setdefault(field_of(result, entry.rule), {})
         cells.setdefault(entry.rule.promise, Counter())[_verdict(entry)] += 1
-    update = result.contract.update
-    order = [
-        "",
-        *(update.response.fields if update.response else ()),
-        *(update.request.fields if update.request else ()),
-    ]
+    order = ["", *result.contract.record, *result.contract.request.fields]
     fields = [name for name in dict.fromkeys(order) if name in found]
     fields += [name for name in found if name not in fields]
     promises = [name for name in PROMISES if any(name in cells for cells in found.values())]
@@ -315,9 +296,8 @@ def _worst(counts: Counter[str] | None) -> tuple[str, str]:
     if not counts:
         return "", ""
     # A cell of which anything was looked at and kept is kept: what was not exercised shows in the list.
-    order = ("broken", "warned", "accepted", "undecided", "kept", "not_exercised")
-    words = ", ".join(f"{counts[verdict]} {VERDICTS[verdict]}" for verdict in order if counts[verdict])
-    return next(verdict for verdict in order if counts[verdict]), words
+    words = ", ".join(f"{counts[verdict]} {word}" for verdict, word in VERDICTS.items() if counts[verdict])
+    return next(verdict for verdict in VERDICTS if counts[verdict]), words
 
 
 # -------------------------------------------------------------------------- pictures

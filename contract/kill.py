@@ -76,10 +76,8 @@ def mutants() -> list[str]:
     The names of all mutants: ``field:mutation:where``.
     """
     contract = specs.load()
-    response = contract.update.response
-    assert response is not None
     places = ("everywhere", *dict.fromkeys([contract.update.id, *(link.operation for link in contract.update.links)]))
-    return [f"{name}:{kind}:{where}" for name in response.fields for kind in ("drop", *MUTATIONS) for where in places]
+    return [f"{name}:{kind}:{where}" for name in contract.record for kind in ("drop", *MUTATIONS) for where in places]
 
 
 class _Mutator:
@@ -208,9 +206,8 @@ def _why(one: Trial) -> str:
     """
     field, kind, where = one.name.split(":")
     contract = specs.load()
-    assert contract.update.response is not None and contract.update.request is not None
-    item = contract.update.response.fields[field]
-    sent = field in contract.update.request.fields
+    item = contract.record[field]
+    sent = field in contract.request.fields
     if kind == "drop" and not item.required:
         return "the field is optional"
     if kind == "null" and item.nullable and not sent:

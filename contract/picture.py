@@ -110,8 +110,7 @@ def matrices(result: Result) -> list[Matrix]:
     """
     The changes of the largest selector, its pairs with each other one, and the changes of these.
     """
-    request = result.contract.update.request
-    selectors = dict(request.selectors) if request is not None else {}
+    selectors = result.contract.request.selectors
     if not selectors:
         return []
     primary, *others = sorted(selectors, key=lambda name: -len(selectors[name].choices))

@@ -53,9 +53,9 @@ def recipe(contract: Contract, failure: Failure, seen: Sequence[Interaction] = (
     if cases[-1].repeat and len(cases) == 1:
         cases = (replace(cases[0], repeat=False), *cases)
     found: dict[str, Any] = {"cases": [_described(one) for one in cases], "read": read}
-    request = contract.update.request
-    if state is not None and request is not None:
-        found["state"] = {n: state[n] for n, item in request.fields.items() if n in state and not item.write_only}
+    if state is not None:
+        fields = contract.request.fields.items()
+        found["state"] = {n: state[n] for n, item in fields if n in state and not item.write_only}
     return found
 
 

@@ -26,13 +26,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from contract.check import Judge, Judgement
 from contract.errors import ConfigError
 from contract.formats import instant
 from contract.ledger import rank
-from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Response
+from contract.model import BASES, MISSING, VERDICTS, Case, Finding, Interaction, JSONObject, Response
 from contract.report import Mask, plain, shown
 from contract.send import decode
 from contract.shape import Group
@@ -318,10 +318,6 @@ class _File:
         self.contract = contract
         self.operation = operation
         self.name = name
-        first = contract.listing[1].strip("/").partition("/")[0] if contract.listing else ""
-        record = contract.update.response
-        self.fields = frozenset(record.fields) if record is not None else frozenset()
-        self.list_key = first if first not in self.fields else ""
         self.cases = {op.id: Case(label="recorded", operation=op.id) for op in contract.operations.values()}
         self.headers = {op.id: {"content-type": op.media_type} for op in contract.operations.values()}
         # A body alone does not say with which status and headers it came.
@@ -409,7 +405,7 @@ class _File:
                 raise stream.error(f"is none of JSON, NDJSON and HAR: it begins with {stream.peek()!r}")
             found: dict[str, Any] = {}
             for name in stream.members():
-                if name == "log" and stream.peek() == "{" and not found.keys() & self.fields:
+                if name == "log" and stream.peek() == "{" and not found.keys() & self.contract.record.keys():
                     self.archive(stream)
                     continue
                 if name in found:
@@ -424,7 +420,7 @@ class _File:
         """
         Judges one body, which is taken for that of a success.
         """
-        operation = self.operation or self.like(value)
+        operation = self.operation or self.contract.like(value)
         if operation is None:
             if isinstance(value, dict):
                 self.account.skipped += 1
@@ -449,17 +445,6 @@ class _File:
         )
         result = self.judge.judge(Interaction(case=self.cases[name], response=response))
         self.account.add(result, place, self.unseen)
-
-    def like(self, value: Any) -> Operation | None:
-        """
-        The operation whose answer *value* resembles.
-        """
-        if not isinstance(value, dict):
-            return None
-        if self.list_key and self.list_key in value:
-            assert self.contract.listing is not None
-            return self.contract.listing[0]
-        return self.contract.update if not self.fields.isdisjoint(value) else None
 
     # --------------------------------------------------------------------- HAR
 
@@ -550,8 +535,8 @@ class _Archive:
             self.known.clear()
             self.last.clear()
         self.began = began or self.began
-        found = self.match(method, path)
-        if found is None:
+        found = self.contract.match(method, path)
+        if found is None or self.file.operation not in {None, found[0]}:
             self.account.skipped += 1
             return
         operation, id = found
@@ -569,25 +554,6 @@ class _Archive:
         result = self.judge.judge(interaction)
         self.note(operation, interaction, result)
         self.account.add(result, f"{place} ({method} {plain(path)[:80]})")
-
-    def match(self, method: str, path: str) -> tuple[Operation, str] | None:
-        """
-        (operation, id of the record) for a request.
-        """
-        tokens = path.rstrip("/").split("/")
-        best: tuple[Operation, str] | None = None
-        longest = 0
-        for operation in self.contract.operations.values():
-            wanted = operation.path.strip("/").split("/")
-            if operation.method != method.upper() or not longest < len(wanted) <= len(tokens):
-                continue
-            pairs = list(zip(wanted, tokens[-len(wanted) :], strict=True))
-            if all(w == t or (w.startswith("{") and t) for w, t in pairs):
-                id = next((unquote(t) for w, t in pairs if w.startswith("{")), "")
-                best, longest = (operation, id), len(wanted)
-        if self.file.operation is not None and best is not None and best[0] is not self.file.operation:
-            return None
-        return best
 
     def case(self, operation: Operation, sent: Any, id: str, *, accepted: bool) -> Case:
         """
@@ -633,11 +599,7 @@ class _Archive:
         """
         Compares the entries of a list with what was read of these records.
         """
-        assert self.contract.listing is not None
-        items: Any = response.body
-        for token in self.contract.listing[1].split("/")[1:]:
-            items = items.get(token) if isinstance(items, dict) else None
-        for entry in items[:100] if isinstance(items, list) else ():
+        for entry in self.judge.items(response)[:100]:
             id = entry.get(self.judge.key) if isinstance(entry, dict) and self.judge.key else None
             known = self.known.get(id) if isinstance(id, str) else None
             if isinstance(id, str) and known is not None and known[1]:
@@ -827,8 +789,7 @@ def lines(account: Account, mask: Mask, style: Style = lambda text, name: text) 
         yield style("UNDECIDED", "undecided") + ": nothing resembles an answer of the contract"
         return
     counts = _counts(account)
-    words = {"broken": "broken", "warned": "warned", "kept": "kept", "not_exercised": "not exercised"}
-    told = ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
+    told = ", ".join(f"{counts[key]} {word}" for key, word in VERDICTS.items() if counts[key])
     skipped = (
         f"; left out, because no answer of the contract looks like it: {account.skipped:,}" if account.skipped else ""
     )

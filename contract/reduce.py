@@ -83,14 +83,14 @@ class Refusals:
         budget = self.session.sender.budget
         parts = [body] if self.still else units(self.generator, body)
         small = reduce(parts, lambda part: self._refused(case, part), budget, budget.spent + 12)
-        rule, finding = self._name(small, failure)
+        finding = self._name(small, failure)
         for other in left:
             if all(self._like(name, value, other.body) for name, value in small.items()):
                 other.confirmed = True
                 other.body = small
                 other.finding = replace(finding, actual=other.finding.actual)
         failure.confirmed = True
-        return bool(rule)
+        return True
 
     def _like(self, name: str, value: Any, body: JSONObject) -> bool:
         if name not in body:
@@ -125,14 +125,12 @@ class Refusals:
         failure.cases = (*earlier, case)
         return bool(earlier)
 
-    def _name(self, small: dict[str, Any], failure: Failure) -> tuple[str, Finding]:
+    def _name(self, small: dict[str, Any], failure: Failure) -> Finding:
         """
-        The rule that *small* stands for.
+        The finding under the rule that *small* stands for.
         """
         if failure.finding.rule == self.fails:
-            return self.fails, failure.finding
-        request = self.session.contract.update.request
-        assert request is not None
+            return failure.finding
         selectors = [n for n in self.generator.selectors if n in small]
         others = [n for n in small if n not in self.generator.selectors]
         self.small = small
@@ -146,16 +144,14 @@ class Refusals:
                     if choice.deprecated
                     else f"{self.update}.handler.{stem}.accepted"
                 )
-                return rule, self._finding(rule, f"{name} {choice.value!r} is refused", f"/{name}", failure)
+                return self._finding(rule, f"{name} {choice.value!r} is refused", f"/{name}", failure)
         if not selectors and len(others) == 1:
             name = others[0]
-            kind = "deprecated" if request.fields[name].deprecated else "accept"
+            kind = "deprecated" if self.generator.request.fields[name].deprecated else "accept"
             rule = f"{self.update}.{kind}.{name}"
-            return rule, self._finding(
-                rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{name}", failure
-            )
+            return self._finding(rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{name}", failure)
         what = " with ".join([*selectors, *others][:4])
-        return self.rule, self._finding(self.rule, f"a documented body is refused: {what}", "", failure)
+        return self._finding(self.rule, f"a documented body is refused: {what}", "", failure)
 
     def _finding(self, rule: str, message: str, pointer: str, failure: Failure) -> Finding:
         found = failure.finding
@@ -176,8 +172,7 @@ def units(generator: Generator, body: JSONObject) -> list[dict[str, Any]]:
     taken: set[str] = set(generator.required)
     for name in generator.selectors:
         if name in body:
-            choice = generator.request.fields[name].choices.get(body[name])
-            unit = {n: body[n] for n in (name, *(choice.requires if choice else ())) if n in body}
+            unit = generator.request.channel(body, name)
             taken |= set(unit)
             made.append(unit)
     made += [{name: value} for name, value in body.items() if name not in taken]

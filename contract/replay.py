@@ -272,9 +272,9 @@ class _Again:
         """
         Where the record stood; what was shown as empty, or in another type than is documented, was null.
         """
-        request = self.contract.update.request
-        if self.recipe.state is None or request is None:
+        if self.recipe.state is None:
             return None
+        request = self.contract.request
         found = dict(self.recipe.state)
         for name, value in found.items():
             item = request.fields.get(name)
@@ -333,20 +333,16 @@ class _Again:
             return set(self.last.body) if isinstance(self.last.body, Mapping) else set()
         if not any(part in self.recorded.rule for part in _STATEFUL):
             return {self.name}
-        found = {self.name}
-        for name, item in self.generator.selectors.items():
-            choice = item.choices.get((self.state or {}).get(name))
-            found |= {name, *(choice.requires if choice is not None else ())}
-        return found
+        active = self.contract.request.active(self.state or {})
+        needs = {n for name, choice in active.items() if name in self.generator.selectors for n in choice.requires}
+        return {self.name, *self.generator.selectors, *needs}
 
     def unit(self, name: str) -> dict[str, Any]:
         """
         A body that sets one field to what it was, with what it needs.
         """
         state = self.state or {}
-        request = self.contract.update.request
-        choices = request.fields[name].choices if request is not None and name in request.fields else {}
-        choice = choices.get(state[name])
+        choice = self.contract.request.active(state).get(name)
         needs = choice.requires if choice is not None else ()
         given = {n: state.get(n) or self.generator.firm(n)[0] for n in needs if n in self.generator.fields}
         return {name: state[name], **given}
@@ -383,16 +379,14 @@ class _Again:
         """
         True where the value that a field had may be sent.
         """
-        request = self.contract.update.request
-        item = request.fields.get(name) if request is not None else None
+        item = self.contract.request.fields.get(name)
         return item is None or not item.enum or (self.state or {}).get(name) in item.enum
 
     def lasting(self) -> str:
         """
         Why it cannot happen a second time: a field that no update sets is not what it was before.
         """
-        request = self.contract.update.request
-        item = request.fields.get(self.name) if request is not None else None
+        item = self.contract.request.fields.get(self.name)
         shown = self.session.judge.fields.get(self.name)
         parts = (".frame", ".no_trace", ".rejection.")
         if shown is None or (item is not None and not item.read_only) or shown.changes not in {"", "never"}:

@@ -181,13 +181,12 @@ class Look:
                     self.last()
                     return
                 if self.again(failure, cases, read):
-                    failure.confirmed = True
+                    self.confirm(failure)
                     failure.body = self.session.completed(self.reduced(failure, cases, read, body))
                     if not cases[-1].keep:
                         smaller = isinstance(failure.body, Mapping) and failure.body != cases[-1].body
                         last = replace(cases[-1], body=failure.body) if smaller else cases[-1]
                         failure.cases, failure.read = (*cases[:-1], last), read
-                    self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
                     return
         if not any(self.late(failure, sure=False) for failure in self.failures[:2]):
             self.last()
@@ -224,7 +223,7 @@ class Look:
         for i in range(SERIES):
             if session.sender.budget.spent >= self.limit + 2 * SERIES or lost > 1 or len(values) < 2:
                 break
-            body = self.generator.complete({name: values[i % len(values)]}, lambda field: self.generator.firm(field)[0])
+            body = self.generator.complete({name: values[i % len(values)]})
             response, _ = session.attempt(body, "one of a series")
             accepted = response is not None and 200 <= response.status < 300
             found = session.trial([], read=True)
@@ -336,10 +335,16 @@ class Look:
             rule = case.rule if ".access." in case.rule else f"{self.update}.rejection.no_trace"
             message = f"{name} changed, although the update was refused: {case.label}"
         failure.finding = replace(failure.finding, rule=rule, message=message)
-        failure.confirmed = True
         for other in self.failures:
             if other is not failure and rule != self.rule:
                 other.cause = rule
+        self.confirm(failure)
+
+    def confirm(self, failure: Failure) -> None:
+        """
+        Notes that *failure* was seen again, and tells it before the others.
+        """
+        failure.confirmed = True
         self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
 
     @property
@@ -357,8 +362,7 @@ class Look:
         """
         if self.rule.endswith(".forward"):
             return self.older()
-        request = self.session.contract.update.request
-        assert request is not None
+        request = self.session.contract.request
         stays = ("frame", "rejection", "idempotence", "read_back")
         if not self.rule.startswith(tuple(f"{self.update}.{promise}" for promise in stays)):
             return False
@@ -381,8 +385,7 @@ class Look:
                 self.blame(failure, doer)
                 return True
             if fixed:
-                failure.confirmed = True
-                self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
+                self.confirm(failure)
                 return True
         return False
 
@@ -396,8 +399,7 @@ class Look:
             earlier = instant((failure.interaction.before or {}).get(name))
             now = instant((self.session.known or {}).get(name))
             if earlier is not None and now is not None and now < earlier:
-                failure.confirmed = True
-                self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
+                self.confirm(failure)
                 return True
         return False
 
@@ -496,7 +498,7 @@ class Look:
             if session.known.get(name) == value:
                 other = next((v for v in self.generator.enums[name] if v != value), None)
                 if other is not None:
-                    body = self.generator.complete({name: other}, lambda field: self.generator.firm(field)[0])
+                    body = self.generator.complete({name: other})
                     session.attempt(body, "away from the value")
         stored = [n for n in case.absent if (session.known or {}).get(n) not in (None, "")]
         if stored:
@@ -601,8 +603,7 @@ class Look:
         """
         Parts of *body* that may show a failure at the field *name*, the smallest first.
         """
-        request = self.session.contract.update.request
-        assert request is not None
+        request = self.session.contract.request
         tried: list[dict[str, Any]] = []
 
         def fresh(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -613,22 +614,14 @@ class Look:
         siblings = request.aliases_of((name,)) if name in request.fields else frozenset()
         alone = {n: body[n] for n in body if n == name or n in siblings}
         if name in self.generator.selectors and name in body:
-            alone = self._channel(body, name)
+            alone = request.channel(body, name)
         if alone:
             yield from fresh(alone)
         for selector in self.generator.selectors:
             if selector in body:
-                yield from fresh({**self._channel(body, selector), **alone})
+                yield from fresh({**request.channel(body, selector), **alone})
         if not alone:
             plain = {n: v for n, v in body.items() if n not in self.generator.selectors}
             first = dict(list(plain.items())[:1])
             yield from fresh(first)
         yield from fresh(dict(body))
-
-    def _channel(self, body: JSONObject, selector: str) -> dict[str, Any]:
-        """
-        A selector with the companions that it requires.
-        """
-        choice = self.generator.request.fields[selector].choices.get(body[selector])
-        names = (selector, *(choice.requires if choice else ()))
-        return {n: body[n] for n in names if n in body}

@@ -57,10 +57,8 @@ def writable(contract: Contract) -> list[str]:
     """
     The fields that can be both written and read.
     """
-    request, response = contract.update.request, contract.update.response
-    if request is None or response is None:
-        return []
-    return [n for n, f in request.fields.items() if n in response.fields and not f.write_only and not f.read_only]
+    fields = contract.request.fields.items()
+    return [n for n, f in fields if n in contract.record and not f.write_only and not f.read_only]
 
 
 def _kind(item: Field) -> dict[str, Any]:
@@ -78,10 +76,10 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     `PROBES` each with parts of what is empty and of what is not, and three for each selector.
     """
     contract, record = session.contract, session.known
-    request = contract.update.request
-    assert request is not None and record is not None
+    request = contract.request
+    assert record is not None
     found: dict[str, str] = {}
-    active = _active(contract, record)
+    active = request.needed(record)
     for name in writable(contract):
         value, item = record.get(name), request.fields[name]
         if value is not None and not jsonschema_rs.Draft202012Validator(_kind(item)).is_valid(value):
@@ -99,7 +97,7 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         same_thing = [name for name in there if name in group.fields]
         there = [name for name in there if name not in same_thing[1:]]
     nulls = [name for name in there if record[name] in (None, "")]
-    bare = {n for n in there if n in generator.selectors and n not in nulls and active & {*nulls}}
+    bare = {n for n in there if n in generator.selectors and n not in nulls and not {*nulls}.isdisjoint(active)}
     # Free text is what an API shows in another way than it stands, and hardly ever what it refuses.
     telling = {n for n in there if n in active or n in generator.enums or request.fields[n].format}
     values = [n for n in there if n in telling and n not in nulls and n not in bare] if not found else []
@@ -201,13 +199,12 @@ def uncleared(
 
     Sends one update; one for each kind of value where null is refused, and two more where it still is.
     """
-    request = session.contract.update.request
+    request = session.contract.request
     session.settle()
     known = session.known
-    assert request is not None
     if known is None:
         return {}
-    active = _active(session.contract, known)
+    active = request.needed(known)
     plain = [
         name
         for name in writable(session.contract)
@@ -230,7 +227,7 @@ def uncleared(
         how = {outcome.get(probes[kind], "")} if probes[kind] else set(outcome.values())
         if how == {"refuses null"} and (own := next((n for n in members if n in plain and n not in active), "")):
             # It may be that field alone; nothing but such a field itself can tell.
-            body = generator.complete({own: generator.firm(own)[0]}, lambda field: generator.firm(field)[0])
+            body = generator.complete({own: generator.firm(own)[0]})
             session.perform(Case(label=f"{own} to be emptied", operation=session.contract.update.id, body=body))
             how = set(_emptied(session, [own]).values())
         if len(how) == 1 and (why := next(iter(how))):
@@ -267,20 +264,6 @@ def _emptied(session: Session, names: list[str]) -> dict[str, str]:
     return {n: "ignores null" if n in stood else "" for n in names}
 
 
-def _active(contract: Contract, record: JSONObject) -> set[str]:
-    """
-    The companions that the selectors of *record* require where they stand.
-    """
-    request = contract.update.request
-    assert request is not None
-    active: set[str] = set()
-    for name, item in request.selectors.items():
-        value = record.get(name)
-        if isinstance(value, str) and value in item.choices:
-            active.update(item.choices[value].requires)
-    return active
-
-
 def differences(
     contract: Contract, record: JSONObject, now: JSONObject, *, exactly: bool = False
 ) -> dict[str, tuple[Any, Any]]:
@@ -290,10 +273,9 @@ def differences(
     Never set and set to the default say the same, unless *exactly* is asked for: some platforms fill it
     in by themselves, and then nobody can take it back.
     """
-    response, request = contract.update.response, contract.update.request
-    assert response is not None and request is not None
+    request = contract.request
     found: dict[str, tuple[Any, Any]] = {}
-    for name, item in response.fields.items():
+    for name, item in contract.record.items():
         if item.changes in {"on-write", "derived", "anytime"} or name not in record or name not in now:
             continue
         if not same(item, record[name], now[name]):
@@ -310,9 +292,7 @@ def restore(session: Session, record: JSONObject, generator: Generator, hopeless
 
     *hopeless* are fields of which it is known that null cannot be sent.
     """
-    contract = session.contract
-    request = contract.update.request
-    assert request is not None
+    request = session.contract.request
     unseen = tuple(sorted(n for n in session.written if n in request.fields and request.fields[n].write_only))
     session.quiet = True
     try:
@@ -358,8 +338,7 @@ def establish(
     now = session.known
     if before is None or now is None:
         return
-    request = session.contract.update.request
-    assert request is not None
+    request = session.contract.request
     body: dict[str, Any] = {}
     for name in writable(session.contract):
         value = before.get(name)
@@ -369,11 +348,9 @@ def establish(
         settable = not item.choices or (isinstance(value, str) and value in item.choices)
         if settable and not generator.clash((name,)) & set(body):
             body[name] = value
-    for name in list(generator.selectors):
-        if name in body:
-            for other in request.fields[name].choices[body[name]].requires:
-                if other not in body and before.get(other) is not None:
-                    body[other] = before[other]
+    for other in request.needed(body):
+        if other not in body and before.get(other) is not None:
+            body[other] = before[other]
     if not whole and all(same(None, value, now.get(name)) for name, value in body.items()):
         body = {}
     if body and body != session.dead_end:
@@ -408,16 +385,13 @@ class _Way:
     ) -> None:
         self.session = session
         self.contract = session.contract
-        request = self.contract.update.request
-        assert request is not None
-        self.request = request
+        self.request = self.contract.request
         self.record = record
         self.generator = generator
         self.hopeless = hopeless
         self.unseen = unseen
         self.tries = TRIES
-        response = self.contract.update.response
-        only_shown = [n for n in (response.fields if response else ()) if n in record and n not in self.request.fields]
+        only_shown = [n for n in self.contract.record if n in record and n not in self.request.fields]
         sent = [c.body for c, _ in session.between(0, session.sender.budget.spent + 1) if isinstance(c.body, Mapping)]
         self.assigned = {n: [body[n] for body in sent if n in body] for n in only_shown}
         """Values that were sent for fields that no update should set."""
@@ -521,13 +495,7 @@ class _Way:
         """
         True where a selector stood at a value without what that requires: as it was, it may be refused.
         """
-        return any(
-            self.record.get(other) is None
-            for name, selector in self.request.selectors.items()
-            if isinstance(value := self.record.get(name), str) and value in selector.choices
-            for other in selector.choices[value].requires
-            if other in self.record
-        )
+        return any(self.record.get(other) is None for other in self.request.needed(self.record) if other in self.record)
 
     def put(self, body: JSONObject) -> bool:
         """
@@ -580,10 +548,9 @@ class _Way:
         body, later = self.groups(left)
         values = {name: value for name, value in body.items() if value is not None}
         now = self.session.known or {}
-        for name, selector in self.request.selectors.items():
-            value = self.record.get(name)
-            if name in values and isinstance(value, str) and value in selector.choices:
-                for other in selector.choices[value].requires:
+        for name, choice in self.request.active(self.record).items():
+            if name in values:
+                for other in choice.requires:
                     if self.record.get(other) is None and other in self.generator.fields:
                         values[other] = now.get(other) or self.generator.firm(other)[0]
         self.put(values)
@@ -597,12 +564,10 @@ class _Way:
         body, later = self.groups(left)
         now = self.session.known or {}
         units: list[dict[str, Any]] = []
-        for name, selector in self.request.selectors.items():
-            if name in body and isinstance(body[name], str) and body[name] in selector.choices:
-                requires = selector.choices[body[name]].requires
-                given = {
-                    n: body.pop(n, self.record.get(n) or now.get(n)) for n in requires if n in self.generator.fields
-                }
+        for name, choice in self.request.active(body).items():
+            if name in body:
+                needs = [n for n in choice.requires if n in self.generator.fields]
+                given = {n: body.pop(n, self.record.get(n) or now.get(n)) for n in needs}
                 units.append({name: body.pop(name), **{n: v for n, v in given.items() if v is not None}})
         rest = {**body, **later}
         units += [{n: v} for n, v in rest.items() if v is not None]
@@ -645,7 +610,7 @@ class _Way:
             # The way back to where it stands is kept free.
             if not mine or self.tries < len(mine) + BACK:
                 continue
-            if self.put(self.generator.complete({name: other}, lambda field: self.generator.firm(field)[0])):
+            if self.put(self.generator.complete({name: other})):
                 for field, value in mine.items():
                     self.put({field: value})
                 needed = {n: self.record.get(n) for n in choice.requires}

@@ -181,9 +181,8 @@ class _Maker:
         """
         What must be taken.
         """
-        assert self.operation.request is not None
         yield self.rule("accept", "", "a documented body is accepted")
-        for item in self.operation.request.fields.values():
+        for item in self.contract.request.fields.values():
             text = f"every documented value of {item.name} is accepted"
             yield self.rule("accept", item.name, text, item.fact, of=item, needs=_needs([item]))
             if item.deprecated:
@@ -194,8 +193,7 @@ class _Maker:
         """
         What a selector's value needs and shows.
         """
-        request = self.operation.request
-        assert request is not None
+        request = self.contract.request
         for name, selector in request.selectors.items():
             text = f"each value of {name} needs and shows its own companion fields"
             yield self.rule("handler", name, text, selector.fact, of=selector)
@@ -219,8 +217,7 @@ class _Maker:
         """
         What was written comes back.
         """
-        request = self.operation.request
-        assert request is not None
+        request = self.contract.request
         yield self.rule("echo", "", "the answer shows what was sent, to the letter")
         yield self.rule(
             "read_back",
@@ -271,8 +268,6 @@ class _Maker:
         What must be refused, and that a refusal leaves nothing behind.
         """
         op = self.operation
-        request = op.request
-        assert request is not None
         fact = op.error_facts.get(422, op.error_facts.get(400, op.fact))
         yield self.rule("rejection", "", "what the documents exclude is refused with a 4xx", fact)
         yield self.rule("rejection", "no_trace", "a refused update changes nothing", fact)
@@ -288,7 +283,7 @@ class _Maker:
         yield self.rule("rejection", "empty", "an empty body {} changes nothing, accepted or not", op.fact)
         text = "where the documents are silent, what is accepted is applied or ignored"
         yield self.rule("rejection", "consistent", text, op.fact)
-        for item in request.fields.values():
+        for item in self.contract.request.fields.values():
             if item.enum:
                 text = f"a value of {item.name} that is not documented is refused"
                 of = item.facet("enum")

@@ -229,12 +229,10 @@ class _Bridge:
         *body* as the record *id* can take it: with ids of things that exist, and in the tour without
         values that are only for records which can do it, unless this one is known to.
         """
-        request = self.contract.update.request
         known = self.records.get(id, _Record()).known or {}
-        assert request is not None
         found = {}
         for name, value in body.items():
-            item = request.fields.get(name)
+            item = self.contract.request.fields.get(name)
             if item is not None and item.resource and isinstance(value, str):
                 value = self.settings.resources.get(name, value)
             if not (tour and item is not None and item.among and value not in (known.get(item.among) or ())):
@@ -329,11 +327,9 @@ class _Bridge:
         """
         The members of *body* for which the documents are silent, with the kind of value.
         """
-        request = self.contract.update.request
-        assert request is not None
         found = {}
         for name, value in body.items():
-            item = request.fields.get(name)
+            item = self.contract.request.fields.get(name)
             if item is None:
                 continue
             able = item.among and before is not None and value in (before.get(item.among) or ())
@@ -350,8 +346,7 @@ class _Bridge:
         An enum's value in other letters is let pass, and what was never read says nothing about
         the companions that are stored.
         """
-        request = self.contract.update.request
-        assert request is not None
+        request = self.contract.request
         prefix = self.contract.update.id
         broken: list[tuple[str, Any]] = []
         for name, value in body.items():

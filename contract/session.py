@@ -73,7 +73,6 @@ class Session:
         """True while a failure is looked into: nothing is noted in the ledger."""
         self._stamp: tuple[str, float] | None = None
         self._moved = False
-        self.reads = 0
         self.last: Response | None = None
         """The newest answer to a read."""
         self.ours: set[int] = set()
@@ -105,27 +104,33 @@ class Session:
         self._own(body)
         if case.content is not None:
             self.odd.append(case.content.decode("utf-8", "replace"))
+        own, reads = case.target == "own", case.operation == self.contract.retrieve.id
+        verified = self.verified or not (reads or self._writes(case))
+        interaction, result = self._judged(case, self.known if own else None, verified)
+        self._take_in(interaction, result)
+        if not self.quiet and case.expect == "unspecified":
+            self._observe(case, interaction.response, interaction.before, result)
+        return result, interaction.response
+
+    def _judged(self, case: Case, before: JSONObject | None, verified: bool) -> tuple[Interaction, Judgement]:
+        """
+        Sends *case*, and has the answer judged.
+        """
         response = self.sender.send(case, self.id)
-        before = self.known if case.target == "own" else None
         interaction = Interaction(
-            case=case,
-            response=response,
-            before=before,
-            verified=self.verified or not self._writes(case),
-            id=self.id,
-            age=self._age(response),
+            case=case, response=response, before=before, verified=verified, id=self.id, age=self._age(response)
         )
-        if case.operation == self.contract.retrieve.id:
-            interaction = replace(interaction, verified=self.verified)
-        result = self.judge.judge(interaction)
+        return interaction, self.judge.judge(interaction)
+
+    def _take_in(self, interaction: Interaction, result: Judgement) -> None:
+        """
+        Notes what an interaction says of the record and, unless this is quiet, of the rules.
+        """
         number = self.sender.budget.spent
-        self._note(case, response, result, number, before)
+        self._note(interaction.case, interaction.response, result, number, interaction.before)
         self._question(interaction, result)
         if not self.quiet:
             self._enter(interaction, result, number)
-            if case.expect == "unspecified":
-                self._observe(case, response, before, result)
-        return result, response
 
     def _enter(self, interaction: Interaction, result: Judgement, number: int) -> None:
         """
@@ -152,8 +157,8 @@ class Session:
         Has it looked into where an answer shows a change that was not sent.
         """
         case, before, record = interaction.case, interaction.before, result.record
-        request = self.contract.update.request
-        if self.doubt is None or before is None or record is None or request is None or case.target != "own":
+        request = self.contract.request
+        if self.doubt is None or before is None or record is None or case.target != "own":
             return
         if case.operation not in {self.contract.update.id, self.contract.retrieve.id}:
             return
@@ -181,8 +186,8 @@ class Session:
         """
         True for a value of a field that this run neither found nor sent, and that no API fills in by itself.
         """
-        request = self.contract.update.request
-        default = request.fields[name].default if request is not None and name in request.fields else None
+        item = self.contract.request.fields.get(name)
+        default = item.default if item is not None else None
         if value in (None, "", default) or hash(_text(value)) in self.ours:
             return False
         return not any(_text(value) in text for text in self.odd)
@@ -191,8 +196,8 @@ class Session:
         """
         True for a free value that this run sent so long ago that no API would fall back to it.
         """
-        request = self.contract.update.request
-        if request is None or name not in request.fields or request.fields[name].enum or value in (None, ""):
+        request = self.contract.request
+        if name not in request.fields or request.fields[name].enum or value in (None, ""):
             return False
         if self.novel(name, value) or len(self.updates) <= RECENT or value == (self.updates[0][2] or {}).get(name):
             return False
@@ -211,11 +216,10 @@ class Session:
         """
         *body* without values that this record cannot take: some are only for records that can do it.
         """
-        request = self.contract.update.request
-        if not isinstance(body, Mapping) or request is None or self.known is None:
+        if not isinstance(body, Mapping) or self.known is None:
             return body
         for name in body:
-            item = request.fields.get(name)
+            item = self.contract.request.fields.get(name)
             if item is not None and item.among and body[name] in item.enum:
                 able = self.known.get(item.among)
                 if isinstance(able, list) and body[name] not in able:
@@ -347,23 +351,14 @@ class Session:
         Reads the record and compares it with what is known of it.
         """
         case = Case(label=label, operation=self.contract.retrieve.id)
-        self.reads += 1
         before, verified, refused = self.known, self.verified, list(self.refused)
-        response = self.sender.send(case, self.id)
-        interaction = Interaction(
-            case=case, response=response, before=before, verified=verified, id=self.id, age=self._age(response)
-        )
-        result = self.judge.judge(interaction)
-        self.last = response
+        interaction, result = self._judged(case, before, verified)
+        self.last = interaction.response
         self.misread |= any(".read_back" in found.rule for found in result.findings)
         self.blind = 0 if result.record is not None else self.blind + 1
         if before is not None and result.record is not None and refused:
             self._traces(result, before, refused, verified)
-        number = self.sender.budget.spent
-        self._note(case, response, result, number, before)
-        self._question(interaction, result)
-        if not self.quiet:
-            self._enter(interaction, result, number)
+        self._take_in(interaction, result)
         return result
 
     def _traces(self, result: Judgement, before: JSONObject, refused: list[tuple[Case, int]], verified: bool) -> None:

@@ -80,7 +80,6 @@ class RecordShape:
         prefix = f"{operation}"
         self.always: list[str] = [f"{prefix}.shape", f"{prefix}.shape.body"]
         self.sometimes: list[tuple[str, list[str]]] = []
-        self.lists: list[str] = []
         for name, item in body.fields.items():
             mine: list[str] = []
             if item.required:

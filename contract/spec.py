@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
-from contract.document import Document, escape, read, read_file, refuse_unknown_keys
+from contract.document import METHODS, Document, escape, read, read_file, refuse_unknown_keys
 from contract.errors import SpecError, nearest
 from contract.model import BASES, MISSING, Fact
 
@@ -23,7 +24,6 @@ __all__ = ["AliasGroup", "Body", "Choice", "Contract", "Field", "Link", "Operati
 _FACETS: Final = ("present", "type", "null", "enum", "format", "default", "maxLength")
 CHANGES: Final = ("never", "on-write", "derived", "anytime")
 _BODY_KEYS: Final = frozenset({"pattern", "oneOf", "anyOf", "allOf", "multipleOf", "const", "uniqueItems"})
-_METHODS: Final = ("get", "put", "post", "patch", "delete", "head", "options")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +204,31 @@ class Body:
         """
         return {name: item for name, item in self.fields.items() if item.choices}
 
+    def active(self, record: Mapping[str, Any]) -> dict[str, Choice]:
+        """
+        Selector -> what is known of its value in *record*; without those whose value is absent or not documented.
+        """
+        found: dict[str, Choice] = {}
+        for name, item in self.selectors.items():
+            value = record.get(name)
+            if isinstance(value, str) and value in item.choices:
+                found[name] = item.choices[value]
+        return found
+
+    def needed(self, record: Mapping[str, Any]) -> tuple[str, ...]:
+        """
+        The companions that the selectors of *record* require where they stand, each once, in the order of the fragment.
+        """
+        return tuple(dict.fromkeys(name for choice in self.active(record).values() for name in choice.requires))
+
+    def channel(self, body: Mapping[str, Any], selector: str) -> dict[str, Any]:
+        """
+        What *body* holds of a selector and the companions that its value requires.
+        """
+        choice = self.active(body).get(selector)
+        names = (selector, *(choice.requires if choice is not None else ()))
+        return {name: body[name] for name in names if name in body}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
@@ -214,7 +239,6 @@ class Parameter:
     name: str
     place: str
     schema: Mapping[str, Any]
-    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +251,6 @@ class Link:
     records: str
     """JSON Pointer, in the linked operation's answer, to the record or the list of records."""
     fact: Fact
-    line: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -254,7 +277,6 @@ class Operation:
     unsent: Fact | None
     """Set where the documents say that fields which are not sent stay as they are."""
     media_type: str = "application/json"
-    deprecated: bool = False
     pointer: str = "#"
     line: int | None = None
 
@@ -276,8 +298,6 @@ class Operation:
         """
         The path with *key* in it.
         """
-        from urllib.parse import quote
-
         return re.sub(r"\{[^}]*\}", quote(key, safe=""), self.path)
 
 
@@ -329,6 +349,29 @@ class Contract:
         return found[0]
 
     @cached_property
+    def request(self) -> Body:
+        """
+        What an update sends.
+
+        Raises:
+            SpecError: as `update`.
+        """
+        body = self.update.request
+        assert body is not None  # An operation without one is no update.
+        return body
+
+    @cached_property
+    def record(self) -> Mapping[str, Field]:
+        """
+        The fields that the update's answer shows; none where it is not documented as an object.
+
+        Raises:
+            SpecError: as `update`.
+        """
+        response = self.update.response
+        return response.fields if response is not None else {}
+
+    @cached_property
     def retrieve(self) -> Operation:
         """
         The operation that reads one record back.
@@ -353,6 +396,35 @@ class Contract:
             if link.records:
                 return self.operations[link.operation], link.records
         return None
+
+    def match(self, method: str, path: str) -> tuple[Operation, str] | None:
+        """
+        (operation, id of the record) of a request: that for *method* with the longest template that *path* ends with.
+        """
+        tokens = path.rstrip("/").split("/")
+        best: tuple[Operation, str] | None = None
+        longest = 0
+        for operation in self.operations.values():
+            wanted = operation.path.strip("/").split("/")
+            if operation.method != method.upper() or not longest < len(wanted) <= len(tokens):
+                continue
+            pairs = list(zip(wanted, tokens[-len(wanted) :], strict=True))
+            if all(w == t or (w.startswith("{") and t) for w, t in pairs):
+                id = next((unquote(t) for w, t in pairs if w.startswith("{")), "")
+                best, longest = (operation, id), len(wanted)
+        return best
+
+    def like(self, body: Any) -> Operation | None:
+        """
+        The operation whose answer *body* resembles: a list of records, or one record.
+        """
+        if not isinstance(body, Mapping):
+            return None
+        if self.listing is not None:
+            first = self.listing[1].strip("/").partition("/")[0]
+            if first in body and first not in self.record:
+                return self.listing[0]
+        return None if self.record.keys().isdisjoint(body) else self.update
 
     def need_sendable(self) -> None:
         """
@@ -480,7 +552,7 @@ class _Reader:
         """
         seen: dict[str, str] = {}
         for path, item in self.document.data["paths"].items():
-            for method in _METHODS:
+            for method in METHODS:
                 if method not in item:
                     continue
                 pointer = f"#/paths/{escape(path)}/{method}"
@@ -526,7 +598,6 @@ class _Reader:
             links=links,
             security=sent or schemes,
             unsent=fact if unsent else None,
-            deprecated=bool(raw.get("deprecated")),
             pointer=pointer,
             line=self.document.lines.get(pointer),
         )
@@ -542,7 +613,7 @@ class _Reader:
             if not isinstance(found.get("name"), str) or found.get("in") not in {"path", "query", "header", "cookie"}:
                 raise self.document.error("a parameter has a 'name', and an 'in' that is path, query or header", place)
             schema = self.document.expand(found.get("schema", {}), f"{place}/schema")
-            yield Parameter(name=found["name"], place=found["in"], schema=schema, required=bool(found.get("required")))
+            yield Parameter(name=found["name"], place=found["in"], schema=schema)
 
     def request(self, raw: Mapping[str, Any], pointer: str, fact: Fact) -> Body | None:
         """
@@ -617,7 +688,6 @@ class _Reader:
                     operation=str(value.get("operationId")),
                     records=str(value["x-reads-back"] or ""),
                     fact=self.fact(value, fact, where),
-                    line=self.document.lines.get(where),
                 )
 
     def body(self, raw: Any, pointer: str, fact: Fact) -> Body | None:

@@ -303,18 +303,16 @@ class _Maker:
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self.rules = rules_of(contract)
-        response, request = contract.update.response, contract.update.request
-        self.fields: Mapping[str, Field] = response.fields if response is not None else {}
-        self.sent: Mapping[str, Field] = request.fields if request is not None else {}
+        self.fields = contract.record
+        self.sent = contract.request.fields
         self.generator = Generator(contract.update)
 
     def needs(self) -> dict[str, dict[str, list[str]]]:
         """
         Selector -> value -> its companions.
         """
-        request = self.contract.update.request
-        selectors = request.selectors if request is not None else {}
-        return {n: {v: list(choice.requires) for v, choice in f.choices.items()} for n, f in selectors.items()}
+        selectors = self.contract.request.selectors.items()
+        return {n: {v: list(choice.requires) for v, choice in f.choices.items()} for n, f in selectors}
 
     def unknown(self) -> str:
         """
@@ -409,7 +407,7 @@ class _Maker:
             return {}
         options = gen.enums[name] if name in gen.enums else gen.firm(name)
         other = next((value for value in options if value != sent), None)
-        return {} if other is None else gen.complete({name: other}, lambda field: gen.firm(field)[0])
+        return {} if other is None else gen.complete({name: other})
 
     def call(self, case: Case, name: str) -> Iterator[str]:
         """

@@ -143,20 +143,21 @@ class Walk:
         Gives each selector a value that none of the waiting cases is about.
         """
         known = self.session.known or {}
+        active = self.generator.request.active(known)
         stored = {name for case in self.later for name in case.absent}
         for name in self.generator.selectors:
             about = [case.away_from[1] for case in self.later if case.away_from and case.away_from[0] == name]
             current = known.get(name)
-            choices = self.generator.request.fields[name].choices
-            held = set(choices[current].companions) if isinstance(current, str) and current in choices else set()
-            if current not in about and not held & stored:
+            choices = self.generator.selectors[name].choices
+            held = active[name].companions if name in active else ()
+            if current not in about and stored.isdisjoint(held):
                 continue
             options = [v for v in self.generator.enums[name] if v != current]
             ranked = sorted(
                 options, key=lambda v: (v in about, bool(set(choices[v].requires) & stored), len(choices[v].requires))
             )
             if ranked:
-                body = self.generator.complete({name: ranked[0]}, lambda field: self.generator.firm(field)[0])
+                body = self.generator.complete({name: ranked[0]})
                 case = Case(
                     label=f"{name} {ranked[0]} to clear the way", operation=self.session.contract.update.id, body=body
                 )
@@ -173,11 +174,7 @@ class Walk:
         for empty, how in ((None, "null"), ("", "blank")):
             self.session.settle()
             known = self.session.known or {}
-            active: set[str] = set()
-            for name, item in request.selectors.items():
-                value = known.get(name)
-                if isinstance(value, str) and value in item.choices:
-                    active |= request.aliases_of(item.choices[value].requires)
+            active = request.aliases_of(request.needed(known))
             stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, "")}
             body = {n: empty for n in request.fields if n in stored and n not in active}
             # What is never shown may be stored all the same. That it was cleared is believed where

@@ -192,9 +192,7 @@ class Witness:
         """
         if name not in self.generator.fields:
             return {name: was}
-        firm = self.generator.firm
-        value = next((v for v in firm(name) if v != other), was)
-        return self.generator.complete({name: value}, lambda field: firm(field)[0])
+        return self.generator.complete({name: next((v for v in self.generator.firm(name) if v != other), was)})
 
     def restless(self) -> Mapping[str, tuple[Any, Any]]:
         """

@@ -48,9 +48,7 @@ def test_an_operation_knows_how_it_is_called() -> None:
     """Method, path, key, success, security and media type are the fragment's."""
     assert (UPDATE.method, UPDATE.path, UPDATE.success) == ("PUT", "/lamps/{id}", 200)
     assert UPDATE.label == "PUT /lamps/{id}"
-    assert UPDATE.key == spec.Parameter(
-        name="id", place="path", schema={"type": "string", "format": "uuid"}, required=True
-    )
+    assert UPDATE.key == spec.Parameter(name="id", place="path", schema={"type": "string", "format": "uuid"})
     assert UPDATE.security == ("basic",)
     assert UPDATE.media_type == "application/json"
     assert UPDATE.unsent == Fact("documented", "book")
