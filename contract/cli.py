@@ -308,8 +308,8 @@ def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
 
 
 def _dry_run(settings: Settings) -> int:
+    from contract.prepare import prepare
     from contract.report import shown
-    from contract.run import prepare
 
     contract, plan = prepare(settings)
     most = 120 if sys.stdout.isatty() else sys.maxsize  # Whoever keeps it wants all of it.

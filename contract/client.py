@@ -18,8 +18,8 @@ from contract.config import Settings
 from contract.errors import ConfigError
 from contract.ledger import Failure, Ledger
 from contract.model import MISSING, Case, Interaction, Response
+from contract.prepare import account
 from contract.report import Mask, mask_of, plain, shown
-from contract.run import account
 from contract.send import Credentials, decode, proxy_for
 
 __all__ = ["client", "transport"]

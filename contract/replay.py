@@ -20,12 +20,13 @@ from contract.errors import ConfigError, SendError, Undecided, nearest
 from contract.ledger import Failure
 from contract.model import Finding, Interaction, JSONObject, Response
 from contract.plan import plan
+from contract.prepare import need_credentials
 from contract.recall import Recipe, recalled
 from contract.report import plain
 from contract.reproduce import Look
 from contract.restore import establish
 from contract.result import Result
-from contract.run import Runner, need_credentials
+from contract.run import Runner
 from contract.send import Credentials
 from contract.session import Session
 from contract.spec import Contract
