@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
-_STYLES: dict[str, dict[str, Any]] = {
-    "title": {"bold": True},
-    "broken": {"fg": "red", "bold": True},
-    "kept": {"fg": "green", "bold": True},
-    "warned": {"fg": "yellow"},
-    "undecided": {"fg": "yellow", "bold": True},
-}
-
 
 def main(args: list[str] | None = None) -> NoReturn:
     """
@@ -156,7 +148,10 @@ def _mask(settings: Settings) -> Mask:
 
 
 def _style(text: str, name: str) -> str:
-    return click.style(text, **_STYLES.get(name, {}))
+    from contract.report import COLOURS
+
+    colour, bold = COLOURS.get(name, ("", False))
+    return click.style(text, fg=colour or None, bold=bold or None)
 
 
 @contextmanager

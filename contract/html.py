@@ -25,20 +25,10 @@ from contract.difference import cut, difference, pretty
 from contract.ledger import Entry
 from contract.model import BASES, MISSING, PROMISES, Rule
 from contract.picture import Latency, Matrix, latency, matrices
-from contract.report import Mask, failure, plain
+from contract.report import VERDICTS, Mask, failure, plain, tally
 from contract.result import Result
 
 __all__ = ["page"]
-
-VERDICTS: Final[Mapping[str, str]] = {
-    "broken": "broken",
-    "warned": "warned",
-    "accepted": "accepted",
-    "undecided": "undecided",
-    "kept": "kept",
-    "not_exercised": "not exercised",
-}
-"""Verdict of a rule, or ``accepted`` for a known failure -> its word, the worst first."""
 
 
 def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
@@ -315,9 +305,7 @@ def _worst(counts: Counter[str] | None) -> tuple[str, str]:
     if not counts:
         return "", ""
     # A cell of which anything was looked at and kept is kept: what was not exercised shows in the list.
-    order = ("broken", "warned", "accepted", "undecided", "kept", "not_exercised")
-    words = ", ".join(f"{counts[verdict]} {VERDICTS[verdict]}" for verdict in order if counts[verdict])
-    return next(verdict for verdict in order if counts[verdict]), words
+    return next(verdict for verdict in VERDICTS if counts[verdict]), tally(counts)
 
 
 # -------------------------------------------------------------------------- pictures
