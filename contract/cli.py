@@ -303,6 +303,7 @@ def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
 
 
 def _dry_run(settings: Settings) -> int:
+    from contract.model import MISSING
     from contract.prepare import prepare
     from contract.report import shown
 
@@ -313,7 +314,7 @@ def _dry_run(settings: Settings) -> int:
         for case in block.cases:
             operation = contract.operations[case.operation]
             sent = case.body if case.content is None else case.content.decode("utf-8", "replace")
-            body = f"  {shown(sent, most)}" if sent is not _missing() else ""
+            body = f"  {shown(sent, most)}" if sent is not MISSING else ""
             click.echo(f"  {case.expect:<11} {case.label}  [{operation.method}]{body}")
     click.echo()
     for name, (reached, wanted) in plan.coverage.items():
@@ -325,12 +326,6 @@ def _dry_run(settings: Settings) -> int:
     if plan.updates:
         click.echo(f"tour: {plan.updates} updates, {plan.updates / plan.bound:.2f} x the least possible ({plan.bound})")
     return 0
-
-
-def _missing() -> Any:
-    from contract.model import MISSING
-
-    return MISSING
 
 
 @cli.command()
