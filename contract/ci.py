@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from contract.ledger import Entry, unsettled
-from contract.model import MISSING, VERDICTS
-from contract.report import Mask, failure, fragment_path, plain, restored_lines
+from contract.model import MISSING
+from contract.report import Mask, failure, fragment_path, plain, restored_lines, tally
 from contract.result import Result
 
 __all__ = [
@@ -72,8 +72,7 @@ def _summary(result: Result, mask: Mask) -> Iterator[str]:
     settings = result.settings
     yield f"# Contract {result.verdict}: {_words(result.contract.title, mask)}"
     yield ""
-    told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in VERDICTS.items() if counts[verdict])
-    yield f"{sum(counts.values())} rules: {told}. {result.requests} requests in {result.seconds:.1f} s"
+    yield f"{sum(counts.values())} rules: {tally(counts)}. {result.requests} requests in {result.seconds:.1f} s"
     yield (
         f"against {_code(settings.base_url, mask)} (profile {settings.profile}, seed {settings.seed}, "
         f"strict {settings.strict})."
@@ -92,7 +91,7 @@ def _summary(result: Result, mask: Mask) -> Iterator[str]:
         yield from _details(result, entry, mask)
     yield ""
     for id, done in result.restored.items():
-        lines = [line.strip() for line in restored_lines(id, done, mask, lambda text, name: text)]
+        lines = [line.strip() for line in restored_lines(id, done, mask)]
         yield f"- {_words('; '.join(lines), mask)}"
 
 
@@ -198,7 +197,7 @@ def workflow_commands(result: Result, mask: Mask) -> Iterator[str]:
         yield _command("error", short(mask.text(result.problem)), title="contract: could not tell")
     for id, done in result.restored.items():
         if done.verdict == "not_restored":
-            lines = restored_lines(id, done, mask, lambda text, name: text)
+            lines = restored_lines(id, done, mask)
             text = "\n".join(short(line.strip()) for line in lines)
             yield _command("warning", text, title="contract: left changed")
 

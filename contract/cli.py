@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
-_STYLES: dict[str, dict[str, Any]] = {
-    "title": {"bold": True},
-    "broken": {"fg": "red", "bold": True},
-    "kept": {"fg": "green", "bold": True},
-    "warned": {"fg": "yellow"},
-    "undecided": {"fg": "yellow", "bold": True},
-}
-
 
 def main(args: list[str] | None = None) -> NoReturn:
     """
@@ -149,7 +141,10 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 def _style(text: str, name: str) -> str:
-    return click.style(text, **_STYLES.get(name, {}))
+    from contract.report import COLOURS
+
+    colour, bold = COLOURS.get(name, ("", False))
+    return click.style(text, fg=colour or None, bold=bold or None)
 
 
 @contextmanager
@@ -295,8 +290,8 @@ def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
 
 def _dry_run(settings: Settings) -> int:
     from contract.model import MISSING
+    from contract.prepare import prepare
     from contract.report import shown
-    from contract.run import prepare
 
     contract, plan = prepare(settings)
     most = 120 if sys.stdout.isatty() else sys.maxsize  # Whoever keeps it wants all of it.

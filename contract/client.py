@@ -16,10 +16,10 @@ from contract.api import Spec
 from contract.check import Judgement
 from contract.config import Settings
 from contract.errors import ConfigError
-from contract.ledger import Failure, Ledger
+from contract.ledger import Ledger
 from contract.model import MISSING, Case, Interaction, Response
-from contract.report import Mask, mask_of, plain, shown
-from contract.run import account
+from contract.prepare import account
+from contract.report import Mask, finding_lines, mask_of, plain
 from contract.send import Credentials, decode, proxy_for
 
 __all__ = ["client", "transport"]
@@ -125,26 +125,11 @@ def _lines(ledger: Ledger, spec: Spec, response: httpx.Response, mask: Mask, bas
     ledger.fold()
     causes = ledger.causes()
     broken = [n for n, failures in causes.items() if not ledger.weak(n) and ledger.accepted(failures[0]) is None]
+    place = f"  request   {plain(mask.text(case.label))}"
     for name in broken[:FEW]:
-        yield from _told(spec, causes[name][0], mask)
+        yield from finding_lines(spec.contract, spec.rules[name], causes[name][0].finding, place, body, mask)
     if len(broken) > FEW:
         yield f"… and {len(broken) - FEW} more: {', '.join(broken[FEW:][:FEW])}{', …' if len(broken) > 2 * FEW else ''}"
-
-
-def _told(spec: Spec, failure: Failure, mask: Mask) -> Iterator[str]:
-    finding, case = failure.finding, failure.interaction.case
-    rule = spec.rules[finding.rule]
-    name = finding.pointer.rpartition("/")[2]
-    yield f"broken  {rule.id}"
-    yield f"        {plain(mask.text(finding.message))}"
-    yield f"  rule      {rule.text}"
-    yield f"  source    {rule.basis}: {spec.contract.source(rule.fact)}"
-    yield f"  request   {plain(mask.text(case.label))}" + (f", at {plain(finding.pointer)}" if finding.pointer else "")
-    if case.body is not MISSING:
-        yield f"  body      {shown(mask.value(case.body), 400)}"
-    if finding.expected is not MISSING:
-        yield f"  expected  {shown(mask.value(finding.expected, name))}"
-        yield f"  actual    {shown(mask.value(finding.actual, name) if finding.actual is not MISSING else MISSING)}"
 
 
 def _body(request: httpx.Request) -> Any:

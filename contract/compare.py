@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from contract.errors import ConfigError
-from contract.report import encoded, plain, store
+from contract.report import Style, encoded, plain, store, unstyled
 
 if TYPE_CHECKING:
     from contract.config import Settings
 
 __all__ = ["Change", "Comparison", "attach", "compare", "data", "earlier", "lines", "markdown", "read", "suited"]
-
-Style = Callable[[str, str], str]
 
 FORMAT: Final = 1
 SLOWER: Final = 5.0
@@ -602,7 +600,7 @@ def data(found: Comparison) -> dict[str, Any]:
     }
 
 
-def lines(found: Comparison, style: Style = lambda text, name: text) -> Iterator[str]:
+def lines(found: Comparison, style: Style = unstyled) -> Iterator[str]:
     """
     What a person reads about a comparison.
     """

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from contract import reference, report
-from contract.config import Settings
+from contract.kill import run_against
 from contract.report import Mask, Style
 from contract.result import Result
-from contract.run import run
 
 __all__ = ["DEFECT", "demo"]
 
@@ -55,15 +54,7 @@ def demo(folder: Path, style: Style, echo: Callable[[str], Any]) -> int:
 
 def _run(defect: str | None) -> tuple[Result, Mask]:
     with reference.running(defect=defect) as server, tempfile.TemporaryDirectory() as state:
-        settings = Settings(
-            base_url=server.base_url,
-            ids=server.ids[:1],
-            bystander_ids=server.ids[3:4],
-            foreign_ids=server.foreign_ids[:1],
-            resources=dict(server.resources),
-            state_dir=state,
-        )
-        result = run(settings, {"username": server.username, "password": server.password, "token": ""})
+        result = run_against(server, state)
         shown = server.base_url.replace(server.base_url.split("/")[2], f"127.0.0.1:{PORT}")
-        result.settings = replace(settings, base_url=shown, state_dir="")
+        result.settings = replace(result.settings, base_url=shown, state_dir="")
     return result, Mask(secrets=(server.password,))

@@ -22,9 +22,9 @@ from markupsafe import Markup
 
 from contract.difference import cut, difference, pretty
 from contract.ledger import Entry
-from contract.model import BASES, MISSING, PROMISES, VERDICTS, Rule
+from contract.model import BASES, MISSING, PROMISES, Rule
 from contract.picture import Latency, Matrix, latency, matrices
-from contract.report import Mask, failure, plain
+from contract.report import VERDICTS, Mask, failure, plain, tally
 from contract.result import Result
 
 __all__ = ["page"]
@@ -296,8 +296,7 @@ def _worst(counts: Counter[str] | None) -> tuple[str, str]:
     if not counts:
         return "", ""
     # A cell of which anything was looked at and kept is kept: what was not exercised shows in the list.
-    words = ", ".join(f"{counts[verdict]} {word}" for verdict, word in VERDICTS.items() if counts[verdict])
-    return next(verdict for verdict in VERDICTS if counts[verdict]), words
+    return next(verdict for verdict in VERDICTS if counts[verdict]), tally(counts)
 
 
 # -------------------------------------------------------------------------- pictures

@@ -478,18 +478,17 @@ class ContractRun:
         """
         if self.result is None:
             return
-        colours: dict[str, dict[str, bool]] = {
-            "broken": {"red": True, "bold": True},
-            "kept": {"green": True, "bold": True},
-            "warned": {"yellow": True},
-            "undecided": {"yellow": True, "bold": True},
-        }
         writer = self.config.get_terminal_writer()
+
+        def style(text: str, name: str) -> str:
+            colour, bold = report.COLOURS.get(name, ("", False))
+            return writer.markup(text, **({colour: True} if colour else {}), bold=bold)
+
         terminalreporter.section("contract")
         for line in report.lines(
             self.result,
             self.mask,
-            lambda text, name: writer.markup(text, **colours.get(name, {})),
+            style,
             quiet=self.config.get_verbosity() < -1,
             brief=True,
         ):

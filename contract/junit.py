@@ -117,7 +117,7 @@ def _whole(result: Result, mask: Mask) -> Iterator[ET.Element]:
     yield case
     for id, done in result.restored.items():
         case = ET.Element("testcase", classname=RUN, name=plain(mask.text(f"left {id} as it was")), time="0.000")
-        lines = [line.strip() for line in _safe(restored_lines(id, done, mask, lambda text, name: text), mask)]
+        lines = [line.strip() for line in _safe(restored_lines(id, done, mask), mask)]
         if done.verdict == "not_restored" and (done.note or not result.settings.allow_unrestorable):
             ET.SubElement(case, "error", type="not_restored", message=lines[0]).text = "\n".join(lines)
         else:

@@ -25,11 +25,7 @@ from contract.report import Style
 from contract.result import Result
 from contract.run import run
 
-__all__ = ["MUTATIONS", "Trial", "mutants", "names", "table", "trial"]
-
-
-def _case(value: str) -> Any:
-    return value.swapcase()
+__all__ = ["MUTATIONS", "Trial", "mutants", "names", "run_against", "table", "trial"]
 
 
 MUTATIONS: Final[dict[str, Callable[[Any], Any]]] = {
@@ -37,7 +33,7 @@ MUTATIONS: Final[dict[str, Callable[[Any], Any]]] = {
     "blank": lambda value: "" if isinstance(value, str) else [],
     "type": lambda value: 7 if isinstance(value, str) else "7",
     "wrapped": lambda value: [value],
-    "case": lambda value: value.swapcase() if isinstance(value, str) else [_case(v) for v in value],
+    "case": lambda value: value.swapcase() if isinstance(value, str) else [v.swapcase() for v in value],
     "appended": lambda value: value + "x" if isinstance(value, str) else [*value, "x"],
     "truncated": lambda value: value[:-1],
 }
@@ -110,6 +106,22 @@ class _Mutator:
         return {**record, self.field: changed}
 
 
+def run_against(server: reference.Running, state: str, **limits: Any) -> Result:
+    """
+    Carries out one run against a reference server, with its journals in the folder *state*.
+    """
+    settings = Settings(
+        base_url=server.base_url,
+        ids=server.ids[:1],
+        bystander_ids=server.ids[3:4],
+        foreign_ids=server.foreign_ids[:1],
+        resources=dict(server.resources),
+        state_dir=state,
+        **limits,
+    )
+    return run(settings, {"username": server.username, "password": server.password, "token": ""})
+
+
 def trial(kind: str, name: str) -> Trial:
     """
     Runs the standard profile against the reference server with one defect, variant or mutant.
@@ -120,18 +132,13 @@ def trial(kind: str, name: str) -> Trial:
         reference.running(defect=options.get("defect"), variant=options.get("variant"), mutate=mutator) as server,
         tempfile.TemporaryDirectory() as state,
     ):
-        settings = Settings(
-            base_url=server.base_url,
-            ids=server.ids[:1],
-            bystander_ids=server.ids[3:4],
-            foreign_ids=server.foreign_ids[:1],
-            resources=dict(server.resources),
-            state_dir=state,
+        found = run_against(
+            server,
+            state,
             # A run with less than a minute to spare does not rest; what only shows after a rest needs more.
             max_seconds=600 if kind == "defect" and ".moves" in str(reference.DEFECTS[name].breaks) else 60,
             allow_unrestorable=kind == "variant",
         )
-        found = run(settings, {"username": server.username, "password": server.password, "token": ""})
     return Trial(
         kind=kind,
         name=name,

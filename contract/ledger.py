@@ -385,6 +385,21 @@ class Ledger:
             failure.cause = ""
         self.failures = kept
 
+    def settle(self, noise: int, *, alone: bool) -> None:
+        """
+        Settles what nobody can look into any more: only what happened more than once, with nothing lost, is called
+        broken, and where someone else writes as well, only what no write can bring about.
+        """
+        for rule, failures in self.causes().items():
+            numbers = {f.number for f in failures}
+            if of_answer(rule):
+                # The same fault, seen in the answers of other operations.
+                numbers |= {f.number for f in self.under(rule)}
+            several = len(numbers) > 1 and noise == 0 and (alone or of_answer(rule))
+            for failure in failures:
+                if failure.confirmed is None:
+                    failure.confirmed, failure.untried = several, not several
+
     def failing(self, rule: str) -> list[Failure]:
         """
         The failures for which *rule* is called broken, beside those that are accepted.

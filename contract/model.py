@@ -15,7 +15,6 @@ __all__ = [
     "BASES",
     "MISSING",
     "PROMISES",
-    "VERDICTS",
     "Basis",
     "Case",
     "Expect",
@@ -46,16 +45,6 @@ JSONObject = Mapping[str, Any]
 
 BASES: Final[tuple[Basis, ...]] = ("documented", "observed", "inferred")
 """From the strongest to the weakest."""
-
-VERDICTS: Final[Mapping[str, str]] = {
-    "broken": "broken",
-    "warned": "warned",
-    "accepted": "accepted",
-    "undecided": "undecided",
-    "kept": "kept",
-    "not_exercised": "not exercised",
-}
-"""Verdict of a rule, or ``accepted`` for a known failure -> its word, the worst first."""
 
 PROMISES: Final[Mapping[str, str]] = {
     "shape": "the answer has the documented shape",

@@ -20,7 +20,7 @@ import json
 import sys
 import zlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -32,15 +32,13 @@ from contract.check import Judge, Judgement
 from contract.errors import ConfigError
 from contract.formats import instant
 from contract.ledger import rank
-from contract.model import BASES, MISSING, VERDICTS, Case, Finding, Interaction, JSONObject, Response
-from contract.report import Mask, plain, shown
+from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Response
+from contract.report import Mask, Style, expected_lines, plain, tally, unstyled
 from contract.send import decode
 from contract.shape import Group
 from contract.spec import Contract, Field, Operation
 
 __all__ = ["Account", "Fold", "check", "data", "lines"]
-
-Style = Callable[[str, str], str]
 
 CHUNK: Final = 1 << 18
 """Characters that are read at once."""
@@ -766,7 +764,7 @@ def _counts(account: Account) -> Counter[str]:
     return found
 
 
-def lines(account: Account, mask: Mask, style: Style = lambda text, name: text) -> Iterator[str]:
+def lines(account: Account, mask: Mask, style: Style = unstyled) -> Iterator[str]:
     """
     What a person reads, beside the problems.
     """
@@ -780,20 +778,18 @@ def lines(account: Account, mask: Mask, style: Style = lambda text, name: text) 
         yield f"        {plain(mask.text(found.message))}"
         where = f", at {plain(found.pointer)}" if found.pointer else ""
         yield f"        {'first in ' if fold.count > 1 else 'in '}{plain(fold.place)}{where}"
-        if found.expected is not MISSING:
-            name = _name(fold)
-            yield f"        expected  {shown(mask.value(found.expected, name))}"
-            actual = found.actual if found.actual is MISSING else mask.value(found.actual, name)
-            yield f"        actual    {shown(actual)}"
+        yield from expected_lines(found, mask, "        ")
     if not account.responses:
         yield style("UNDECIDED", "undecided") + ": nothing resembles an answer of the contract"
         return
     counts = _counts(account)
-    told = ", ".join(f"{counts[key]} {word}" for key, word in VERDICTS.items() if counts[key])
     skipped = (
         f"; left out, because no answer of the contract looks like it: {account.skipped:,}" if account.skipped else ""
     )
     verdict = ("kept", "broken", "undecided")[account.status]
     rules = sum(counts.values())
     many = "s" if account.responses != 1 else ""
-    yield style(verdict.upper(), verdict) + f": {rules} rules: {told}; {account.responses:,} response{many}{skipped}"
+    yield (
+        style(verdict.upper(), verdict)
+        + f": {rules} rules: {tally(counts)}; {account.responses:,} response{many}{skipped}"
+    )

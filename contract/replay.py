@@ -7,7 +7,7 @@ fixed takes more than not to see it: the rule must have been exercised, with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -20,12 +20,13 @@ from contract.errors import ConfigError, SendError, Undecided, nearest
 from contract.ledger import Failure
 from contract.model import Finding, Interaction, JSONObject, Response
 from contract.plan import plan
+from contract.prepare import need_credentials
 from contract.recall import Recipe, recalled
-from contract.report import plain
+from contract.report import Style, plain, unstyled
 from contract.reproduce import Look
 from contract.restore import establish
 from contract.result import Result
-from contract.run import Runner, need_credentials
+from contract.run import Runner
 from contract.send import Credentials
 from contract.session import Session
 from contract.spec import Contract
@@ -33,7 +34,6 @@ from contract.spec import Contract
 __all__ = ["Outcome", "Recorded", "failures", "lines", "read", "replay", "status"]
 
 Verdict = Literal["fixed", "still_broken", "could_not_tell"]
-Style = Callable[[str, str], str]
 
 ROUNDS: Final = 4
 """How often a failure must not be seen for it to be called fixed."""
@@ -488,7 +488,7 @@ _WORDS: Final[Mapping[Verdict, tuple[str, str]]] = {
 }
 
 
-def lines(outcomes: list[Outcome], style: Style = lambda text, name: text) -> Iterator[str]:
+def lines(outcomes: list[Outcome], style: Style = unstyled) -> Iterator[str]:
     """
     What a person reads about them.
     """

@@ -28,7 +28,7 @@ from contract.behaviour import behaviour
 from contract.config import Settings, credentials
 from contract.errors import ConfigError
 from contract.ledger import Entry, Failure
-from contract.model import MISSING, Case
+from contract.model import MISSING, Case, Finding, Rule
 from contract.recall import recalled, recipe
 from contract.result import Result
 from contract.send import MALFORMED, Credentials, encode, unknown
@@ -458,20 +458,45 @@ def fragment_path(contract: Contract) -> str:
 # ----------------------------------------------------------------------------- lines
 
 Style = Callable[[str, str], str]
-_WORDS: Final = {
-    "kept": "kept",
+"""Decorates (text, what it is), one of `COLOURS`."""
+COLOURS: Final[Mapping[str, tuple[str, bool]]] = {
+    "title": ("", True),
+    "broken": ("red", True),
+    "kept": ("green", True),
+    "warned": ("yellow", False),
+    "undecided": ("yellow", True),
+}
+"""What a text is -> (colour, bold), on a terminal."""
+VERDICTS: Final[Mapping[str, str]] = {
     "broken": "broken",
     "warned": "warned",
     "accepted": "accepted",
     "undecided": "undecided",
+    "kept": "kept",
     "not_exercised": "not exercised",
 }
+"""Verdict of a rule, or ``accepted`` for a known failure -> its word, the worst first."""
+
+
+def unstyled(text: str, name: str) -> str:
+    """
+    *text* as it is: the `Style` of what is no terminal.
+    """
+    return text
+
+
+def tally(counts: Counter[str], first: str = "") -> str:
+    """
+    How many rules have which verdict, in words: that of *first*, then the worst first.
+    """
+    words = sorted(VERDICTS, key=lambda word: word != first)
+    return ", ".join(f"{counts[word]} {VERDICTS[word]}" for word in words if counts[word])
 
 
 def lines(
     result: Result,
     mask: Mask,
-    style: Style = lambda text, name: text,
+    style: Style = unstyled,
     *,
     quiet: bool = False,
     brief: bool = False,
@@ -485,7 +510,7 @@ def lines(
     mask = mask.of(result)
     verdict = result.verdict
     counts: Counter[str] = Counter("accepted" if e.accepted else e.verdict for e in result.entries)
-    shape = ", ".join(f"{counts[word]} {_WORDS[word]}" for word in _WORDS if counts[word])
+    shape = tally(counts, "kept")
     for entry in result.entries:
         if entry.verdict == "broken" and brief:
             yield style("broken ", "broken") + f" {entry.rule.id}"
@@ -535,31 +560,56 @@ def lines(
     yield style(verdict.upper(), verdict) + f": {rules} rules: {shape}; {result.requests} requests in {seconds}"
 
 
-def failure_lines(result: Result, entry: Entry, mask: Mask, style: Style = lambda text, name: text) -> Iterator[str]:
+def failure_lines(result: Result, entry: Entry, mask: Mask, style: Style = unstyled) -> Iterator[str]:
     """
     What a person reads about one rule that is broken.
     """
     one = entry.failures[0]
     told = failure(result, one, mask)
-    rule = entry.rule
-    yield style("broken ", "broken") + f" {rule.id}"
-    yield f"        {told['message']}"
-    yield f"  rule      {rule.text}"
-    yield f"  source    {rule.basis}: {result.contract.source(rule.fact)}"
-    yield f"  case      {told['case']}" + (f", at {plain(told['pointer'])}" if told["pointer"] else "")
     body = one.body if one.body is not None else one.interaction.case.body
-    if body is not MISSING:
-        if one.before:
-            yield f"  after     {len(one.before)} updates before it, see run.json"
-        yield f"  body      {shown(mask.value(body), 400)}"
-    if one.finding.expected is not MISSING:
-        yield f"  expected  {shown(told['expected'])}"
-        yield f"  actual    {shown(told['actual'] if one.finding.actual is not MISSING else MISSING)}"
+    place = f"  case      {told['case']}"
+    yield from finding_lines(result.contract, entry.rule, one.finding, place, body, mask, style, len(one.before or ()))
     yield f"  again     {told['curl']}"
     yield ""
 
 
-def restored_lines(id: str, done: Any, mask: Mask, style: Style) -> Iterator[str]:
+def finding_lines(
+    contract: Contract,
+    rule: Rule,
+    found: Finding,
+    place: str,
+    body: Any,
+    mask: Mask,
+    style: Style = unstyled,
+    before: int = 0,
+) -> Iterator[str]:
+    """
+    What a person reads about a finding that breaks *rule*: *place* is the line that says what was asked, *body*
+    what was sent with it, if anything, and *before* the number of updates that it takes before.
+    """
+    yield style("broken ", "broken") + f" {rule.id}"
+    yield f"        {plain(mask.text(found.message))}"
+    yield f"  rule      {rule.text}"
+    yield f"  source    {rule.basis}: {contract.source(rule.fact)}"
+    yield place + (f", at {plain(found.pointer)}" if found.pointer else "")
+    if body is not MISSING:
+        if before:
+            yield f"  after     {before} updates before it, see run.json"
+        yield f"  body      {shown(mask.value(body), 400)}"
+    yield from expected_lines(found, mask, "  ")
+
+
+def expected_lines(found: Finding, mask: Mask, indent: str) -> Iterator[str]:
+    """
+    What was expected, and what there was; nothing where the finding does not say.
+    """
+    if found.expected is not MISSING:
+        name = found.pointer.rpartition("/")[2]
+        yield f"{indent}expected  {shown(mask.value(found.expected, name))}"
+        yield f"{indent}actual    {shown(mask.value(found.actual, name) if found.actual is not MISSING else MISSING)}"
+
+
+def restored_lines(id: str, done: Any, mask: Mask, style: Style = unstyled) -> Iterator[str]:
     """
     What became of one record: put back, or what is left of what was written to it.
     """

@@ -24,10 +24,11 @@ from contract.errors import ContractError, Undecided
 from contract.ledger import Failure, of_answer
 from contract.model import Interaction
 from contract.plan import Plan
+from contract.prepare import account, prepare
 from contract.restore import Restored
 from contract.result import Exchange, Result
 from contract.rules import rules as rules_of
-from contract.run import Share, account, prepare, run
+from contract.run import Share, run
 from contract.spec import Contract
 
 __all__ = ["Part", "collected", "together"]

@@ -391,11 +391,11 @@ def test_a_failure_of_this_tool_is_no_failure_of_the_api(
         def fails(*args: Any, **options: Any) -> Any:
             raise KeyError(server.password)
 
-        monkeypatch.setattr("contract.run.plan", fails)
+        monkeypatch.setattr("contract.prepare.plan", fails)
         status, out, errors = command(capsys, "run", "--base-url", proxy.base_url, "--id", server.ids[0])
 
     assert (status, out, proxy.exchanges) == (2, "", 0)
-    assert re.fullmatch(r"contract: this tool failed, .*: KeyError in run\.py, line \d+: .*\n", errors)
+    assert re.fullmatch(r"contract: this tool failed, .*: KeyError in prepare\.py, line \d+: .*\n", errors)
     assert server.password not in errors
 
 

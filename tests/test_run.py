@@ -14,7 +14,8 @@ import pytest
 
 from contract import reference
 from contract.errors import ConfigError, SendError
-from contract.run import _next_page, run
+from contract.neighbours import next_page
+from contract.run import run
 from tests.kit import CONTRACT, Outcome, broken, credentials, outcome, record, settings
 from tests.proxy import Exchange, Lost, Proxy, Secured, certificate, passing
 
@@ -385,7 +386,7 @@ def test_a_list_is_read_until_the_record_is_on_it(tmp_path: Path) -> None:
 )
 def test_the_next_page_is_a_query(body: Any, query: str) -> None:
     """Only the query of a link is used, so that no answer can send the run elsewhere."""
-    assert _next_page(body) == query
+    assert next_page(body) == query
 
 
 def test_a_gateway_without_a_server_behind_it_ends_the_run(tmp_path: Path) -> None:

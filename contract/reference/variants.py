@@ -21,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from contract.reference.behaviour import Behaviour, Hook, Variant
 from contract.reference.exchange import LIST, Exchange, Refusal
 from contract.reference.fields import DATES, ENUMS, METHODS, Record
+from contract.reference.kit import counted, entries, error_body, hook, rules, shown, shown_as, stored, whole
 
 __all__ = ["VARIANTS"]
 
@@ -28,26 +29,12 @@ Row = tuple[str, str, Behaviour]
 DERIVED = ("calling_handler_resource_id", "messaging_handler_resource_id")
 
 
-def rules(**switches: Any) -> Behaviour:
-    """Replace switches of `Rules`."""
-    return Behaviour(rules=switches)
-
-
-def shown(change: Callable[[Record], Record]) -> Behaviour:
-    """Change what every answer shows of a record."""
-
-    def render(inner: Hook, x: Exchange, record: Record) -> Any:
-        return change(inner(x, record))
-
-    return Behaviour(hooks={"render": render})
-
-
 def dates(convert: Callable[[datetime], str]) -> Behaviour:
     """Write every date-time in another way."""
 
-    def change(view: Record) -> Record:
+    def change(view: Record) -> None:
         there = [name for name in DATES if view[name] is not None]
-        return view | {name: convert(datetime.fromisoformat(view[name])) for name in there}
+        view.update({name: convert(datetime.fromisoformat(view[name])) for name in there})
 
     return shown(change)
 
@@ -58,35 +45,14 @@ def wire(change: Callable[[Response], Response]) -> Behaviour:
     def respond(inner: Hook, x: Exchange, status: int, body: Any) -> Response:
         return change(inner(x, status, body))
 
-    return Behaviour(hooks={"respond": respond})
-
-
-def errors(body: Callable[[int, Any], Any]) -> Behaviour:
-    """Change the body of every error."""
-
-    def refuse(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
-        return body(refusal.status, inner(x, refusal))
-
-    return Behaviour(hooks={"refuse": refuse})
-
-
-def details(value: Any) -> Behaviour:
-    """Give every entry of a 422 the same detail."""
-
-    def body(status: int, right: Any) -> Any:
-        if status != 422:
-            return right
-        return {"errors": [entry | {"detail": value} for entry in right["errors"]]}
-
-    return errors(body)
+    return hook(respond=respond)
 
 
 def busy(status: int, every: int, retry_after: Callable[[], str]) -> Behaviour:
     """Answer *status* with Retry-After to one request of *every*, before anything else is looked at."""
 
     def authenticate(inner: Hook, x: Exchange) -> bool:
-        x.server.memory["requests"] = x.server.memory.get("requests", 0) + 1
-        if x.server.memory["requests"] % every == 0:
+        if counted(x, "requests") % every == 0:
             raise Refusal(status)
         answer: bool = inner(x)
         return answer
@@ -97,32 +63,24 @@ def busy(status: int, every: int, retry_after: Callable[[], str]) -> Behaviour:
             response.headers["retry-after"] = retry_after()
         return response
 
-    return Behaviour(hooks={"authenticate": authenticate, "respond": respond})
+    return hook(authenticate=authenticate, respond=respond)
 
 
-def shuffled(view: Record) -> Record:
-    """Return the keys in an order that differs from answer to answer."""
-    return {name: view[name] for name in random.sample(list(view), len(view))}
+def shuffled(view: Record) -> None:
+    """Put the keys in an order that differs from answer to answer."""
+    fields = random.sample(list(view.items()), len(view))
+    view.clear()
+    view.update(fields)
 
 
-def shuffled_capabilities(view: Record) -> Record:
-    """Return the capabilities in an order that differs from answer to answer."""
-    return view | {"capabilities": random.sample(view["capabilities"], len(view["capabilities"]))}
-
-
-def without(*names: str) -> Callable[[Record], Record]:
+def without(*names: str) -> Callable[[Record], None]:
     """Return a change of a view: *names* are not shown."""
-    return lambda view: {name: value for name, value in view.items() if name not in names}
 
+    def change(view: Record) -> None:
+        for name in names:
+            del view[name]
 
-def listed(convert: Callable[[Exchange, Any], Any]) -> Behaviour:
-    """Change the body of the list."""
-
-    def operate(inner: Hook, x: Exchange) -> Any:
-        body = inner(x)
-        return convert(x, body) if x.operation == LIST else body
-
-    return Behaviour(hooks={"operate": operate})
+    return change
 
 
 def absolute(x: Exchange, body: Any) -> Any:
@@ -133,12 +91,7 @@ def absolute(x: Exchange, body: Any) -> Any:
 
 def resource_ids(derived: Callable[[], str | None]) -> Behaviour:
     """Set the two derived ids in another way whenever something is written."""
-
-    def merge(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
-        after: Record = inner(x, body, before)
-        return after | {name: derived() for name in DERIVED}
-
-    return Behaviour(hooks={"merge": merge})
+    return stored(lambda body, before, after: after.update({name: derived() for name in DERIVED}))
 
 
 def found_as(**fields: Any) -> Behaviour:
@@ -157,7 +110,7 @@ def uuids_only() -> Behaviour:
         record: Record | None = inner(x)
         return record
 
-    return Behaviour(hooks={"find": find})
+    return hook(find=find)
 
 
 def as_gzip(response: Response) -> Response:
@@ -256,24 +209,22 @@ ROWS: tuple[Row, ...] = (
     ("mountain-time", "Date-times have an offset of seven hours.",
      dates(lambda moment: moment.astimezone(timezone(-timedelta(hours=7))).isoformat())),
     ("more-fields", "Answers have fields that are not documented.",
-     shown(lambda view: view | {"tags": [], "sip": {"realm": None}, "updated_by": "api"})),
+     shown(lambda view: view.update(tags=[], sip={"realm": None}, updated_by="api"))),
     ("newer-fields-absent", "Answers lack e911_status and cnam.", shown(without("e911_status", "cnam"))),
     ("keys-shuffled", "The order of keys differs from answer to answer.", shown(shuffled)),
     ("capabilities-shuffled", "The order of capabilities differs from answer to answer.",
-     shown(shuffled_capabilities)),
+     shown_as("capabilities", lambda value: random.sample(value, len(value)))),
     ("list-reversed", "The list begins with the oldest number.",
-     listed(lambda x, body: body | {"data": body["data"][::-1]})),
-    ("links-absolute", "Links in the list are absolute.", listed(absolute)),
+     whole(LIST, lambda x, body: body | {"data": body["data"][::-1]})),
+    ("links-absolute", "Links in the list are absolute.", whole(LIST, absolute)),
     ("tollfree", "The number type is spelt tollfree.",
-     shown(lambda view: view | {"number_type": view["number_type"].replace("-", "")})),
+     shown_as("number_type", lambda value: value.replace("-", ""))),
     ("resource-ids-null", "Derived ids are null after a write.", resource_ids(lambda: None)),
     ("resource-ids-random", "Derived ids are new after each write.", resource_ids(lambda: str(uuid.uuid4()))),
-    ("no-details", "A 422 lists no errors.",
-     errors(lambda status, body: {"errors": []} if status == 422 else body)),
-    ("null-details", "The details of a 422 are null.", details(None)),
-    ("blank-details", "The details of a 422 are blank.", details("")),
-    ("bare-401", "A 401 is a bare string.",
-     errors(lambda status, body: "Unauthorized" if status == 401 else body)),
+    ("no-details", "A 422 lists no errors.", error_body(lambda body: {"errors": []}, 422)),
+    ("null-details", "The details of a 422 are null.", entries(lambda entry: entry | {"detail": None})),
+    ("blank-details", "The details of a 422 are blank.", entries(lambda entry: entry | {"detail": ""})),
+    ("bare-401", "A 401 is a bare string.", error_body(lambda body: "Unauthorized", 401)),
     ("credentials-403", "Wrong credentials are answered 403.", rules(credentials_status=403)),
     ("malformed-id-422", "An id that is no UUID is answered 422.", uuids_only()),
     ("rate-limited", "One request in 7 is answered 429 with Retry-After 0.", busy(429, 7, lambda: "0")),

@@ -7,9 +7,9 @@ from typing import Any
 from starlette.responses import Response
 
 from contract.reference.behaviour import Behaviour, Hook
-from contract.reference.defects.kit import Row, hook, shown, shown_as, table, wire
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
 from contract.reference.fields import METHODS, Record
+from contract.reference.kit import Row, hook, shown, shown_as, table, whole, wire
 
 __all__ = ["DEFECTS"]
 
@@ -26,16 +26,6 @@ def status_of(operation: str, status: int) -> Behaviour:
         return response
 
     return hook(respond=respond)
-
-
-def whole(operation: str, convert: Any) -> Behaviour:
-    """Convert the whole body of the operation's 200."""
-
-    def operate(inner: Hook, x: Exchange) -> Any:
-        body = inner(x)
-        return convert(x, body) if x.operation == operation else body
-
-    return hook(operate=operate)
 
 
 def other_record(x: Exchange, body: Record) -> Any:

@@ -11,9 +11,9 @@ from typing import Any
 from starlette.responses import Response
 
 from contract.reference.behaviour import Behaviour, Hook
-from contract.reference.defects.kit import Row, failing, hook, rules, stored, table, wire
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
 from contract.reference.fields import ENUMS, METHODS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, URLS, Record
+from contract.reference.kit import Row, entries, error_body, failing, hook, rules, stored, table, wire
 from contract.reference.seed import FOREIGN_IDS
 
 __all__ = ["DEFECTS"]
@@ -254,21 +254,6 @@ SILENT: tuple[Row, ...] = (
           merge=lambda inner, x, body, before: inner(x, body, before) | unknown_ids(x, body))),
 )
 # fmt: on
-
-
-def error_body(convert: Callable[[Any], Any], *statuses: int) -> Behaviour:
-    """Convert the body of refusals with these statuses."""
-
-    def refuse(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
-        body = inner(x, refusal)
-        return convert(body) if refusal.status in statuses else body
-
-    return hook(refuse=refuse)
-
-
-def entries(convert: Callable[[Record], Any]) -> Behaviour:
-    """Convert each entry of a 422."""
-    return error_body(lambda body: {"errors": [convert(entry) for entry in body["errors"]]}, 422)
 
 
 def page(response: Response) -> None:

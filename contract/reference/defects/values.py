@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from contract.reference.behaviour import Behaviour, Hook
-from contract.reference.defects.kit import Row, held, hook, shown_as, stored, table, text
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
 from contract.reference.fields import REQUEST, REQUIRES, URLS, USES, Record
+from contract.reference.kit import Row, counted, held, hook, shown_as, stored, table, text
 
 __all__ = ["DEFECTS"]
 
@@ -213,8 +213,7 @@ def marked(count: int, name: str) -> Behaviour:
 
     def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
         shown: Record = inner(x, before, after)
-        x.server.memory["marked"] = x.server.memory.get("marked", 0) + 1
-        if x.server.memory["marked"] % count == 0 and shown[name]:
+        if counted(x, "marked") % count == 0 and shown[name]:
             x.server.store.put(before["id"], {**shown, name: f"{shown[name]}!"})
         return shown
 
@@ -259,9 +258,9 @@ def lost_writes(when: Any) -> Behaviour:
     """Answer as if a write was stored, and do not store it: ``when(exchange, count of writes, before)``."""
 
     def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
-        x.server.memory["writes"] = x.server.memory.get("writes", 0) + 1
+        count = counted(x, "writes")
         written: Record = inner(x, before, after)
-        if when(x, x.server.memory["writes"], before):
+        if when(x, count, before):
             x.server.store.put(before["id"], before)
         return written
 
@@ -291,25 +290,30 @@ def sticking() -> Behaviour:
     return hook(refuse=refuse, validate=validate)
 
 
-def waiting() -> Behaviour:
-    """Set call_fallback_method with the first write after a refused one."""
+def after_refusal(once: Hook) -> Behaviour:
+    """Store the first write after a refused one as *once* does."""
 
     def refuse(inner: Hook, x: Exchange, refusal: Any) -> Any:
-        x.server.memory["waits"] = refusal.status == 422
+        x.server.memory["refused"] = refusal.status == 422
         return inner(x, refusal)
 
-    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
-        if x.server.memory.pop("waits", False) and "call_fallback_method" not in x.sent:
-            after = after | toggled_method(before)
-        written: Record = inner(x, before, after)
-        return written
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Any:
+        return once(inner, x, before, after) if x.server.memory.pop("refused", False) else inner(x, before, after)
 
     return hook(refuse=refuse, persist=persist)
 
 
-def toggled_method(before: Record) -> Record:
-    """Return the other call_fallback_method."""
-    return {"call_fallback_method": "GET" if before["call_fallback_method"] == "POST" else "POST"}
+def with_other_method(inner: Hook, x: Exchange, before: Record, after: Record) -> Any:
+    """Set call_fallback_method to the other one, unless it was sent."""
+    name = "call_fallback_method"
+    return inner(x, before, after if name in x.sent else after | {name: "GET" if before[name] == "POST" else "POST"})
+
+
+def lost(inner: Hook, x: Exchange, before: Record, after: Record) -> Any:
+    """Answer as if the write was stored."""
+    written = inner(x, before, after)
+    x.server.store.put(before["id"], before)
+    return written
 
 
 def idle_lost(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
@@ -320,23 +324,6 @@ def idle_lost(inner: Hook, x: Exchange, before: Record, after: Record) -> Record
     written: Record = inner(x, before, after)
     x.server.store.put(before["id"], written | {other: before[other] for other in idle if other in x.sent})
     return written
-
-
-def after_rejection() -> Behaviour:
-    """Lose the first write after a refused one."""
-
-    def refuse(inner: Hook, x: Exchange, refusal: Any) -> Any:
-        x.server.memory["refused"] = refusal.status == 422
-        return inner(x, refusal)
-
-    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
-        lost = x.server.memory.pop("refused", False)
-        written: Record = inner(x, before, after)
-        if lost:
-            x.server.store.put(before["id"], before)
-        return written
-
-    return hook(refuse=refuse, persist=persist)
 
 
 # fmt: off
@@ -381,9 +368,9 @@ STORE: tuple[Row, ...] = (
     ("refusal-sticks", "The first right write after a refused one is refused.", "U.accept U.accept.* U.*.accepted",
      sticking()),
     ("refusal-waits", "The first write after a refused one changes call_fallback_method.",
-     "U.frame U.frame.*", waiting()),
+     "U.frame U.frame.*", after_refusal(with_other_method)),
     ("write-after-rejection-lost", "The first write after a refused one is answered and not stored.",
-     "U.read_back U.read_back.*", after_rejection()),
+     "U.read_back U.read_back.*", after_refusal(lost)),
     ("idle-companion-lost", "What is sent for a call companion that the call handler does not use is not stored.",
      "U.read_back U.read_back.*", hook(persist=idle_lost)),
     ("fallback-url-dropped", "message_fallback_url is accepted and not stored.",

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contract.reference.behaviour import Behaviour, Hook
-from contract.reference.defects.kit import Row, failing, hook, refusing, rules, stored, table
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
 from contract.reference.fields import ALIASES, REQUEST, REQUIRES, Record
+from contract.reference.kit import Row, counted, failing, hook, refusing, rules, stored, table
 
 __all__ = ["DEFECTS"]
 
@@ -75,10 +75,8 @@ def every(count: int, test: Callable[[Record], Any], *names: str) -> Behaviour:
 
     def merge(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
         after: Record = inner(x, body, before)
-        if test(body):
-            x.server.memory["count"] = x.server.memory.get("count", 0) + 1
-            if x.server.memory["count"] % count == 0:
-                keep(body, before, after, *names)
+        if test(body) and counted(x, "count") % count == 0:
+            keep(body, before, after, *names)
         return after
 
     return hook(merge=merge)
@@ -312,9 +310,7 @@ def moved(text: str, **by: float) -> str:
 
 def every_third_back(x: Exchange, before: Record, written: Record) -> str:
     """Go one day back with every third write."""
-    x.server.memory["count"] = x.server.memory.get("count", 0) + 1
-    back = x.server.memory["count"] % 3 == 0
-    return moved(before["updated_at"], days=-1) if back else str(written["updated_at"])
+    return moved(before["updated_at"], days=-1) if counted(x, "count") % 3 == 0 else str(written["updated_at"])
 
 
 # fmt: off
@@ -372,13 +368,13 @@ REPEAT: tuple[Row, ...] = (
 # fmt: on
 
 
-def beside(change: Callable[[Record, Record], dict[str, Any]], *, count: int = 1000) -> Behaviour:
+def beside(change: Callable[[Record, Record], dict[str, Any]]) -> Behaviour:
     """Change the other numbers with each write: ``change(body, other record)``."""
 
     def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
-        others = [other for _, other in x.server.store.newest_first() if other["id"] != before["id"]]
-        for other in others[:count]:
-            x.server.store.put(other["id"], other | change(x.sent, other))
+        for _, other in x.server.store.newest_first():
+            if other["id"] != before["id"]:
+                x.server.store.put(other["id"], other | change(x.sent, other))
         written: Record = inner(x, before, after)
         return written
 

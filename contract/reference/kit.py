@@ -1,4 +1,4 @@
-"""The few kinds of behaviour that most defects are made of, and the table that they stand in."""
+"""The few kinds of behaviour that most defects and variants are made of, and the table of the defects."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from contract.reference.fields import Record
 
 __all__ = [
     "Row",
+    "counted",
+    "entries",
+    "error_body",
     "failing",
     "held",
     "hook",
@@ -23,6 +26,7 @@ __all__ = [
     "stored",
     "table",
     "text",
+    "whole",
     "wire",
 ]
 
@@ -51,6 +55,23 @@ def hook(**hooks: Hook) -> Behaviour:
 def rules(**switches: Any) -> Behaviour:
     """Replace switches of `Rules`."""
     return Behaviour(rules=switches)
+
+
+def counted(x: Exchange, name: str) -> int:
+    """Return how often this was called for *name*, this time included."""
+    count: int = x.server.memory.get(name, 0) + 1
+    x.server.memory[name] = count
+    return count
+
+
+def whole(operation: str, convert: Callable[[Exchange, Any], Any]) -> Behaviour:
+    """Convert the whole body of the operation's 200."""
+
+    def operate(inner: Hook, x: Exchange) -> Any:
+        body = inner(x)
+        return convert(x, body) if x.operation == operation else body
+
+    return hook(operate=operate)
 
 
 def shown(change: Callable[[Record], object], *operations: str) -> Behaviour:
@@ -126,6 +147,21 @@ def refusing(when: Callable[[Record, Record], object], detail: str, status: int 
 def failing(when: Callable[[Record, Record], object]) -> Behaviour:
     """Answer 500 to a body: ``when(body, before)``."""
     return refusing(when, "", 500)
+
+
+def error_body(convert: Callable[[Any], Any], *statuses: int) -> Behaviour:
+    """Convert the body of refusals with these statuses."""
+
+    def refuse(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
+        body = inner(x, refusal)
+        return convert(body) if refusal.status in statuses else body
+
+    return hook(refuse=refuse)
+
+
+def entries(convert: Callable[[Record], Any]) -> Behaviour:
+    """Convert each entry of a 422."""
+    return error_body(lambda body: {"errors": [convert(entry) for entry in body["errors"]]}, 422)
 
 
 def wire(change: Callable[[Response], object], *operations: str, statuses: tuple[int, ...] = (200,)) -> Behaviour:

@@ -1,0 +1,237 @@
+"""
+The list, and the records beside the one under test: how they were, and that no update to another changed them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from contract.check import Judgement
+from contract.config import Settings
+from contract.document import escape
+from contract.generate import Generator
+from contract.ledger import Failure
+from contract.model import Case, Finding, Interaction, JSONObject, Response
+from contract.session import Session
+
+__all__ = ["Neighbours", "next_page"]
+
+
+class Neighbours:
+    """
+    The list and the bystanders, as one run sees them with the sender of *session*.
+
+    *only* are the ids of the rules that matter, where not all do; *late* says that the first list comes after
+    what is refused: it shows the record as it was found, and what refused updates have left in lists alone.
+    """
+
+    def __init__(
+        self, session: Session, settings: Settings, generator: Generator, only: frozenset[str] | None, late: bool
+    ) -> None:
+        self.session = session
+        self.settings = settings
+        self.generator = generator
+        self.only = only
+        self.late = late
+        self.judge = session.judge
+        self.contract = session.contract
+        self.rule = f"{self.contract.update.id}.bystander"
+        self.bystanders: dict[str, JSONObject] = {}
+        self.rows: dict[str, JSONObject] = {}
+        """The bystanders as the list shows them."""
+
+    def read(self, when: str) -> None:
+        """
+        Reads the list and the bystanders.
+
+        Raises:
+            SendError, Undecided: it could not be sent.
+        """
+        if when == "before" and not self.late:
+            self.read_list(when)
+        for id in self.settings.bystander_ids if self._matters(self.rule) else ():
+            self._bystander(id, when)
+
+    def _matters(self, prefix: str) -> bool:
+        """
+        True where a rule that begins with *prefix* was selected.
+        """
+        return self.only is None or any(rule.startswith(prefix) for rule in self.only)
+
+    def _add(self, case: Case, response: Response, before: JSONObject | None, compared: Judgement) -> list[Failure]:
+        """
+        Puts what an answer says of other records, or of the list, into the ledger; its new failures.
+        """
+        session = self.session
+        interaction = Interaction(case=case, response=response, before=before, id=session.id)
+        return session.ledger.add(interaction, compared, session.sender.budget.spent)
+
+    def _again(self, case: Case) -> Response:
+        """
+        The answer to *case* once more, of which nothing is noted.
+        """
+        self.session.quiet = True
+        try:
+            return self.session.perform(case)[1]
+        finally:
+            self.session.quiet = False
+
+    def read_list(self, when: str) -> None:
+        """
+        Reads the list, page by page until the record is on it.
+
+        Raises:
+            SendError, Undecided: it could not be sent.
+        """
+        session, listing = self.session, self.contract.listing
+        if listing is None or not self._matters(f"{listing[0].id}."):
+            return
+        query = ""
+        present: set[str] = set()
+        for page in range(4):
+            label = f"the list {when}" + (f", page {page + 1}" if page else "")
+            case = Case(label=label, operation=listing[0].id, query=query)
+            _, response = session.perform(case)
+            following = next_page(response.body)
+            self._rows(case, response)
+            here = self.judge.listed(response, session.id) is not None
+            present |= {id for id in self.bystanders if self.judge.listed(response, id) is not None}
+            # A list may go on in a way that is not known here.
+            following = following or ("?" if _goes_on(response) else "")
+            self._belonging(case, response, () if following else sorted({*self.bystanders} - present))
+            if session.known is not None and (here or not following):
+                compared = self.judge.in_list(response, session.id, session.known, last=not following)
+                self._add(case, response, session.known, compared)
+            if here or not following or following in {query, "?"}:
+                return
+            query = following
+
+    def _belonging(self, case: Case, response: Response, absent: Iterable[str]) -> None:
+        """
+        Tells which bystanders no page of the list showed, and whether a page shows what is somebody else's.
+        """
+
+        def judged(response: Response) -> list[Finding]:
+            missing = [found for id in absent for found in self.judge.missing(response, id)]
+            return missing + [found for id in self.settings.foreign_ids for found in self.judge.foreign(response, id)]
+
+        compared = Judgement()
+        compared.findings = judged(response)
+        if made := self._add(case, response, self.session.known, compared) if compared.findings else []:
+            again = judged(self._again(case))
+            for failure in made:
+                failure.confirmed = failure.finding in again
+
+    def _rows(self, case: Case, response: Response) -> None:
+        """
+        Compares the bystanders in a list with how an earlier one showed them.
+        """
+        for id in self.settings.bystander_ids:
+            found = self.judge.listed(response, id)
+            if found is None:
+                continue
+            earlier = self.rows.setdefault(id, found[1])
+            compared = Judgement()
+            for name, old, now in self.judge.differences(found[1], earlier):
+                message = f"the list shows another {name} of another record than before"
+                pointer = f"{found[0]}/{escape(name)}"
+                compared.findings.append(
+                    Finding(rule=self.rule, message=message, pointer=pointer, expected=old, actual=now)
+                )
+            if made := self._add(case, response, earlier, compared):
+                again = self.judge.listed(self._again(case), id)
+                differing = {name for name, *_ in self.judge.differences(again[1], earlier)} if again else set()
+                for failure in made:
+                    failure.confirmed = failure.finding.pointer.rpartition("/")[2] in differing
+
+    def _bystander(self, id: str, when: str) -> None:
+        """
+        Reads a record that must not change.
+        """
+        session = self.session
+        other = Session(self.judge, session.sender, session.ledger, id)
+        other.quiet = True  # An id that was set wrongly is no fault of the API.
+        case = Case(label=f"the bystander {id} {when}", operation=self.contract.retrieve.id)
+        _, response = other.perform(case)
+        if other.known is None:
+            if when == "before":
+                why = (
+                    "does not exist" if response.status == 404 else f"cannot be read: the answer is a {response.status}"
+                )
+                session.ledger.reasons[self.rule] = f"the bystander {id} {why}"
+                return
+        elif when == "before":
+            self.bystanders[id] = dict(other.known)
+            return
+        earlier = self.bystanders.get(id)
+        if earlier is None:
+            return
+        compared = Judgement()
+        if other.known is None:
+            message = f"another record cannot be read any more, after only {', '.join(self.settings.ids)} was updated"
+            compared.findings.append(
+                Finding(rule=self.rule, message=message, expected="200", actual=str(response.status))
+            )
+        changed = list(self.judge.differences(other.known, earlier)) if other.known is not None else []
+        if not compared.findings and not changed:
+            compared.single.append(self.rule)
+        for name, old, now in changed[:3]:
+            message = f"{name} of another record changed while only {', '.join(self.settings.ids)} was updated"
+            compared.findings.append(
+                Finding(rule=self.rule, message=message, pointer=f"/{name}", expected=old, actual=now)
+            )
+        if made := self._add(case, response, earlier, compared):
+            # It is named as one that nobody changes, and nothing may be written to it to try again:
+            # that the change is still there has to do.
+            other.verified = True
+            other.read("the bystander once more")
+            now = other.known or {}
+            for failure in made:
+                name = failure.finding.pointer.strip("/")
+                failure.confirmed = now.get(name) == failure.finding.actual if name else other.known is None
+            marker = self.generator.marker
+            if not any(failure.confirmed for failure in made) and marker is not None:
+                # It may be seen right after an update only.
+                session.attempt(self.generator.complete({marker: self._plain(marker)}, self._plain), "one more")
+                seen = other.read("the bystander after one more update").record
+                differing = {name for name, *_ in self.judge.differences(seen, earlier)} if seen is not None else set()
+                for failure in made:
+                    name = failure.finding.pointer.strip("/")
+                    failure.confirmed = name in differing if name else seen is None
+
+    def _plain(self, name: str) -> Any:
+        return self.generator.firm(name)[0]
+
+
+def _goes_on(response: Response) -> bool:
+    """
+    True where an answer says in another way than with ``next`` that there is more of the list: with a header (RFC
+    8288), with a count that is larger than what it shows, or with a mark.
+    """
+    if re.search('rel="?next', response.headers.get("link", "")):
+        return True
+    if not isinstance(response.body, Mapping):
+        return False
+    count = max((len(value) for value in response.body.values() if isinstance(value, list)), default=0)
+    for part in (response.body, *[value for value in response.body.values() if isinstance(value, Mapping)]):
+        for name, value in part.items():
+            marked = bool(value) and any(word in name.lower() for word in ("next", "more", "cursor"))
+            counted = type(value) is int and any(word in name.lower() for word in ("total", "count"))
+            if marked or (counted and value > count):
+                return True
+    return False
+
+
+def next_page(body: Any) -> str:
+    """
+    The query of the next page that a list names in a member called ``next``.
+    """
+    if not isinstance(body, Mapping):
+        return ""
+    for value in (body, *[v for v in body.values() if isinstance(v, Mapping)]):
+        link = value.get("next")
+        if isinstance(link, str) and "?" in link:
+            return "?" + link.partition("?")[2]
+    return ""

@@ -1,0 +1,169 @@
+"""
+What a run needs before it sends anything: the contract and its plan, the ledger, the credentials, and what
+carries the requests.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from contract import known
+from contract import spec as specs
+from contract.budget import Budget
+from contract.config import Settings
+from contract.errors import ConfigError, nearest
+from contract.ledger import Ledger
+from contract.model import Rule
+from contract.plan import Plan, needed, plan
+from contract.send import Credentials, Sender
+from contract.spec import Contract
+
+__all__ = ["account", "need_credentials", "prepare", "sender"]
+
+
+def prepare(
+    settings: Settings, contract: Contract | None = None, only: frozenset[str] | None = None
+) -> tuple[Contract, Plan]:
+    """
+    The contract and the plan for *settings*, without what none of the rules *only* needs; sends nothing.
+
+    Raises:
+        SpecError: the fragment cannot be used.
+        ConfigError: a resource is given for a field that needs none.
+    """
+    contract = contract or specs.load(settings.spec or None)
+    request = contract.update.request
+    assert request is not None
+    contract.need_sendable()
+    needy = [name for name, item in request.fields.items() if item.resource]
+    for name in settings.resources:
+        if name not in needy:
+            problem = (
+                f"[resources] names {name!r}, which is no field that needs the id of something.{nearest(name, needy)}"
+            )
+            raise ConfigError(problem, layer=settings.layers.get("resources", ""))
+    bodies = [body.schema for op in contract.operations.values() for body in (op.request, op.response) if body]
+    bodies += [schema for op in contract.operations.values() for schema in op.errors.values()]
+    shown = {name for schema in bodies for name in _names(schema)}
+    for pointer in settings.mask:
+        # An API may show what no document names; what is nearly a field was meant to be that.
+        if (name := pointer.rpartition("/")[2]) not in shown and (hint := nearest(name, sorted(shown))):
+            problem = f"mask names {pointer!r}, and there is no such field.{hint}"
+            raise ConfigError(problem, layer=settings.layers.get("mask", ""))
+    made = plan(
+        contract,
+        profile=settings.profile,
+        seed=settings.seed,
+        resources=settings.resources,
+        foreign_ids=settings.foreign_ids,
+    )
+    return contract, made if only is None else needed(made, contract, only)
+
+
+def account(settings: Settings, rules: Mapping[str, Rule], only: frozenset[str] | None = None) -> Ledger:
+    """
+    The empty ledger of a run.
+
+    Raises:
+        ConfigError: the file of known failures cannot be used.
+    """
+    ledger = Ledger(rules=rules, strict=settings.strict, known=known.load(settings.known_failures, rules))
+    if only is not None:
+        ledger.reasons.update(dict.fromkeys(rules.keys() - only, "it was not selected"))
+    return ledger
+
+
+def _names(schema: Any) -> Iterator[str]:
+    """
+    The names of all properties in a schema, at any depth.
+    """
+    if isinstance(schema, Mapping):
+        properties = schema.get("properties")
+        yield from properties if isinstance(properties, Mapping) else ()
+        for part in schema.values():
+            yield from _names(part)
+    elif isinstance(schema, (list, tuple)):
+        for part in schema:
+            yield from _names(part)
+
+
+def need_credentials(contract: Contract, given: Credentials) -> Credentials:
+    """
+    Those of *given* that *contract* asks for.
+
+    Raises:
+        ConfigError: they are not there, or cannot be sent; nothing was sent.
+    """
+    schemes = {contract.schemes[name].get("scheme", "") for name in contract.update.security}
+    if "bearer" in schemes and not given.token:
+        raise ConfigError("credentials are missing: set CONTRACT_TOKEN in the environment")
+    if "basic" in schemes and not (given.username and given.password):
+        raise ConfigError("credentials are missing: set CONTRACT_USERNAME and CONTRACT_PASSWORD in the environment")
+    for name in ("username", "password", "token"):
+        value = getattr(given, name)
+        if not value.isprintable() or value != value.strip() or (name == "token" and not value.isascii()):
+            raise ConfigError(
+                f"CONTRACT_{name.upper()} begins or ends with a blank or holds a character that no header can carry"
+            )
+    if ":" in given.username:
+        raise ConfigError("CONTRACT_USERNAME holds a ':', which HTTP Basic does not allow")
+    if "bearer" in schemes:
+        return Credentials(token=given.token)
+    return replace(given, token="") if "basic" in schemes else given
+
+
+def sender(
+    settings: Settings,
+    contract: Contract,
+    given: Credentials,
+    budget: Budget,
+    transport: httpx.BaseTransport | None,
+    sleep: Callable[[float], None],
+) -> Sender:
+    """
+    What sends the requests for one record.
+
+    Raises:
+        ConfigError: a certificate or the proxy cannot be used.
+    """
+    try:
+        return Sender(
+            contract,
+            base_url=settings.base_url,
+            credentials=given,
+            budget=budget,
+            timeout=settings.timeout,
+            verify=_trust(settings),
+            proxy=settings.proxy or None,
+            foreign_id=settings.foreign_ids[0] if settings.foreign_ids else "",
+            transport=transport,
+            sleep=sleep,
+        )
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        layer = settings.layers.get("proxy", "the environment")
+        raise ConfigError(f"the proxy cannot be used: {error}", layer=layer) from error
+
+
+def _trust(settings: Settings) -> Any:
+    """
+    Whom to trust, and what to show to whom; the usual, where nothing is configured.
+    """
+    name = "ca_file"
+    if not settings.ca_file and not settings.client_cert:
+        return True
+    try:
+        authorities = settings.ca_file
+        trust = ssl.create_default_context(cafile=authorities) if authorities else httpx.create_ssl_context()
+        if settings.client_cert:
+            name = "client_cert"
+            # An encrypted key is refused: nobody is there to type its password.
+            trust.load_cert_chain(settings.client_cert, settings.client_key or None, password="")
+    except OSError as error:
+        problem = f"{name} {getattr(settings, name)} cannot be used: {error.strerror or error}"
+        raise ConfigError(problem, layer=settings.layers.get(name, "")) from error
+    return trust
