@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from contract.generate import Generator
 from contract.model import MISSING, Case, Pair
 from contract.rules import rules as rules_of
-from contract.spec import Contract
+from contract.spec import Contract, Operation
 from contract.tour import Values
 
 __all__ = ["Cases"]
@@ -80,8 +80,7 @@ class Cases:
         """
         Requests without the right to ask, and for what is not there.
         """
-        light = not self.thorough
-        if light and self.update.security:
+        if not self.thorough and self.update.security:
             for operation, kind in ((self.update, "wrong_password"), (self.contract.retrieve, "no_credentials")):
                 body = self.mark({}, "access") if operation is self.update else MISSING
                 yield Case(
@@ -93,23 +92,10 @@ class Cases:
                     body=body,
                 )
             return
-        reads = [self.contract.retrieve, *([self.contract.listing[0]] if self.contract.listing and not light else [])]
-        for operation in [*reads, self.update]:
+        for operation in (self.contract.retrieve, self.update):
             writes = operation is self.update
+            made = list(self.strangers(operation)) if writes else []
             base = Case(label="", operation=operation.id, expect="reject")
-            made: list[Case] = []
-            if operation.security:
-                scheme = self.contract.schemes[operation.security[0]]
-                # An API that looks at a part of the password alone most likely does so in every operation.
-                wrong = "longer" if writes else "wrong" if operation is reads[0] else "shorter"
-                kinds = ["no_credentials", f"{wrong}_password"]
-                if scheme.get("scheme") == "basic":
-                    kinds += ["wrong_user", *(["empty_password"] if writes else [])]
-                kinds += ["recased_password", "other_scheme"] if writes else []
-                for kind in kinds:
-                    rule = f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}"
-                    label = f"{operation.label} {kind.replace('_', ' ')}"
-                    made.append(replace(base, label=label, rule=rule, credentials=_pair(kind)))
             if operation.key is not None:
                 label = f"{operation.label} unknown id"
                 made.append(replace(base, label=label, rule=f"{operation.id}.access.unknown_id", target="unknown"))
@@ -125,6 +111,37 @@ class Cases:
                 body = (self.mark({}, tag) or self.generator.complete({}, self.take)) if writes else MISSING
                 yield replace(case, body=body)
 
+    def readers(self) -> Iterator[Case]:
+        """
+        Reads without the right to ask, which leave no trace: they come late, as an API may have let somebody in
+        by then.
+        """
+        if self.thorough:
+            for operation in (self.contract.retrieve, *([self.contract.listing[0]] if self.contract.listing else [])):
+                yield from self.strangers(operation)
+
+    def strangers(self, operation: Operation) -> Iterator[Case]:
+        """
+        Requests of one operation without credentials, or with some that are not right.
+        """
+        if not operation.security:
+            return
+        writes, reads = operation is self.update, operation is self.contract.retrieve
+        # An API that looks at a part of the password alone most likely does so in every operation.
+        kinds = ["no_credentials", f"{'longer' if writes else 'wrong' if reads else 'shorter'}_password"]
+        if self.contract.schemes[operation.security[0]].get("scheme") == "basic":
+            kinds += ["wrong_user", *(["empty_password"] if writes else [])]
+        kinds += ["recased_password"] if writes else []
+        kinds += ["other_scheme"] if writes or reads else []
+        for kind in kinds:
+            yield Case(
+                label=f"{operation.label} {kind.replace('_', ' ')}",
+                operation=operation.id,
+                expect="reject",
+                rule=f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}",
+                credentials=_pair(kind),
+            )
+
     def omissions(self) -> Iterator[Case]:
         """
         A selector's value without one companion that it requires, while none is stored.
@@ -135,10 +152,10 @@ class Cases:
         yield from certain
         if self.thorough:
             yield from self.excluded(used=True)
-        if rest := [c for c in cases if c not in certain]:
+        if less := [c for c in cases if c not in certain]:
             # These may well be accepted, and would hide what the others left behind.
             yield Case(label="read after what must be refused", operation=self.contract.retrieve.id)
-            yield from rest
+            yield from less
         if self.thorough:
             yield from self.bare()
 
@@ -195,6 +212,7 @@ class Cases:
                         body=self.mark(body, f"{value} without {other}"),
                         absent=absent,
                         away_from=(name, value),
+                        rested=self.thorough,
                     )
 
     def company(self, name: str, value: Any, *, always: bool) -> dict[str, Any]:

@@ -281,9 +281,12 @@ class Ledger:
         What seems to have changed since an answer may never have been as that answer showed it.
         """
         read_back = {f.finding.pointer: f.finding.rule for f in self._open() if ".read_back" in f.finding.rule}
+        # A time stamp that was shown otherwise is no cause of anything else.
+        stamps = {f"/{rule.field}" for rule in self.rules.values() if rule.promise == "time"}
+        general = next((rule for pointer, rule in read_back.items() if pointer not in stamps), "")
         for failure in self._open():
-            if failure.finding.follows and read_back:
-                failure.cause = read_back.get(failure.finding.pointer) or next(iter(read_back.values()))
+            if failure.finding.follows:
+                failure.cause = read_back.get(failure.finding.pointer, general)
 
     def _shown_otherwise(self) -> None:
         """

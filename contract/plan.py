@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import combinations_with_replacement, product
+from itertools import product
 from typing import Any, Final
 
 from contract.cases import Cases
@@ -25,7 +25,7 @@ from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values, near
 
-OVERHEAD: Final = 35
+OVERHEAD: Final = 34
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
@@ -41,6 +41,10 @@ PROOF: Final = 3
 """Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
 TOLD: Final = 12
 """What a read is worth less where the answer to the next update shows the same values of the selectors."""
+ALONE: Final = 2
+"""Fields of an update of one thing, at most."""
+LISTS: Final = ("meanwhile", "later", "later on", "after")
+"""Moments of the tour at which the list is read as well."""
 CLOSE: Final = 3
 """Reads in a row at the end of the tour, each after one update."""
 INVESTIGATION: Final = 16
@@ -94,26 +98,32 @@ class Block:
         proof = PROOF * (self.proof + any(case.absent for case in self.cases))
         return sum(not case.unless for case in self.cases) + proof
 
-    def parts(self, names: Collection[str], text: str = "") -> Iterator[tuple[Block, str]]:
+    def parts(self, enums: Mapping[str, Collection[Any]], text: str = "") -> Iterator[tuple[Block, str]]:
         """
         The block in parts, each with the list that is due after it: that is right after a read, so that it is
-        known what a list has to show; and where as many as can be of the fields *names* hold another value
-        the first time than the second time, and the field *text* unusual ones.
+        known what a list has to show; and where it shows most that no earlier one showed, of the fields *enums*,
+        those with most values above all, and of what is unusual in the field *text*.
         """
-        states: list[dict[str, Any]] = [{}]
-        for case in self.cases:
-            states.append({**states[-1], **(case.body if isinstance(case.body, Mapping) else {})})
-        reads = [i + 1 for i, case in enumerate(self.cases) if case.body is MISSING] or [len(self.cases)]
-
-        def unlike(pair: tuple[int, int]) -> tuple[int, int]:
-            one, other = (states[i] for i in pair)
-            shown = _unusual(one.get(text)) | _unusual(other.get(text))
-            return sum(n in one and one[n] != other[n] for n in names if n in other) + 2 * len(shown), sum(pair)
-
-        first, second = max(combinations_with_replacement(reads, 2), key=unlike)
-        yield replace(self, cases=self.cases[:first]), "meanwhile"
-        yield replace(self, cases=self.cases[first:second]), "after"
-        yield replace(self, cases=self.cases[second:]), ""
+        state: dict[str, Any] = {}
+        moments: dict[int, dict[Any, int]] = {}
+        for i, case in enumerate(self.cases, 1):
+            if case.body is MISSING:
+                shown = {(n, v): len(enums[n]) for n, v in state.items() if n in enums and isinstance(v, str)}
+                moments[i] = shown | dict.fromkeys(_unusual(state.get(text)), 2)
+            elif isinstance(case.body, Mapping):
+                state |= case.body
+        chosen: set[int] = set()
+        seen: set[Any] = set()
+        for _ in LISTS[: len(moments)]:
+            left = moments.keys() - chosen
+            best = max(left, key=lambda i: (sum(worth for one, worth in moments[i].items() if one not in seen), i))
+            chosen.add(best)
+            seen |= moments[best].keys()
+        start = 0
+        for end, when in zip(sorted(chosen) or [len(self.cases)], LISTS[-max(1, len(chosen)) :], strict=True):
+            yield replace(self, cases=self.cases[start:end]), when
+            start = end
+        yield replace(self, cases=self.cases[start:]), ""
 
     def thinned(self, by: int, names: Collection[str] = ()) -> Block:
         """
@@ -142,14 +152,13 @@ class Block:
         """
         state: dict[str, str] = {}
         shown: dict[int, list[tuple[str, str]]] = {}
-        before: Case | None = None
         for i, case in enumerate(self.cases):
-            if case.body is MISSING:
-                single = [("", case.label)] if before is not None and len(before.body) == 1 else []
-                shown[i] = [*state.items(), *single]
-            else:
+            if case.body is not MISSING:
                 state |= {name: repr(value) for name, value in case.body.items()}
-                before = case
+                continue
+            beside = [c.body for c in self.cases[max(0, i - 1) : i + 2] if c.body is not MISSING]
+            # What was kept from before an update of one thing shows between reads on both sides of it alone.
+            shown[i] = [*state.items(), *([("", case.label)] if any(len(body) <= ALONE for body in beside) else [])]
         return shown
 
 
@@ -250,16 +259,17 @@ def split(whole: Plan, shares: int) -> list[list[Block]]:
         if block.name != "tour":
             least = weight.index(min(weight))
             parts[least].append(block)
-            weight[least] += block.cost
+            weight[least] += block.cost + RESTING * any(case.rested for case in block.cases)
     order = {block.name: i for i, block in enumerate(whole.blocks)}
     selectors = [name.removeprefix("changes of ") for name in whole.coverage if name.startswith("changes of ")]
     for tour in (block for block in whole.blocks if block.name == "tour"):
         sizes = [0] * shares
-        weight[-1] += RESTING * sum(case.rested for case in tour.cases)  # These are in the last piece.
+        weight[0] += RESTING * tour.cases[0].rested
+        weight[-1] += RESTING * sum(case.rested for case in tour.cases[1:])  # These are in the last piece.
         for _ in tour.cases:
             least = min(range(shares), key=lambda i: weight[i] + sizes[i])
             sizes[least] += 1
-        rested = next((i for i, case in enumerate(tour.cases) if case.rested), len(tour.cases))
+        rested = next((i for i, case in enumerate(tour.cases) if case.rested and i), len(tour.cases))
         ends = [min(sum(sizes[: i + 1]), rested) for i in range(shares - 1)] + [len(tour.cases)]
         for part, start, end in zip(parts, [0, *ends], ends, strict=False):
             size, cases = end - start, tour.cases[start:end]
@@ -309,6 +319,7 @@ class _Planner:
             Block(name="first", cases=tuple(cases.first())),
             Block(name="omissions", cases=tuple(cases.omissions()), proof=True),
             Block(name="tour", cases=()),
+            Block(name="access to reads", cases=tuple(cases.readers())),
             Block(name="silence", cases=tuple(cases.silence() if self.profile.tour else ()), proof=True),
             Block(name="clock", cases=tuple(cases.rested() if self.profile.explore else ())),
             Block(name="identity", cases=tuple(cases.identity() if self.profile.tour else ())),
@@ -484,7 +495,7 @@ class _Planner:
         """
         if self.profile.tour and walk:
             # An API may have kept that it was carried out before.
-            yield replace(walk[0], label=f"{walk[0].label} once more")
+            yield replace(walk[0], label=f"{walk[0].label} once more", rested=False)
         if self.profile.random:
             for i, body in enumerate(draw(self.generator.bodies(), self.profile.random, self.seed)):
                 if body:

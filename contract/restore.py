@@ -407,7 +407,9 @@ class _Way:
         """
         now = self.first()
         if self.session.misread:
-            # Reads do not show what was written: everything that was is sent, whatever they show.
+            # Reads do not show what was written, or not what was written in the same second: everything that was
+            # is sent, whatever they show.
+            self.session.sender.sleep(SOON)
             self.values_first([n for n in writable(self.contract) if n in self.session.written and n in self.record])
             now = _read(self.session)
         usual = [self.at_once, self.crossed, self.values_first, self.in_parts, self.whole, self.blanks]
@@ -431,7 +433,8 @@ class _Way:
         """
         True where the record does not hold what an update can set, although it was sent and accepted.
         """
-        left = [n for n in self.differences(now) if self.record[n] is not None and n not in self.hopeless]
+        clears = self.session.clears is True
+        left = [n for n in self.differences(now) if (self.record[n] is not None or clears) and n not in self.hopeless]
         return self.accepted and any(n in self.request.fields for n in left)
 
     def differences(self, now: JSONObject, *, exactly: bool = False) -> dict[str, tuple[Any, Any]]:

@@ -58,6 +58,8 @@ class Session:
         self._newest: tuple[JSONObject, ...] = ()
         self.seen: list[int] = []
         """The numbers of the reads that showed the record."""
+        self.crossed: set[int] = set()
+        """The numbers of the reads that were sent over another connection than the update before them."""
         self.written: set[str] = set()
         self.misread = False
         """True where a read showed something else than the answer to the update before it."""
@@ -346,14 +348,19 @@ class Session:
 
     # ------------------------------------------------------------------ reading
 
-    def read(self, label: str = "read") -> Judgement:
+    def read(self, label: str = "read", *, cross: bool = False) -> Judgement:
         """
-        Reads the record and compares it with what is known of it.
+        Reads the record and compares it with what is known of it; where it is to *cross*, over a new connection:
+        each process of an API may keep a view of its own.
         """
+        if cross:
+            self.sender.reconnect()
         case = Case(label=label, operation=self.contract.retrieve.id)
         before, verified, refused = self.known, self.verified, list(self.refused)
         interaction, result = self._judged(case, before, verified)
         self.last = interaction.response
+        if cross:
+            self.crossed.add(self.sender.budget.spent)
         self.misread |= any(".read_back" in found.rule for found in result.findings)
         self.blind = 0 if result.record is not None else self.blind + 1
         if before is not None and result.record is not None and refused:
@@ -399,9 +406,9 @@ class Session:
         if self.known is None and self.blind < 4:
             self.read("read to see where the record stands")
 
-    def trial(self, cases: list[Case], *, read: bool = False) -> list[Finding]:
+    def trial(self, cases: list[Case], *, read: bool = False, cross: bool = False) -> list[Finding]:
         """
-        The findings of *cases*, sent one after another without a note in the ledger.
+        The findings of *cases*, sent one after another without a note in the ledger, and of a *read* after them.
         """
         found: list[Finding] = []
         was, self.quiet = self.quiet, True
@@ -409,7 +416,7 @@ class Session:
             for case in cases:
                 found = self.perform(case)[0].findings
             if read:
-                found = found + self.read("read to repeat").findings
+                found = found + self.read("read to repeat", cross=cross).findings
         finally:
             self.quiet = was
         return found

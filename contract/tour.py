@@ -12,6 +12,7 @@ import math
 import random
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations, islice, product
 from typing import Any, Final
 
@@ -42,6 +43,8 @@ WHOLE: Final = 7
 """The one of these updates that sends nearly everything there is."""
 MARKED: Final = 3
 """Enumerated fields that stand beside what must be refused: it may be applied in part."""
+BEATEN: Final = 4
+"""The time that a required companion is sent together with the name that takes precedence over it."""
 SPARE: Final = 28
 """Steps that aliases leave for what their values meet on the way."""
 STAYING: Final = 20
@@ -199,6 +202,8 @@ class Tour:
         self.sent: dict[tuple[Any, str], int] = {}
         self.stored: dict[str, Any] = {}
         self.wins = 0
+        self.beaten: dict[str, int] = {}
+        """How often each required companion that gives way to another name for it was sent."""
         self.total = 0
         self.rests = RESTS
         self.near: dict[str, str] = {}
@@ -263,7 +268,7 @@ class Tour:
         start = targets[-1] if targets else None
         made: list[Case] = []
         if self.primary is not None:
-            made.append(self.step("tour start", start, remaining, full=True))
+            made.append(replace(self.step("tour start", start, remaining, full=True), rested=True))
         limit = max(self.bound, len(targets)) * 5 // 4 - REPEATS
         last = {target: i for i, target in enumerate(targets)}
         alone = iter(self.alone())
@@ -538,6 +543,7 @@ class Tour:
                 if body[name] == self.stored.get(name):
                     body[name] = take(name)
         taken = gen.request.aliases_of(body)
+        needed = {n for n in body if n in gen.free} if not how else set()
         self.stored.update(body)
         used = {other for name in gen.selectors if name in body for other in gen.choice(name, body[name]).uses}
         for i, name in enumerate(gen.free):
@@ -569,6 +575,19 @@ class Tour:
             body[name] = take(name)
             taken |= siblings
         for group in gen.request.aliases:
+            loser = next((n for n in group.fields if n != group.wins and n in needed), "")
+            if (
+                loser
+                and not (full and led)
+                and group.wins in self.boundary.firm
+                and group.wins not in body
+                and group.wins not in off
+            ):
+                # What a selector's value requires loses as well, once for each value.
+                self.beaten[loser] = self.beaten.get(loser, 0) + 1
+                if self.beaten[loser] == BEATEN:
+                    body[group.wins] = take(group.wins)
+                continue
             free = [n for n in group.fields if n != group.wins and n in gen.fields and n not in off and n not in body]
             if full and led and group.wins in self.boundary.firm and group.wins not in body:
                 body[group.wins] = take(group.wins)

@@ -7,6 +7,7 @@ it is known how the record stood before: both are seen to here, with as few requ
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,10 +22,14 @@ __all__ = ["Walk"]
 
 TURN: Final = 1.1
 """Seconds after which a clock that counts seconds shows another one."""
+TICK: Final = 0.1
+"""Seconds after which a clock that counts parts of seconds does."""
 FAILING: Final = 8
 """Updates answered 5xx from which on a tour does not read the record after each of them."""
 ENOUGH: Final = 60.0
 """Seconds that a run must still have for resting to be worth it."""
+_PARTS: Final = re.compile(r"\.\d*[1-9]")
+"""A time that shows parts of a second."""
 
 
 class Walk:
@@ -41,24 +46,31 @@ class Walk:
         self.accepted: set[str] = set()
         self.cleared: set[str] = set()
         self.later: list[Case] = []
+        self.waits = True
+        """False while cases that need to be prepared come later: only these are worth a rest."""
 
     def walk(self) -> None:
         """
         Sends every case of the block.
         """
-        for case in self.first() if self.block.name == "first" else self.block.cases:
+        cases = self.first() if self.block.name == "first" else self.block.cases
+        self.waits = self.block.name == "tour" or all(self.proves(case) for case in cases)
+        reads = 0
+        for case in cases:
             if case.unless and case.unless in self.accepted:
                 continue
             if self.block.name != "tour" or self.session.failed < FAILING:
                 self.session.settle()
             if case.operation == self.retrieve and case.expect == "accept" and case.target == "own":
-                self.session.read(case.label)
+                reads += 1
+                self.session.read(case.label, cross=reads % 2 == 0)
                 continue
-            self.certain()
+            self.certain(case)
             if not self.proves(case):
                 self.later.append(case)
                 continue
             self.send(case)
+        self.waits = True
         if self.later:
             self.prepared()
         if self.block.proof:
@@ -72,25 +84,32 @@ class Walk:
         full = (c for c in cases if all(known.get(name) not in (None, "") for name in c.body))
         return [replace(case, unless="") for case in (next(full, cases[0]),)]
 
-    def certain(self) -> None:
+    def certain(self, case: Case) -> None:
         """
         Reads an updated record before something is refused, so that it is known which left a trace.
         """
-        if self.block.proof and self.block.name != "silence" and not self.session.verified and self.session.blind < 4:
+        if (
+            self.block.proof
+            and case.expect != "accept"
+            and self.block.name != "silence"
+            and not self.session.verified
+            and self.session.blind < 4
+        ):
             self.session.read("read before a refusal")
 
     def send(self, case: Case) -> None:
         """
         Sends one case and notes whether it was accepted.
         """
-        rests = case.rested and bool(self.session.judge.stamps) and self.session.sender.budget.time_left > ENOUGH
-        before = self.session.known or {}
+        stamps, before = self.session.judge.stamps, self.session.known or {}
+        rests = case.rested and self.waits and bool(stamps) and self.session.sender.budget.time_left > ENOUGH
         if rests:
-            self.session.rest(TURN)
+            parts = all(_PARTS.search(str(before.get(name))) for name in stamps)
+            self.session.rest(TICK if parts else TURN)
         _, response = self.session.perform(case)
         if 200 <= response.status < 300:
             self.accepted.add(case.label)
-            if rests and all(before.get(n) == (self.session.known or {}).get(n) for n in self.session.judge.stamps):
+            if rests and all(before.get(n) == (self.session.known or {}).get(n) for n in stamps):
                 # Most clocks would have turned: only now is it worth waiting for as long as any may take.
                 self.session.rest(MOVES_AFTER + 0.2)
                 self.session.perform(
@@ -128,7 +147,7 @@ class Walk:
             rest = []
             for case in self.later:
                 self.session.settle()
-                self.certain()
+                self.certain(case)
                 if self.proves(case):
                     self.send(case)
                 else:

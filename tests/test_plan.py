@@ -584,9 +584,13 @@ def test_shares_cover_everything(shares: int) -> None:
 @pytest.mark.parametrize("shares", [2, 3, 7])
 def test_shares_are_even(shares: int) -> None:
     """No record gets much more than its share, and one that rests meanwhile gets less."""
-    weights = [
-        sum(1 + RESTING * case.rested for b in part for case in b.cases) for part in split(made("with ids"), shares)
-    ]
+
+    def weight(part: Block) -> int:
+        # In a tour each rest is one of its own; elsewhere the first one will do for all.
+        rests = [case.rested for case in part.cases]
+        return len(rests) + RESTING * (sum(rests) if part.name == "tour" else any(rests))
+
+    weights = [sum(map(weight, parts)) for parts in split(made("with ids"), shares)]
     assert max(weights) <= sum(weights) / shares + RESTING + 5
 
 
@@ -658,6 +662,7 @@ def test_a_rule_that_is_not_known_needs_nothing() -> None:
 def test_a_wrong_token_is_a_wrong_password() -> None:
     """Where a token is asked for there is no user to be wrong."""
     kinds = {case.credentials for case in block(made("second fragment"), "access")}
+    kinds |= {case.credentials for case in block(made("second fragment"), "access to reads")}
     assert kinds == {"none", "wrong_password", "longer_password", "recased_password", "other_scheme", "right"}
 
 
