@@ -86,16 +86,17 @@ class Walk:
 
     def certain(self, case: Case) -> None:
         """
-        Reads an updated record before something is refused, so that it is known which left a trace.
+        Reads an updated record before something is refused, so that it is known which left a trace; and before
+        something else is accepted what was refused so far, as a new time stamp would hide that it moved the old one.
         """
-        if (
-            self.block.proof
-            and case.expect != "accept"
-            and self.block.name != "silence"
-            and not self.session.verified
-            and self.session.blind < 4
-        ):
-            self.session.read("read before a refusal")
+        session = self.session
+        if not self.block.proof or self.block.name == "silence" or session.blind >= 4:
+            return
+        if case.expect == "accept":
+            if session.refused:
+                session.read("read after refusals")
+        elif not session.verified:
+            session.read("read before a refusal")
 
     def send(self, case: Case) -> None:
         """

@@ -147,6 +147,8 @@ def test_a_state_that_nobody_read_is_no_second_fault() -> None:
     assert folded(*both, period)["frame.period"] == "read_back.period"
     assert folded(both[0], failure("frame.period", "/period", 2, follows=True))["frame.period"] == "read_back.label"
     assert folded(both[0], failure("frame.period", "/period", 2))["frame.period"] == ""
+    stamp = failure("read_back.until", "/until", 1), failure("frame.period", "/period", 2, follows=True)
+    assert folded(*stamp)["frame.period"] == "", "a time stamp is no cause"
     assert folded(failure("frame.period", "/period", 2, follows=True))["frame.period"] == ""
 
 

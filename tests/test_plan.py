@@ -16,7 +16,7 @@ import pytest
 from contract import spec
 from contract.generate import Generator
 from contract.model import MISSING, Case
-from contract.plan import INVESTIGATION, MARGIN, OVERHEAD, PROFILES, RESTING, Block, Plan, needed, plan, split
+from contract.plan import INVESTIGATION, LISTS, MARGIN, OVERHEAD, PROFILES, RESTING, Block, Plan, needed, plan, split
 from contract.rules import rules
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values, circuit, near
@@ -211,6 +211,63 @@ def test_aliases_are_tried_together_now_and_then() -> None:
     bodies = steps(block(made("with ids"), "tour"))
     for group in request.aliases:
         assert any(group.wins in body and len(set(group.fields) & set(body)) > 1 for body in bodies)
+
+
+def test_a_required_name_gives_way_to_another_one() -> None:
+    """Where a selector's value requires a name that loses, it is sent with the one that wins while it stands there."""
+    request, bodies = BUNDLED.request, steps(block(made("with ids"), "tour"))
+    beaten = [
+        (name, value, other, group.wins)
+        for name, item in request.selectors.items()
+        for value, choice in item.choices.items()
+        for other in choice.requires
+        for group in request.aliases
+        if other in group.fields and other != group.wins
+    ]
+    assert len(beaten) == 4
+    for name, value, other, wins in beaten:
+        assert any(body.get(name) == value and {other, wins} <= body.keys() for body in bodies), other
+
+
+def test_strangers_read_after_the_tour() -> None:
+    """An API may let somebody in once much was written: reads without the right to ask come late, and write nothing."""
+    whole = made("with ids")
+    names = [b.name for b in whole.blocks]
+    late = block(whole, "access to reads")
+    assert names.index("access to reads") > names.index("tour")
+    assert {(case.operation, case.body is MISSING) for case in late} == {
+        ("retrieve_phone_number", True),
+        ("list_phone_numbers", True),
+    }
+    assert {case.credentials for case in late} >= {"none", "wrong_password", "wrong_user", "other_scheme"}
+    early = block(whole, "access")
+    assert {case.operation for case in early if case.credentials != "right"} == {"update_phone_number"}
+
+
+def test_the_stamp_is_an_old_one_where_something_is_refused() -> None:
+    """Omissions and the first step of the tour come after a rest: a stamp that moves, or stands, shows there."""
+    whole = made("with ids")
+    assert all(case.rested for case in block(whole, "omissions") if ".requires." in case.rule)
+    assert block(whole, "tour")[0].rested
+    assert not any(case.rested for case in block(whole, "random"))
+
+
+def test_the_list_is_read_where_it_shows_most() -> None:
+    """The parts of the tour are the whole of it, and end in states in which the selectors stand elsewhere each time."""
+    whole = next(b for b in made("with ids").blocks if b.name == "tour")
+    generator = Generator(BUNDLED.update, RESOURCES)
+    parts = list(whole.parts(generator.enums, generator.marker or ""))
+    state: dict[str, Any] = {}
+    seen = []
+    for part, when in parts:
+        for case in part.cases:
+            state |= case.body if case.body is not MISSING else {}
+        if when:
+            assert part.cases[-1].body is MISSING
+            seen.append((state["call_handler"], state["message_handler"]))
+    assert tuple(case for part, _ in parts for case in part.cases) == whole.cases
+    assert [when for _, when in parts] == [*LISTS, ""]
+    assert len({call for call, _ in seen}) == len({message for _, message in seen}) == len(LISTS)
 
 
 @pytest.mark.parametrize(("fields", "values"), [(10, 5), (40, 5), (160, 5), (10, 11), (40, 11), (10, 40)])

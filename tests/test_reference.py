@@ -629,10 +629,10 @@ def local(path: Path, **arguments: Any) -> Iterator[Callable[..., Any]]:
     def send(operation: str, body: Any = None, **how: Any) -> Any:
         headers = how.get("headers", JSON_TYPE).copy()
         if (auth := how.get("auth", (server.username, server.password))) is not None:
-            headers["authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+            headers["authorization"] = how.get("scheme", "Basic ") + base64.b64encode(":".join(auth).encode()).decode()
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        number_id = how.get("number_id", NUMBER_IDS[0])
-        return server.answer(Exchange(server, operation, Headers(headers), QueryParams(), raw, number_id))
+        number_id, client = how.get("number_id", NUMBER_IDS[0]), how.get("client", ("127.0.0.1", 50000))
+        return server.answer(Exchange(server, operation, Headers(headers), QueryParams(), raw, number_id, client))
 
     with closing(server.store):
         yield send
@@ -717,6 +717,9 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     aliases = {"call_relay_topic": "lost", "call_relay_application": "won"}
     yield UPDATE, aliases, {}
     yield UPDATE, {"call_relay_context": "lost", "call_relay_application": "again"}, {}
+    yield UPDATE, {"call_handler": "relay_topic", **aliases}, {}
+    yield RETRIEVE, None, {"client": ("127.0.0.1", 50001)}
+    yield RETRIEVE, None, {"scheme": "Bearer "}
     for call, message in itertools.product(REQUIRES["call_handler"], REQUIRES["message_handler"]):
         body = {"call_handler": call, "message_handler": message, "call_receive_mode": "fax"}
         body |= {"call_request_method": "GET", "message_request_url": f"https://a{next(tags)}.example/"}

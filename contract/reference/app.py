@@ -110,7 +110,9 @@ def create_app(
             operation = operations["GET" if request.method == "HEAD" else request.method]
             number_id = request.path_params.get("number_id", "")
             raw = await _body(request)
-            x = Exchange(server, operation, request.headers, request.query_params, raw, number_id)
+            x = Exchange(
+                server, operation, request.headers, request.query_params, raw, number_id, client=request.client
+            )
             # On the event loop on purpose: a transaction is short, and SQLite has one writer anyhow.
             return server.answer(x)
 

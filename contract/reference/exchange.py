@@ -37,6 +37,8 @@ class Exchange:
     query: QueryParams
     raw: bytes
     number_id: str = ""
+    client: tuple[str, int] | None = None
+    """The address and the port that the request came from."""
     body: Any = None
     """The body as it was sent, once parsed."""
     before: Record | None = None

@@ -6,14 +6,15 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
 
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
-from contract.reference.fields import ENUMS, METHODS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, URLS, Record
-from contract.reference.kit import Row, entries, error_body, failing, hook, rules, stored, table, wire
+from contract.reference.fields import ENUMS, METHODS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, REQUIRES, URLS, Record
+from contract.reference.kit import Row, counted, entries, error_body, failing, hook, rules, stored, table, wire
 from contract.reference.seed import FOREIGN_IDS
 
 __all__ = ["DEFECTS"]
@@ -282,6 +283,13 @@ def traced(change: Callable[[Exchange, Record], Record], *statuses: int) -> Beha
     return hook(refuse=refuse)
 
 
+def touched(x: Exchange, record: Record) -> dict[str, Any]:
+    """Return the time of now, where a body has a handler that is documented, as the rest of it is right."""
+    handler = x.sent.get("call_handler")
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"updated_at": now} if handler in REQUIRES["call_handler"] else {}
+
+
 def sent_names(x: Exchange, record: Record) -> dict[str, Any]:
     """Return the name that was sent, if it could be read."""
     found = re.search(rb'"name"\s*:\s*"([\w ]+)"', x.raw)
@@ -333,6 +341,8 @@ REFUSAL: tuple[Row, ...] = (
     ("refusal-moves-clock", "A refused write moves updated_at.", "U.rejection.no_trace",
      traced(lambda x, record: {"updated_at": record["updated_at"][:-2] + ("8Z" if "9Z" in record["updated_at"] else "9Z")},
             422)),
+    ("clock-moves-with-omissions", "A handler that is refused because a field lacks moves updated_at.",
+     "U.rejection.no_trace", traced(touched, 422)),
     ("refusal-clears-handler", "A refused write clears message_handler.", "U.rejection.no_trace",
      traced(lambda x, record: {"message_handler": None}, 422)),
     ("refused-method-stored", "A refused body leaves its methods behind.", "U.rejection.no_trace",
@@ -381,6 +391,15 @@ def lets_in(test: Callable[[Exchange, str, str], Any], *operations: str) -> Beha
             inner(x) or (x.operation in (operations or (UPDATE, RETRIEVE, LIST)) and test(x, *credentials(x)))
         )
     )
+
+
+def forgetful(inner: Hook, x: Exchange) -> bool:
+    """Let every user that is right read, once enough was written."""
+    right = bool(inner(x))
+    if right and x.operation == UPDATE:
+        counted(x, "writes")
+    late = x.operation == RETRIEVE and x.server.memory.get("writes", 0) >= 20
+    return right or (late and credentials(x)[0] == x.server.username)
 
 
 def write_first(inner: Hook, x: Exchange) -> bool:
@@ -445,6 +464,12 @@ ACCESS: tuple[Row, ...] = (
      lets_in(lambda x, username, password: username == x.server.username and not password, UPDATE)),
     ("password-beginning", "Only the first eight characters of the password are looked at.", "*.access.wrong_password",
      lets_in(lambda x, username, password: username == x.server.username and password[:8] == x.server.password[:8])),
+    ("password-forgotten", "From the 20th write on every password is right for a retrieve.", "R.access.wrong_password",
+     hook(authenticate=forgetful)),
+    ("bearer-reads", "Any bearer token is right for a retrieve.", "R.access.wrong_password",
+     hook(authenticate=lambda inner, x: bool(
+         inner(x) or (x.operation == RETRIEVE and x.headers.get("authorization", "").lower().startswith("bearer"))
+     ))),
     ("password-part", "A part of the password is right.", "*.access.wrong_password",
      lets_in(lambda x, username, password: username == x.server.username and password and password in x.server.password,
              LIST)),

@@ -231,11 +231,12 @@ def stale_echo(*names: str) -> Behaviour:
     return hook(render=render)
 
 
-def stale(operation: str, age: str) -> Behaviour:
+def stale(operation: str, age: str, *, elsewhere: bool = False) -> Behaviour:
     """
     Show in *operation* what the number was like before.
 
     *age*: "first" as it was before any write, "last" before the last one, "read" when it was first read.
+    *elsewhere*: only over another connection than that of the last write.
     """
 
     def render(inner: Hook, x: Exchange, record: Record) -> Any:
@@ -245,7 +246,8 @@ def stale(operation: str, age: str) -> Behaviour:
             if age == "first":
                 kept.setdefault(record["id"], x.before)
             x.server.memory["kept"] = kept
-        elif x.operation == operation:
+            x.server.memory["writer"] = x.client
+        elif x.operation == operation and not (elsewhere and x.client == x.server.memory.get("writer")):
             if age == "read":
                 kept.setdefault(record["id"], record)
             record = kept.get(record["id"], record)
@@ -336,6 +338,9 @@ STORE: tuple[Row, ...] = (
      "U.echo U.echo.*", stale_echo(*REQUEST)),
     ("retrieve-cached", "A retrieve shows the number as it was when it was first read.",
      "U.read_back U.read_back.*", stale(RETRIEVE, "read")),
+    ("retrieve-behind-elsewhere",
+     "A retrieve over another connection than that of the last write shows the number as it was before it.",
+     "U.read_back U.read_back.*", stale(RETRIEVE, "last", elsewhere=True)),
     ("retrieve-one-behind", "A retrieve shows the number as it was before the last write.",
      "U.read_back U.read_back.*", stale(RETRIEVE, "last")),
     ("list-stale", "The list shows a number as it was before the first write.",

@@ -160,11 +160,12 @@ HANDLER: tuple[Row, ...] = (
 # fmt: on
 
 
-def precedence(loser: str, winner: str) -> Behaviour:
-    """Let *loser* win over *winner* where both are sent."""
+def precedence(loser: str, winner: str, handler: str = "") -> Behaviour:
+    """Let *loser* win over *winner* where both are sent; where calls go to *handler*, if one is given."""
 
     def merge(body: Record, before: Record, after: Record) -> None:
-        if body.get(loser) is not None and body.get(winner) is not None:
+        both = body.get(loser) is not None and body.get(winner) is not None
+        if both and (not handler or after["call_handler"] == handler):
             after |= {loser: body[loser], winner: before[winner]}
 
     return stored(merge)
@@ -184,6 +185,8 @@ ACCEPT: tuple[Row, ...] = (
      "U.echo.alias.call_relay_application", precedence("call_relay_topic", "call_relay_application")),
     ("alias-context-wins", "call_relay_context wins over call_relay_application.",
      "U.echo.alias.call_relay_application", precedence("call_relay_context", "call_relay_application")),
+    ("alias-topic-wins-where-used", "call_relay_topic wins over call_relay_application while calls go to relay_topic.",
+     "U.echo.alias.call_relay_application", precedence("call_relay_topic", "call_relay_application", "relay_topic")),
     ("alias-last-wins", "The alias that stands last in the body wins.",
      "U.echo.alias.call_relay_application", stored(last_in_body)),
     ("aliases-refused", "A body with two aliases is refused.",
@@ -254,8 +257,24 @@ def copies(source: str, target: str) -> Behaviour:
     return stored(lambda body, before, after: after.update(unsent(body, source, **{target: body.get(source)})))
 
 
+def from_last_read(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
+    """Begin with the number as it was last read, and lose what was written since."""
+    read = x.server.memory.get("last read", {}).get(before["id"])
+    after: Record = inner(x, body, read or before)
+    return after
+
+
+def remember_read(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Keep what a retrieve shows."""
+    if x.operation == RETRIEVE:
+        x.server.memory.setdefault("last read", {})[record["id"]] = record
+    return inner(x, record)
+
+
 # fmt: off
 FRAME: tuple[Row, ...] = (
+    ("begins-with-last-read", "A write begins with the number as it was last read, and loses what was written since.",
+     "U.frame U.frame.*", hook(merge=from_last_read, render=remember_read)),
     ("replaced-in-full", "What was not sent is cleared.", "U.frame U.frame.*", stored(replaced_in_full)),
     ("handler-clears-name", "Sending call_handler clears the name.",
      "U.frame.name", spills("call_handler", name=None)),
@@ -324,6 +343,10 @@ TIME: tuple[Row, ...] = (
     ("clock-stands-for-the-name", "updated_at does not move with a write of the name alone.",
      "U.time.updated_at.moves",
      stamped(lambda x, before, written: before["updated_at"] if set(x.sent) == {"name"}
+             else str(written["updated_at"]))),
+    ("clock-stands-for-switches", "updated_at does not move with a write that has a call_handler.",
+     "U.time.updated_at.moves",
+     stamped(lambda x, before, written: before["updated_at"] if "call_handler" in x.sent
              else str(written["updated_at"]))),
     ("clock-once-a-minute", "updated_at moves once a minute at most.", "U.time.updated_at.moves",
      stamped(lambda x, before, written: before["updated_at"] if moved(before["updated_at"], minutes=1)
