@@ -328,7 +328,7 @@ class _Planner:
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             reads = self.reads(blocks, walk, PROFILES["standard"])
-            self.show(walk, self.worth_reading(walk, tour.tail, reads), tour.near)
+            self.show(walk, self.worth_reading(walk, tour.tail, reads), tour)
             tour.coverage["boundary values"] = self.bounds(walk)
             blocks[-1] = replace(blocks[-1], cases=tuple(self.drawn(walk)))  # As its body is now.
         place = [block.name for block in blocks].index("tour")
@@ -391,6 +391,9 @@ class _Planner:
         """
         count = len(walk)
         often = {self.varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS) for i in range(REPEATS)}
+        if single := [i for i, case in enumerate(walk) if len(case.body) == 1 and not case.rested]:
+            # Whatever is not sent must stay the second time as well.
+            often = {*sorted(often)[: REPEATS - 1], single[-1]}
         read = self.worth_reading(walk, tail, reads)
         for i, case in enumerate(walk):
             yield case
@@ -453,15 +456,16 @@ class _Planner:
             seen.update(states[best].items(), [tuple(states[best].items())])
         return [*sorted({*steps, *single}), *close]
 
-    def show(self, walk: list[Case], read: list[int], nearly: Mapping[str, str]) -> None:
+    def show(self, walk: list[Case], read: list[int], tour: Tour) -> None:
         """
         Exchange the values of a field between the steps of *walk* where a read after the steps *read*
         would show a value of the field for the second time, and others never, or one that tells less. The steps
-        that *nearly* send what is stored follow what is stored now.
+        that send what is stored, or nearly that, follow what is stored now.
         """
+        nearly, same = tour.near, tour.same
         for name in self.cases.values.firm:
             every = [i for i, case in enumerate(walk) if name in case.body]
-            sent = [i for i in every if walk[i].label not in nearly]
+            sent = [i for i in every if walk[i].label not in nearly and name not in same.get(walk[i].label, ())]
             values = [walk[i].body[name] for i in sent]
             last = {max((i for i in every if i <= step), default=-1) for step in read}
             stand = [k for k, i in enumerate(sent) if i in last]
@@ -482,6 +486,7 @@ class _Planner:
                 walk[i] = replace(walk[i], body={**walk[i].body, name: value})
         stored: dict[str, Any] = {}
         for i, case in enumerate(walk):
+            case = walk[i] = replace(case, body=case.body | {n: stored[n] for n in same.get(case.label, ())})
             if how := nearly.get(case.label):
                 free = [n for n in case.body if n in stored and n in self.cases.values.firm]
                 made = {n: near(stored[n], how, self.generator.fields[n]) for n in free}

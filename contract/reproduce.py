@@ -434,8 +434,13 @@ class Look:
         session = self.session
         wanted = {f.finding.pointer.rpartition("/")[2] for f in self.failures}
         case = self.failures[0].interaction.case
+        settable = next((name for name in wanted if name in self.generator.fields), "")
+        before = self.failures[0].interaction.before or {}
         for _ in range(self.times):
-            establish(session, self.generator, self.failures[0].interaction.before)
+            if settable and not refused:
+                # It may show the record as it was before the last update.
+                self.apart(settable, before.get(settable))
+            establish(session, self.generator, before)
             session.trial([*refused], read=True)
             was, session.quiet = session.quiet, True
             _, response = session.perform(case)

@@ -258,6 +258,10 @@ def _emptied(session: Session, names: list[str]) -> dict[str, str]:
         return {}
     if record is None or response.status >= 300:
         return dict.fromkeys(names, "refuses null")
+    if any(n in record and same(None, record[n], before.get(n)) for n in names):
+        # The answer alone may show what was there before.
+        session.read("read to see whether null was ignored")
+        record = session.known or record
     stood = [n for n in writable(session.contract) if n in record and same(None, record[n], before.get(n))]
     if any(n not in stood and n not in names for n in writable(session.contract)):
         return {}  # Something else became of it.

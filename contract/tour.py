@@ -37,7 +37,7 @@ GOALS: Final = 8
 """Combinations that are tried where several are still wanted."""
 STAYS, AT = 4, 2
 """What it is worth to have a field in a body while a selector stays, and where it stands, beside a change of it."""
-NEAR: Final = {1: "case", 3: "more", 5: "less"}
+NEAR: Final = {1: "case", 3: "more", 5: "less", 9: "case"}
 """Updates of values that stay, by their count, that send nearly what is stored: an API may take it for the same."""
 WHOLE: Final = 7
 """The one of these updates that sends nearly everything there is."""
@@ -208,6 +208,8 @@ class Tour:
         self.rests = RESTS
         self.near: dict[str, str] = {}
         """The steps that send nearly what is stored, by their labels, each with what is different."""
+        self.same: dict[str, list[str]] = {}
+        """The steps, by their labels, each with the fields that it sends as they are stored."""
         self.staying = 0
         self.tail = 0
         """The step from which on one thing is sent at a time."""
@@ -292,7 +294,14 @@ class Tour:
             while len(made) + len(targets) - i < limit and (
                 goals := [dict(g) for g in islice((g for g in remaining if mine in g), GOALS)]
             ):
-                made.append(self.step(f"tour {len(made)}", target, remaining, goals=goals, partial=len(made) == count))
+                # First without the selector, or with the value that it has: neither must change anything else.
+                first = len(made) == count
+                stays = first and self.spent(target)
+                made.append(
+                    self.step(
+                        f"tour {len(made)}", target, remaining, goals=goals, partial=first and not stays, again=stays
+                    )
+                )
             room = len(made) + len(targets) - i <= limit
             if len(made) == count and room and (body := next(alone, None)):
                 singles.add(len(made))
@@ -338,11 +347,13 @@ class Tour:
         goals: Sequence[Mapping[str, Any]] = ({},),
         partial: bool = False,
         led: bool = False,
+        again: bool = False,
     ) -> Case:
         """
         One update that moves the largest selector to *target* and as much else as is useful, with that one
         of *goals* in it that goes with the most combinations that are still wanted. A *partial* one is without
-        the largest selector; where it is *led*, it has what that requires where it stands.
+        the largest selector; where it is *led*, it has what that requires where it stands. One that is sent
+        *again* has both as they are.
         """
         before = dict(self.state)
         self.staying += led
@@ -379,7 +390,8 @@ class Tour:
         ranked = [name for name in self.gen.selectors if name != self.primary]
         if ranked:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
-        self.fill(body, off, full, led, self.places(before, body), self.near.get(label, ""))
+        kept = self.same[label] = self.kept(body, before) if again else []
+        self.fill(body, off, full, led, self.places(before, body), self.near.get(label, ""), kept)
         return self.case(label, body=body)
 
     def chosen(
@@ -520,13 +532,21 @@ class Tour:
         return sent - (kept if name in self.stored else 0)
 
     def fill(
-        self, body: dict[str, Any], off: frozenset[str], full: bool, led: bool, places: Mapping[Any, int], how: str
+        self,
+        body: dict[str, Any],
+        off: frozenset[str],
+        full: bool,
+        led: bool,
+        places: Mapping[Any, int],
+        how: str,
+        kept: Collection[str],
     ) -> None:
         """
         Adds the required companions and the boundary values that are due; or, where it is said *how*, what is
-        nearly stored.
+        nearly stored. The companions *kept* are sent as they are stored.
         """
         gen = self.gen
+        body |= {name: self.stored[name] for name in kept}
 
         def take(name: str) -> Any:
             stored = self.stored.get(name)
@@ -607,6 +627,22 @@ class Tour:
         )
         self.stored.update(body)
         self.total += 1
+
+    def spent(self, target: Any) -> bool:
+        """
+        True where no boundary value is left of what *target* requires, by any name.
+        """
+        needs = self.gen.choice(self.primary, target).requires if self.primary in self.gen.selectors else ()
+        names = self.gen.request.aliases_of(needs) & {*self.boundary.firm}
+        return bool(needs) and not any(self.boundary.left(name) for name in names)
+
+    def kept(self, body: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+        """
+        What is stored of what the values of selectors in *body* require, where they were the same *before*.
+        """
+        same = [name for name in self.gen.selectors if name in body and before.get(name) == body[name]]
+        needs = [other for name in same for other in self.gen.choice(name, body[name]).requires]
+        return [name for name in needs if name in self.stored]
 
     def standing(self, body: Mapping[str, Any]) -> list[str]:
         """

@@ -229,6 +229,19 @@ def test_a_required_name_gives_way_to_another_one() -> None:
         assert any(body.get(name) == value and {other, wins} <= body.keys() for body in bodies), other
 
 
+def test_a_value_is_sent_again_as_it_stands() -> None:
+    """A form sends what stands there as well: with some handlers a step has the handler and its companions as they are."""
+    state: dict[str, Any] = {}
+    same = set()
+    for body in steps(block(made("with ids"), "tour")):
+        handler = body.get("call_handler")
+        needs = BUNDLED.request.selectors["call_handler"].choices[handler].requires if handler else ()
+        if handler == state.get("call_handler") and needs and all(body[n] == state.get(n) for n in needs):
+            same.add(handler)
+        state |= body
+    assert len(same) >= 5
+
+
 def test_strangers_read_after_the_tour() -> None:
     """An API may let somebody in once much was written: reads without the right to ask come late, and write nothing."""
     whole = made("with ids")
@@ -461,7 +474,7 @@ def test_profiles_are_within_their_budgets(name: str) -> None:
 
 
 def test_what_a_change_leaves_is_shown() -> None:
-    """Of the ordered changes nearly a quarter is seen by something else than the answer to the change itself."""
+    """Of the ordered changes a fifth is seen by something else than the answer to the change itself."""
     whole = made("with ids")
     standing: Any = None
     change: tuple[Any, Any] | None = None
@@ -473,7 +486,7 @@ def test_what_a_change_leaves_is_shown() -> None:
         elif value != standing:
             change = (standing, value)
         standing = value
-    assert len(shown - {None}) >= 25
+    assert len(shown - {None}) >= 22
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -539,7 +552,7 @@ def test_a_block_gives_up_what_it_can_do_without() -> None:
 
 
 def test_reads_show_what_was_written() -> None:
-    """Of the boundary values of the free fields that the tour sends, reads show half, and of each field three in ten."""
+    """Of the boundary values of the free fields that the tour sends, reads show half, and of each field a quarter."""
     state: dict[str, Any] = {}
     sent: dict[str, set[str]] = {}
     shown: dict[str, set[str]] = {}
@@ -552,7 +565,7 @@ def test_reads_show_what_was_written() -> None:
             state[name] = repr(case.body[name])
             sent.setdefault(name, set()).add(state[name])
     assert sum(map(len, shown.values())) >= 0.5 * sum(map(len, sent.values()))
-    assert [name for name, values in sent.items() if len(shown[name]) < 0.3 * len(values)] == []
+    assert [name for name, values in sent.items() if len(shown[name]) < 0.25 * len(values)] == []
 
 
 def test_a_selector_value_that_cannot_be_set_is_told() -> None:
