@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from contract.check import Judgement
 from contract.config import Settings
@@ -17,6 +17,11 @@ from contract.model import Case, Finding, Interaction, JSONObject, Response
 from contract.session import Session
 
 __all__ = ["Neighbours", "next_page"]
+
+PAGES: Final = 4
+"""Pages of the list that are read each time, at most."""
+ENOUGH: Final = 7
+"""Pages after which the list is not read again: where the record is not on the first one it is read less often."""
 
 
 class Neighbours:
@@ -39,6 +44,8 @@ class Neighbours:
         self.contract = session.contract
         self.rule = f"{self.contract.update.id}.bystander"
         self.bystanders: dict[str, JSONObject] = {}
+        self.pages = 0
+        """Pages of the list that were read."""
         self.rows: dict[str, JSONObject] = {}
         """The bystanders as the list shows them."""
 
@@ -86,27 +93,55 @@ class Neighbours:
             SendError, Undecided: it could not be sent.
         """
         session, listing = self.session, self.contract.listing
-        if listing is None or not self._matters(f"{listing[0].id}."):
+        if listing is None or not self._matters(f"{listing[0].id}.") or self.pages >= ENOUGH:
             return
         query = ""
-        present: set[str] = set()
-        for page in range(4):
+        shown: list[str] = []
+        for page in range(PAGES):
             label = f"the list {when}" + (f", page {page + 1}" if page else "")
             case = Case(label=label, operation=listing[0].id, query=query)
             _, response = session.perform(case)
-            following = next_page(response.body)
+            self.pages += 1
             self._rows(case, response)
             here = self.judge.listed(response, session.id) is not None
-            present |= {id for id in self.bystanders if self.judge.listed(response, id) is not None}
+            shown += self._ids(response)
             # A list may go on in a way that is not known here.
-            following = following or ("?" if _goes_on(response) else "")
-            self._belonging(case, response, () if following else sorted({*self.bystanders} - present))
+            following = next_page(response.body) or ("?" if _goes_on(response) else "")
+            # Of several pages in another order each time none may show the record, and it is there all the same.
+            last = not following and len(shown) == len({*shown})
+            alone = last and not page
+            self._belonging(case, response, [id for id in self.bystanders if id.lower() not in shown] if alone else ())
             if session.known is not None and (here or not following):
-                compared = self.judge.in_list(response, session.id, session.known, last=not following)
-                self._add(case, response, session.known, compared)
+                compared = self.judge.in_list(response, session.id, session.known, last=last)
+                made = self._add(case, response, session.known, compared)
+                if made and page and not here:
+                    found = self._listed_now(listing[0].id)
+                    for failure in made:
+                        failure.confirmed = not found
             if here or not following or following in {query, "?"}:
                 return
             query = following
+
+    def _ids(self, response: Response) -> list[str]:
+        """
+        What identifies the records on a page of the list, in small letters.
+        """
+        return [str(e.get(self.judge.key)).lower() for e in self.judge.items(response) if isinstance(e, Mapping)]
+
+    def _listed_now(self, operation: str) -> bool:
+        """
+        True where the record is on a page of the list, read once more from its beginning, or where it may be: records
+        that come and go meanwhile move the others from one page to the next.
+        """
+        query = ""
+        for page in range(PAGES):
+            response = self._again(Case(label=f"the list again, page {page + 1}", operation=operation, query=query))
+            query = next_page(response.body)
+            if response.status != 200 or self.judge.listed(response, self.session.id) is not None:
+                return True
+            if not query:
+                return False
+        return True
 
     def _belonging(self, case: Case, response: Response, absent: Iterable[str]) -> None:
         """

@@ -422,9 +422,13 @@ class _Way:
         now = self.turned(now, usual)
         # An update that was given up may be carried out all the same, a little later; and one that was
         # accepted and not stored may only have come too soon after another.
-        for pause in LATE if self.session.sender.late else (SOON,) if self.unheld(now) else ():
+        pauses = LATE if self.session.sender.late else (SOON,) if self.unheld(now) else ()
+        for pause in pauses:
             self.session.sender.sleep(pause)
             now = self.turned(_read(self.session), usual)
+        if not pauses and self.session.misread and self.session.clears and self.differences(now):
+            self.session.sender.sleep(SOON)
+            now = self.turned(_read(self.session), [self.at_once])
         if self.unheld(now):
             now = self.turned(now, [self.aside, self.at_once])
         left = self.differences(now)
@@ -437,8 +441,7 @@ class _Way:
         """
         True where the record does not hold what an update can set, although it was sent and accepted.
         """
-        clears = self.session.clears is True
-        left = [n for n in self.differences(now) if (self.record[n] is not None or clears) and n not in self.hopeless]
+        left = [n for n in self.differences(now) if self.record[n] is not None and n not in self.hopeless]
         return self.accepted and any(n in self.request.fields for n in left)
 
     def differences(self, now: JSONObject, *, exactly: bool = False) -> dict[str, tuple[Any, Any]]:
