@@ -276,6 +276,7 @@ class Tour:
         alone = iter(self.alone())
         visits: dict[Any, int] = {}
         singles: set[int] = set()
+        led: set[Any] = set()
         for i, target in enumerate(targets):
             made.append(self.step(f"tour {len(made)}", target, remaining))
             mine = (self.primary, target)
@@ -286,6 +287,7 @@ class Tour:
                 # Without the selector itself: a record must take such updates wherever it stands, and the
                 # answer shows what the change before has left.
                 goals = self.leads()
+                led.add(target)
                 made.append(self.step(f"tour {len(made)}", target, remaining, goals=goals, partial=True, led=True))
             if self.primary is None or last[target] != i:
                 continue
@@ -294,9 +296,10 @@ class Tour:
             while len(made) + len(targets) - i < limit and (
                 goals := [dict(g) for g in islice((g for g in remaining if mine in g), GOALS)]
             ):
-                # First without the selector, or with the value that it has: neither must change anything else.
+                # First without the selector, or where it was without it already with the value that it has: neither
+                # must change anything else.
                 first = len(made) == count
-                stays = first and self.spent(target)
+                stays = first and target in led and self.spent(target)
                 made.append(
                     self.step(
                         f"tour {len(made)}", target, remaining, goals=goals, partial=first and not stays, again=stays

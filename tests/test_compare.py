@@ -83,7 +83,7 @@ CAUGHT = {
     "null-details": "detail: null in update_phone_number 422, which it never was before (string)",
     "blank-details": "the error text of update_phone_number 422 is 'errors/title",
     "bare-401": "error (string): gone from",
-    "credentials-403": "9 requests that were answered 401 are answered 403",
+    "credentials-403": "10 requests that were answered 401 are answered 403",
     "malformed-id-422": "2 requests that were answered 404 are answered 422",
     "gzip": "is gzip; it was absent",
     "no-charset": "is application/json; it was application/json; charset=utf-8",
