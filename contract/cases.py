@@ -83,14 +83,7 @@ class Cases:
         if not self.thorough and self.update.security:
             for operation, kind in ((self.update, "wrong_password"), (self.contract.retrieve, "no_credentials")):
                 body = self.mark({}, "access") if operation is self.update else MISSING
-                yield Case(
-                    label=f"{operation.label} {kind.replace('_', ' ')}",
-                    operation=operation.id,
-                    expect="reject",
-                    rule=f"{operation.id}.access.{kind}",
-                    credentials=_pair(kind),
-                    body=body,
-                )
+                yield replace(_stranger(operation, kind), body=body)
             return
         for operation in (self.contract.retrieve, self.update):
             writes = operation is self.update
@@ -133,14 +126,7 @@ class Cases:
             kinds += ["wrong_user", *(["empty_password"] if writes else [])]
         kinds += ["recased_password"] if writes else []
         kinds += ["other_scheme"] if writes or reads else []
-        for kind in kinds:
-            yield Case(
-                label=f"{operation.label} {kind.replace('_', ' ')}",
-                operation=operation.id,
-                expect="reject",
-                rule=f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}",
-                credentials=_pair(kind),
-            )
+        yield from (_stranger(operation, kind) for kind in kinds)
 
     def omissions(self) -> Iterator[Case]:
         """
@@ -495,11 +481,17 @@ _WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme
 """What may be sent instead of any other wrong password; the rule is the same."""
 
 
-def _pair(kind: str) -> Pair:
+def _stranger(operation: Operation, kind: str) -> Case:
     """
-    The credentials of a kind of access that is not right.
+    A request with that kind of access, which is not right.
     """
-    return "none" if kind == "no_credentials" else cast(Pair, kind)
+    return Case(
+        label=f"{operation.label} {kind.replace('_', ' ')}",
+        operation=operation.id,
+        expect="reject",
+        rule=f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}",
+        credentials="none" if kind == "no_credentials" else cast(Pair, kind),
+    )
 
 
 def _other(schema: Mapping[str, Any]) -> Any:

@@ -391,7 +391,7 @@ class Runner:
                     if block.name in {"identity", "random"} and self._found():
                         continue  # There is something to look into already, and it needs the requests.
                     block = self._fitted(session, block, sum(b.cost for b in blocks[i:]))
-                    # Two lists, so that each field was seen with two values.
+                    # Several lists, so that each field is seen with more than one value.
                     lists = self.plan.profile.tour and session is self.sessions[0] and block.name == "tour"
                     for part, when in (
                         block.parts(self.generator.enums, self.generator.marker or "") if lists else ((block, ""),)
