@@ -242,15 +242,17 @@ class Look:
         session, name = self.session, self.generator.marker
         if ".frame" not in self.rule or name is None or session.sender.noise:
             return False
-        others = [n for n in failure.interaction.case.body or () if n in self.generator.fields and n != name]
-        case, texts, back = failure.interaction.case, list[Any](), 0
+        sent = failure.interaction.case.body
+        body = sent if isinstance(sent, Mapping) else {}
+        others = {n: value for n, value in body.items() if n in self.generator.fields and n != name}
+        texts, back = list[Any](), 0
         for _ in range(UNDONE if others and not session.foreign else 0):
             for read in (True, False):
                 texts.append(f"only {uuid.uuid4()}"[: self.generator.fields[name].schema.get("maxLength")])
                 session.attempt(self.generator.complete({name: texts[-1]}), "a text of this run")
                 if read:
                     session.trial([], read=True)
-            session.attempt({n: case.body[n] for n in others}, "and the others")
+            session.attempt(others, "and the others")
             back += (session.known or {}).get(name) in texts[:-1]
         return back == UNDONE
 
