@@ -246,9 +246,11 @@ class Cases:
             seen.add(gen.enums[name])
             if alike or not self.thorough:
                 values = values[:1]
-            for value in values if (name in elsewhere) == used else ():
+            for i, value in enumerate(values if (name in elsewhere) == used else ()):
                 label, rule = f"{name} is {value!r}", f"{self.update.id}.rejection.{name}.enum"
-                body = self.mark({name: value}, f"{name} {value}")
+                # Once with the other selectors moved as well: one of them must not be applied without the other.
+                company = self.company(name, value, always=True) if i == 1 and not used else {}
+                body = self.mark({name: value, **company}, f"{name} {value}")
                 yield self.case(label, expect="reject", rule=rule, body=body, away_from=users[name] if used else None)
 
     def user(self, name: str) -> tuple[str, Any] | None:

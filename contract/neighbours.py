@@ -67,12 +67,14 @@ class Neighbours:
         """
         return self.only is None or any(rule.startswith(prefix) for rule in self.only)
 
-    def _add(self, case: Case, response: Response, before: JSONObject | None, compared: Judgement) -> list[Failure]:
+    def _add(
+        self, case: Case, response: Response, before: JSONObject | None, compared: Judgement, id: str = ""
+    ) -> list[Failure]:
         """
         Puts what an answer says of other records, or of the list, into the ledger; its new failures.
         """
         session = self.session
-        interaction = Interaction(case=case, response=response, before=before, id=session.id)
+        interaction = Interaction(case=case, response=response, before=before, id=id or session.id)
         return session.ledger.add(interaction, compared, session.sender.budget.spent)
 
     def _again(self, case: Case) -> Response:
@@ -189,7 +191,16 @@ class Neighbours:
         other = Session(self.judge, session.sender, session.ledger, id)
         other.quiet = True  # An id that was set wrongly is no fault of the API.
         case = Case(label=f"the bystander {id} {when}", operation=self.contract.retrieve.id)
-        _, response = other.perform(case)
+        judged, response = other.perform(case)
+        if wrong := [f for f in judged.findings if f.rule == f"{self.contract.retrieve.id}.shape.identity"]:
+            compared = Judgement()
+            compared.findings = wrong
+            if made := self._add(case, response, None, compared, id):
+                again, _ = other.perform(case)
+                for failure in made:
+                    failure.confirmed = failure.finding in again.findings
+            session.ledger.reasons[self.rule] = f"the bystander {id} is answered with another record"
+            return
         if other.known is None:
             if when == "before":
                 why = (

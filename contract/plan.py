@@ -43,6 +43,8 @@ TOLD: Final = 12
 """What a read is worth less where the answer to the next update shows the same values of the selectors."""
 ALONE: Final = 2
 """Fields of an update of one thing, at most."""
+BESIDE: Final = 40
+"""What a read beside an update of one thing is worth more, in values that no other read shows."""
 LISTS: Final = ("meanwhile", "later", "later on", "after")
 """Moments of the tour at which the list is read as well."""
 CLOSE: Final = 3
@@ -158,7 +160,8 @@ class Block:
                 continue
             beside = [c.body for c in self.cases[max(0, i - 1) : i + 2] if c.body is not MISSING]
             # What was kept from before an update of one thing shows between reads on both sides of it alone.
-            shown[i] = [*state.items(), *([("", case.label)] if any(len(body) <= ALONE for body in beside) else [])]
+            marks = range(BESIDE if any(len(body) <= ALONE for body in beside) else 0)
+            shown[i] = [*state.items(), *((case.label, str(mark)) for mark in marks)]
         return shown
 
 

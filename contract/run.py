@@ -453,7 +453,7 @@ class Runner:
             return block
         over = cost - (self.each - session.sender.count)
         if block.name == "tour":
-            names = {*self.generator.selectors, ""}  # And what is read after one thing alone.
+            names = self.generator.selectors
             return block.thinned(over + CLOSING + 2 - self.late, names)  # The list is read in it, and after it.
         return block.thinned(over + CLOSING + INVESTIGATION if found else over - AFTERWARDS)
 

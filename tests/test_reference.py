@@ -660,6 +660,8 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     for wrong in ("nonsense", "get", "PUT", "dialogflow", "call_queue", "ai_agent"):
         for name in ENUMS:
             yield UPDATE, {"name": "refused", "call_fallback_method": "GET", name: wrong}, {}
+    half = {"call_handler": "relay_verto_endpoint", "call_verto_resource": "half", "message_handler": "nonsense"}
+    yield UPDATE, half, {}
     yield RETRIEVE, None, {}
     for raw in (b'{"name":"malformed"', b"[]", b'[{"name":"item"}]', b"null", b"{}"):
         yield UPDATE, raw, {}

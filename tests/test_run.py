@@ -158,6 +158,23 @@ def test_a_bystander_that_is_gone_is_a_change(tmp_path: Path) -> None:
     assert broken(found) == [f"{UPDATE}.bystander"]
 
 
+def test_a_bystander_that_is_answered_with_another_record_is_said(tmp_path: Path) -> None:
+    """A retrieve that answers with whatever of the project was read last; the line to try again asks for the bystander."""
+    with reference.running() as server:
+        own, other = (one.encode() for one in server.ids[:2])
+
+        def mixed(exchange: Exchange) -> None:
+            exchange.send(exchange.answer(exchange.request.replace(other, own)))
+
+        with Proxy(server.base_url, mixed) as proxy:
+            chosen = settings(server, tmp_path, base_url=proxy.base_url, bystander_ids=server.ids[1:2])
+            shown = outcome(chosen, credentials(server))
+
+    assert shown.result is not None
+    assert broken(shown.result) == ["retrieve_phone_number.shape.identity"]
+    assert f"/phone_numbers/{server.ids[1]}\n" in shown.text
+
+
 def test_a_bystander_that_nobody_read_again_is_not_kept(tmp_path: Path) -> None:
     """Where the second read gets no answer, the run cannot tell."""
 

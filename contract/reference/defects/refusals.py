@@ -301,6 +301,14 @@ def sent_methods(x: Exchange, record: Record) -> Record:
     return {name: value for name, value in x.sent.items() if name in METHODS and value in ENUMS[name]}
 
 
+def right_half(x: Exchange, record: Record) -> Record:
+    """Return what was sent for calls with a handler that is right, where the one for messages is wrong."""
+    calls, messages = (x.sent.get(name, "") in ENUMS[name] for name in ("call_handler", "message_handler"))
+    if not calls or messages or "message_handler" not in x.sent:
+        return {}
+    return {name: value for name, value in x.sent.items() if name.startswith("call_")}
+
+
 def told(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
     """Name the credentials in a 422."""
     refusal.details = [f"{text} (token {x.server.password})" for text in refusal.details]
@@ -349,6 +357,9 @@ REFUSAL: tuple[Row, ...] = (
      traced(sent_methods, 422)),
     ("unknown-method-stored", "A method that is refused is left behind.", "U.rejection.no_trace",
      traced(lambda x, record: {name: value for name, value in x.sent.items() if name in METHODS}, 422)),
+    ("half-of-a-refusal-stored",
+     "A message_handler that is not documented is refused, and the call_handler beside it stored.",
+     "U.rejection.no_trace", traced(right_half, 422)),
     ("unknown-method-beside-others",
      "A message_fallback_method that is not documented is taken and ignored where laml_webhooks are not stored.",
      "U.rejection.message_fallback_method.enum",
