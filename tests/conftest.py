@@ -7,6 +7,8 @@ import os
 import hypothesis
 import pytest
 
+from tests import kit
+
 pytest_plugins = ["pytester"]
 
 hypothesis.settings.register_profile("ci", derandomize=True, database=None, deadline=None)
@@ -15,8 +17,11 @@ hypothesis.settings.load_profile("ci")
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No setting and no credential reaches a test from outside, and its journals are its own."""
+    """No setting and no credential reaches a test from outside; its journals are its own, and its servers."""
+    kit.SERVERS.clear()
     for name in list(os.environ):
         if name.startswith("CONTRACT_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    # Too little for a run to rest in: what is about time stamps asks for more.
+    monkeypatch.setenv("CONTRACT_MAX_SECONDS", "60")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

@@ -19,10 +19,9 @@ from contract.ledger import Failure
 from contract.model import Response
 from contract.report import Mask
 from contract.result import Result
-from contract.run import run
 from tests import subscriptions
 from tests.hostile import ESCAPE, MARKUP
-from tests.kit import credentials, settings
+from tests.kit import credentials, run, settings
 
 __all__ = ["DEFECT", "FORGED", "HOSTILE", "HUGE", "MASK", "SECRET", "hostile", "made", "other"]
 

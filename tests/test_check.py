@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -1138,6 +1139,7 @@ NEAR: list[Any] = [
 
 
 @pytest.mark.parametrize("name", SHAPES)
+@examples(max_examples=40)
 @given(data=st.data())
 def test_the_quick_look_agrees_with_jsonschema(name: str, data: st.DataObject) -> None:
     """A record has a finding exactly where another implementation of JSON Schema finds it invalid."""

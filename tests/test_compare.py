@@ -20,9 +20,8 @@ from contract import cli, compare, reference, report
 from contract.behaviour import handling, kind, words
 from contract.errors import ConfigError
 from contract.model import MISSING
-from contract.run import run
 from tests import subscriptions
-from tests.kit import credentials, settings
+from tests.kit import credentials, run, settings
 
 RANDOM = frozenset(
     {

@@ -19,7 +19,7 @@ from contract.known import Accepted, Known
 from contract.model import Finding
 from contract.report import Mask
 from contract.result import Result
-from contract.run import run
+from tests import kit
 
 RULES = rules.rules(spec.load())
 SHOWN = "update_phone_number.handler.call_handler.video_room.shown"
@@ -28,12 +28,12 @@ ENTRY = f'[[accept]]\nrule = "{SHOWN}"\nreason = "ticket 4711"\n'
 
 
 @pytest.fixture
-def defective(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def defective(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Settings]:
     """The settings for a server on which one handler does not show its companion."""
     with reference.running(defect="video-room-lost") as server:
         monkeypatch.setenv("CONTRACT_USERNAME", server.username)
         monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
-        yield Settings(base_url=server.base_url, ids=server.ids[:1], resources=dict(server.resources))
+        yield kit.settings(server, tmp_path)
 
 
 def carried_out(settings: Settings, text: str, folder: Path) -> Result:
@@ -42,7 +42,7 @@ def carried_out(settings: Settings, text: str, folder: Path) -> Result:
     file.write_text(text, encoding="utf-8")
     from contract.config import credentials
 
-    return run(replace(settings, known_failures=str(file)), credentials())
+    return kit.run(replace(settings, known_failures=str(file)), credentials())
 
 
 def told(result: Result) -> list[str]:
@@ -211,7 +211,7 @@ def test_accepted_rules_are_not_folded_into_a_general_one(tmp_path: Path) -> Non
         patch.setenv("CONTRACT_USERNAME", server.username)
         patch.setenv("CONTRACT_PASSWORD", server.password)
         settings = Settings(base_url=server.base_url, ids=server.ids[:1], profile="smoke")
-        first = run(settings, credentials())
+        first = kit.run(settings, credentials())
         broken = [e.rule.id for e in first.entries if e.verdict == "broken"]
         names = ("created_at", "capabilities", "number_type")
         entries = "".join(

@@ -24,8 +24,7 @@ from contract import cli, har, recorded, reference
 from contract.errors import SpecError
 from contract.report import Mask
 from contract.result import Result
-from contract.run import run
-from tests.kit import CONTRACT, credentials, settings
+from tests.kit import CONTRACT, credentials, run, settings
 
 UPDATE = "update_phone_number"
 

@@ -21,9 +21,8 @@ from contract.model import MISSING, Case
 from contract.report import Mask, curl, data, encoded, lines, plain, shown
 from contract.restore import Restored
 from contract.result import Result
-from contract.run import run
 from tests.hostile import ESCAPE
-from tests.kit import CONTRACT, credentials, settings
+from tests.kit import CONTRACT, credentials, run, settings
 from tests.reports import hostile, made
 
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"

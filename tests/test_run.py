@@ -15,8 +15,7 @@ import pytest
 from contract import reference
 from contract.errors import ConfigError, SendError
 from contract.neighbours import next_page
-from contract.run import run
-from tests.kit import CONTRACT, Outcome, broken, credentials, outcome, record, settings
+from tests.kit import CONTRACT, Outcome, broken, credentials, outcome, record, run, settings
 from tests.proxy import Exchange, Lost, Proxy, Secured, certificate, passing
 
 UPDATE = CONTRACT.update.id

@@ -21,8 +21,8 @@ from contract.custody import Custody, state_directory
 from contract.errors import ContractError, Undecided
 from contract.model import MISSING
 from contract.result import Result
-from contract.run import run
 from contract.shares import collected, together
+from tests import kit
 
 CLOCK = "update_phone_number.time.updated_at.moves"
 """Kept or not exercised by how fast the run is."""
@@ -38,8 +38,9 @@ def serving(ids: int = 2, **arguments: Any) -> Iterator[tuple[Settings, dict[str
             ids=free[:ids],
             resources=dict(server.resources),
             foreign_ids=server.foreign_ids[:1],
+            max_seconds=60,  # Too little for a run to rest in.
         )
-        yield settings, {"username": server.username, "password": server.password, "token": ""}
+        yield settings, kit.credentials(server)
 
 
 def side_by_side(settings: Settings, credentials: dict[str, str], folder: Path, count: int) -> list[Result]:
@@ -70,7 +71,7 @@ def promises(result: Result) -> set[str]:
 def test_the_result_is_that_of_one_process(tmp_path: Path) -> None:
     """Two processes find together what one finds alone, with as many requests, and both get all of it."""
     with serving() as (settings, credentials):
-        alone = run(settings, credentials)
+        alone = kit.run(settings, credentials)
         both = side_by_side(settings, credentials, tmp_path / "meet", 2)
     for result in both:
         assert verdicts(result) == verdicts(alone)
@@ -87,7 +88,7 @@ def test_the_result_is_that_of_one_process(tmp_path: Path) -> None:
 def test_failures_are_folded_across_the_parts(tmp_path: Path, defect: str) -> None:
     """One fault that shows in both parts is told once, under the rule that one process names as well."""
     with serving(defect=defect) as (settings, credentials):
-        alone = run(settings, credentials)
+        alone = kit.run(settings, credentials)
         result = side_by_side(settings, credentials, tmp_path, 2)[0]
     assert promises(result) == promises(alone) != set()
 
@@ -101,7 +102,7 @@ def test_many_fields_wrong_in_different_parts_are_one_general_failure(tmp_path: 
         return {k: v + "!" if k.endswith("_url") and v else v for k, v in body.items()}
 
     with serving(mutate=shout) as (settings, credentials):
-        alone = run(settings, credentials)
+        alone = kit.run(settings, credentials)
         result = side_by_side(settings, credentials, tmp_path, 2)[0]
     assert promises(result) == promises(alone)
     assert "update_phone_number.echo" in broken(result)

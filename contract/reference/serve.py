@@ -39,6 +39,8 @@ class Running:
     """Request field -> an id that exists."""
     foreign_ids: tuple[str, ...]
     """Numbers of another project."""
+    app: Starlette = field(repr=False, compare=False)
+    """The service itself, for callers in the same process that do without a socket."""
 
 
 def serve(
@@ -59,7 +61,7 @@ def serve(
 
         def ready() -> None:
             value = _running(app, listener)
-            line = {"ready": True, **{name: getattr(value, name) for name in Running.__slots__}}
+            line = {"ready": True, **{name: getattr(value, name) for name in Running.__slots__ if name != "app"}}
             print(json.dumps(line), flush=True)
 
         async def until_signal() -> None:
@@ -174,6 +176,7 @@ def _running(app: Starlette, listener: socket.socket) -> Running:
         ids=NUMBER_IDS,
         resources=dict(RESOURCES),
         foreign_ids=FOREIGN_IDS,
+        app=app,
     )
 
 
