@@ -156,8 +156,8 @@ class Generator:
     """
     Makes bodies for one operation, from what may be sent there.
 
-    *resources* maps request fields to ids that exist; a field that needs an id which is not given
-    is never sent, and no selector value that requires one is chosen.
+    *resources* maps request fields to ids that exist, which are then their only values; a field that
+    needs an id which is not given is never sent, and no selector value that requires one is chosen.
     """
 
     def __init__(self, operation: Operation, resources: Mapping[str, str] | None = None) -> None:
@@ -167,7 +167,8 @@ class Generator:
         self.request = operation.request
         self.resources = dict(resources or {})
         self.fields: dict[str, Field] = {
-            name: item
+            # What may hold an id and was given one takes no other: an API may look for what it names.
+            name: item.naming() if name in self.resources and item.may_name else item
             for name, item in operation.request.fields.items()
             if not item.read_only and (not item.resource or name in self.resources)
         }
@@ -243,7 +244,7 @@ class Generator:
         return self._values(name, self.fields[name].schema)[1]
 
     def _values(self, name: str, schema: Mapping[str, Any]) -> tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]]:
-        if name in self.resources and self.fields.get(name) and self.fields[name].resource:
+        if name in self.resources and name in self.fields and self.fields[name].resource:
             return (self.resources[name],), ()
         if "enum" in schema:
             return tuple(v for v in schema["enum"] if v is not None), ()

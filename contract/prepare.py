@@ -34,18 +34,16 @@ def prepare(
 
     Raises:
         SpecError: the fragment cannot be used.
-        ConfigError: a resource is given for a field that needs none.
+        ConfigError: a resource is given for a field that can name none.
     """
     contract = contract or specs.load(settings.spec or None)
     request = contract.update.request
     assert request is not None
     contract.need_sendable()
-    needy = [name for name, item in request.fields.items() if item.resource]
+    naming = [name for name, item in request.fields.items() if item.may_name]
     for name in settings.resources:
-        if name not in needy:
-            problem = (
-                f"[resources] names {name!r}, which is no field that needs the id of something.{nearest(name, needy)}"
-            )
+        if name not in naming:
+            problem = f"[resources] names {name!r}, which is no field that can name something.{nearest(name, naming)}"
             raise ConfigError(problem, layer=settings.layers.get("resources", ""))
     bodies = [body.schema for op in contract.operations.values() for body in (op.request, op.response) if body]
     bodies += [schema for op in contract.operations.values() for schema in op.errors.values()]

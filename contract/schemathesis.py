@@ -233,7 +233,7 @@ class _Bridge:
         found = {}
         for name, value in body.items():
             item = self.contract.request.fields.get(name)
-            if item is not None and item.resource and isinstance(value, str):
+            if item is not None and item.may_name and isinstance(value, str):
                 value = self.settings.resources.get(name, value)
             if not (tour and item is not None and item.among and value not in (known.get(item.among) or ())):
                 found[name] = value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -135,6 +135,19 @@ class Field:
         True where its value must be the id of something that exists.
         """
         return bool(self.schema.get("x-resource"))
+
+    @property
+    def may_name(self) -> bool:
+        """
+        True where its value can be the id or the name of something that exists.
+        """
+        return "string" in self.types and not self.schema.get("enum") and not self.read_only
+
+    def naming(self) -> Field:
+        """
+        The same field, with `resource` true.
+        """
+        return replace(self, schema={**self.schema, "x-resource": True})
 
     @property
     def among(self) -> str:

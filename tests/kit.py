@@ -23,7 +23,7 @@ from contract.report import Mask, plain
 from contract.result import Result
 from contract.send import Credentials
 
-__all__ = ["CONTRACT", "Outcome", "broken", "credentials", "outcome", "record", "run", "settings", "until"]
+__all__ = ["CONTRACT", "Direct", "Outcome", "broken", "credentials", "outcome", "record", "run", "settings", "until"]
 
 CONTRACT: Final = specs.load()
 """The bundled fragment."""

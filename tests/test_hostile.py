@@ -14,7 +14,7 @@ from tests.hostile import BEHAVIOURS, hostile
 from tests.kit import Outcome, credentials, outcome, record, settings
 
 SECONDS = 2.5
-REQUESTS = 90
+REQUESTS = 60
 """Too few for a whole run, so that one which finds nothing broken is undecided, however quick the machine is."""
 MARGIN = 8.0
 """Seconds for putting back, for the reports, and for a machine that does other things as well."""

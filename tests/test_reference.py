@@ -841,11 +841,13 @@ def test_a_defect_shows(name: str, plain: list[Any], tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_shows(name: str, plain: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variant answers something else than the plain server somewhere, and never fails."""
+    """A variant answers something else than the plain server somewhere, and never fails until then."""
     tell_time(monkeypatch)
-    answers = list(transcript(tmp_path / "numbers", variants=[name]))
-    assert answers != plain
-    assert {status for status, _, _ in answers} <= {200, 400, 401, 403, 404, 415, 422, 429, 503}
+    for (status, *rest), right in zip(transcript(tmp_path / "numbers", variants=[name]), plain, strict=True):
+        assert status in {200, 400, 401, 403, 404, 415, 422, 429, 503}
+        if (status, *rest) != right:
+            return
+    pytest.fail("it answers everything as the plain server does")
 
 
 @pytest.mark.parametrize(("kind", "names"), [("defect", DEFECTS), ("variant", VARIANTS)])

@@ -7,15 +7,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from contract import reference
 from contract.errors import ConfigError, SendError
 from contract.neighbours import next_page
-from tests.kit import CONTRACT, Outcome, broken, credentials, outcome, record, run, settings
+from tests.kit import CONTRACT, Direct, Outcome, broken, credentials, outcome, record, run, settings
 from tests.proxy import Exchange, Lost, Proxy, Secured, certificate, passing
 
 UPDATE = CONTRACT.update.id
@@ -273,6 +276,35 @@ def test_credentials_that_cannot_be_sent_are_refused_unseen(given: dict[str, str
     assert proxy.exchanges == 0
 
 
+class Looking(Direct):
+    """A server that looks for what a free text names, and has one thing of that kind."""
+
+    field, name = "call_verto_resource", "desk@example.com"
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """A refusal where the text names nothing that exists."""
+        with suppress(ValueError):
+            body = json.loads(request.read())
+            if isinstance(body, dict) and body.get(self.field, self.name) not in (None, self.name):
+                error = {"detail": "must exist", "status": "422", "title": "Invalid Attribute", "code": "422"}
+                return httpx.Response(422, json={"errors": [error]})
+        return super().handle_request(request)
+
+
+def test_a_text_that_must_name_something_can_be_given(tmp_path: Path) -> None:
+    """A name under [resources] is the only value of its field; without it the API is blamed for its refusals."""
+    with reference.running() as server:
+        chosen = settings(server, tmp_path)
+        free = run(chosen, credentials(server), transport=Looking(server))
+        named = replace(chosen, resources={**chosen.resources, Looking.field: Looking.name})
+        result = run(named, credentials(server), transport=Looking(server))
+
+    assert any(Looking.field in rule for rule in broken(free))
+    assert result.verdict == "kept"
+    read_back = next(e for e in result.entries if e.rule.id == f"update_phone_number.read_back.{Looking.field}")
+    assert read_back.verdict == "kept"
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
@@ -280,12 +312,13 @@ def test_credentials_that_cannot_be_sent_are_refused_unseen(given: dict[str, str
         ({"client_cert": "nowhere.pem"}, "client_cert nowhere.pem cannot be used"),
         ({"proxy": "nowhere"}, "the proxy cannot be used"),
         ({"resources": {"call_room": "x"}}, "[resources] names 'call_room'"),
+        ({"resources": {"call_handler": "x"}}, "[resources] names 'call_handler'"),
         ({"ids": ()}, "ids is missing"),
         ({"spec": "nowhere.yaml"}, "nowhere.yaml"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(more: dict[str, Any], says: str, tmp_path: Path) -> None:
-    """A file that is not there, a proxy that is none, an unknown resource: one line, and nothing is sent."""
+    """A file that is not there, a proxy that is none, a resource of no field: one line, and nothing is sent."""
     with reference.running() as server, Proxy(server.base_url) as proxy:
         options = {
             "base_url": proxy.base_url.replace("http:", "https:") if "c" in next(iter(more))[:2] else proxy.base_url

@@ -27,7 +27,7 @@ WEAK = "change_settings.handler.delivery.queue.requires.retries"
 
 def settings(service: Service, **more: Any) -> Settings:
     """What a run against *service* is told."""
-    return Settings(base_url=service.base_url, spec=str(FRAGMENT), ids=(str(TICKET),), **more)
+    return Settings(base_url=service.base_url, spec=str(FRAGMENT), ids=(str(TICKET),), **{"max_seconds": 60} | more)
 
 
 def broken(result: Result) -> set[str]:
