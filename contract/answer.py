@@ -17,7 +17,7 @@ import jsonschema_rs
 from contract.document import escape
 from contract.formats import canonical
 from contract.model import MISSING, Finding, Interaction, JSONObject, Response, Rule
-from contract.shape import Group, RecordShape
+from contract.shape import Group, RecordShape, same
 from contract.spec import Contract, Field, Operation
 
 __all__ = ["Answers", "Judgement", "is_id"]
@@ -135,6 +135,10 @@ class Answers:
         self.fields: Mapping[str, Field] = response.fields if response else {}
         self.key = parameter.name if parameter is not None and parameter.name in self.fields else ""
         """The field that names a record, where the path's parameter has the same name."""
+        self.left: dict[str, dict[str, Any]] = {}
+        """Record -> what bodies about which the documents are silent may have left in it."""
+        self.malformed: set[str] = set()
+        """Fields that were wrong before anything was left."""
         self._names = {id: _Names(id) for id in contract.operations}
         self._records: dict[str, RecordShape] = {}
         self._errors: dict[tuple[str, int], Any] = {}
@@ -312,7 +316,11 @@ class Answers:
         if not isinstance(response.body, dict):
             result.broken(names.body, "the answer is no object", expected="an object", actual=response.body)
             return
-        found = record.findings(response.body, "")
+        case = interaction.case
+        if case.open and isinstance(case.body, Mapping) and interaction.id and case.target == "own":
+            sent = {name: case.body[name] for name in case.open if name in case.body}
+            self.left.setdefault(interaction.id, {}).update(sent)
+        found = self._findings(operation, record, response.body, "", interaction.id)
         result.findings += found
         wrong = {f.rule for f in found}
         if names.body in wrong:
@@ -323,7 +331,7 @@ class Answers:
         else:
             result.groups.append(evidence)
         if self.key and interaction.id and interaction.case.target == "own":
-            shown, case = response.body.get(self.key), interaction.case
+            shown = response.body.get(self.key)
             if not (is_id(shown, interaction.id) or shown is None or f"{operation.id}.format.{self.key}" in wrong):
                 message = f"{self.key} {'was written to' if case.respells else 'is not the one that was asked for'}"
                 rule = case.rule if case.respells else names.identity
@@ -332,6 +340,26 @@ class Answers:
                 return
             result.single.append(names.identity)
         result.record = response.body
+
+    def _findings(
+        self, operation: Operation, record: RecordShape, shown: JSONObject, base: str, id: str
+    ) -> list[Finding]:
+        """
+        What is wrong with the shape of a record as it is *shown*. That an API took what it could have refused, a
+        blank for an id say, and shows just that, is told of the request, and is no malformed answer.
+        """
+        found = record.findings(shown, base)
+        left = self.left.get(id) if found else None
+        if not left:
+            # What was there before is put back by such bodies as well.
+            self.malformed |= {f.pointer.rpartition("/")[2] for f in found}
+            return found
+        own = {
+            f"{operation.id}.format.{name}"
+            for name, value in left.items()
+            if name not in self.malformed and same(None, shown.get(name, MISSING), value)
+        }
+        return [f for f in found if f.rule not in own]
 
     def _media(self, operation: Operation, response: Response, result: Judgement) -> None:
         """
@@ -378,7 +406,7 @@ class Answers:
                 message = "an entry of the list is no object"
                 result.broken(rule, message, where, expected="an object", actual=entry)
                 continue
-            found = record.findings(entry, where)
+            found = self._findings(operation, record, entry, where, str(entry.get(self.key)))
             result.findings += found
             wrong = {f.rule for f in found}
             result.single += [rule for rule in record.evidence(entry).rules if rule not in wrong]

@@ -11,6 +11,7 @@ plan send the same bodies in the same order.
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -331,11 +332,11 @@ class _Planner:
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             reads = self.reads(blocks, walk, PROFILES["standard"])
-            self.show(walk, self.worth_reading(walk, tour.tail, reads), tour)
+            self.show(walk, self.worth_reading(walk, tour, reads), tour)
             tour.coverage["boundary values"] = self.bounds(walk)
             blocks[-1] = replace(blocks[-1], cases=tuple(self.drawn(walk)))  # As its body is now.
         place = [block.name for block in blocks].index("tour")
-        made = tuple(self.interleave(walk, tour.tail, self.reads(blocks, walk, self.profile)))
+        made = tuple(self.interleave(walk, tour, self.reads(blocks, walk, self.profile)))
         blocks[place] = replace(blocks[place], cases=made)
         unreachable = tuple(
             f"{name} {value}"
@@ -388,22 +389,29 @@ class _Planner:
         sent = others + profile.random + profile.tour + len(walk) + REPEATS * profile.tour
         return max(min(profile.requests - MARGIN - OVERHEAD - sent, len(walk)), min(len(walk), 3))
 
-    def interleave(self, walk: list[Case], tail: int, reads: int) -> Iterator[Case]:
+    def interleave(self, walk: list[Case], tour: Tour, reads: int) -> Iterator[Case]:
         """
         *walk* with as many reads in it, evenly, and some of its steps sent twice.
         """
-        count = len(walk)
-        often = {self.varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS) for i in range(REPEATS)}
-        if single := [i for i, case in enumerate(walk) if len(case.body) == 1 and not case.rested]:
-            # Whatever is not sent must stay the second time as well.
-            often = {*sorted(often)[: REPEATS - 1], single[-1]}
-        read = self.worth_reading(walk, tail, reads)
+        often = self.repeated(walk)
+        read = self.worth_reading(walk, tour, reads)
         for i, case in enumerate(walk):
             yield case
             if self.profile.tour and i in often:
                 yield replace(case, label=f"{case.label} again", repeat=True, rested=False)
             if i in read:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
+
+    def repeated(self, walk: list[Case]) -> set[int]:
+        """
+        The steps of *walk* that are sent twice.
+        """
+        count = len(walk)
+        often = {self.varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS) for i in range(REPEATS)}
+        if single := [i for i, case in enumerate(walk) if len(case.body) == 1 and not case.rested]:
+            # Whatever is not sent must stay the second time as well.
+            often = {*sorted(often)[: REPEATS - 1], single[-1]}
+        return often
 
     def varied(self, walk: list[Case], start: int, end: int) -> int:
         """
@@ -419,31 +427,40 @@ class _Planner:
 
         return max(range(start, end), key=differing, default=start)
 
-    def worth_reading(self, walk: list[Case], tail: int, reads: int) -> list[int]:
+    def worth_reading(self, walk: list[Case], tour: Tour, reads: int) -> list[int]:
         """
         The steps after which to read: in each equal stretch of the walk the one that shows the most
-        that no read has shown yet. A new value of a selector counts for more than a new pair of
-        them, and that for more than a field that was sent since the last read; a field that was not
-        sent in the step itself counts least, as the API may have cleared it.
+        that no read has shown yet. A new value of a selector counts for more than a change of any but the
+        largest of them that no answer has shown, that for more than a new pair of them, and that for more than a
+        field that was sent since the last read; a field that was not sent in the step itself counts least, as the
+        API may have cleared it.
 
-        After each update of one thing it is read, and from *tail* on, where one thing is sent at a time, the reads
+        After each update of one thing it is read, and from the tail of *tour* on, where one thing is sent at a time, the reads
         are close together: an answer that was kept from before such an update is only seen between a read
         before it and one after it.
         """
         close: list[int] = []
-        if 0 < tail <= len(walk) - CLOSE + 1 and 3 * CLOSE < reads < len(walk):
-            close = [*range(tail - 1, tail - 1 + CLOSE)]
-            walk, reads = walk[: tail - 1], min(reads - CLOSE, tail - 1)
+        if 0 < tour.tail <= len(walk) - CLOSE + 1 and 3 * CLOSE < reads < len(walk):
+            close = [*range(tour.tail - 1, tour.tail - 1 + CLOSE)]
+            walk, reads = walk[: tour.tail - 1], min(reads - CLOSE, tour.tail - 1)
         single = [i for i, case in enumerate(walk) if len(case.body) == 1 and len(walk) > 2 * reads]
         single = single if len(single) < reads else []
         reads -= len(single)
         selectors = self.generator.selectors
         states: list[dict[str, Any]] = []
-        for case in walk:
-            chosen = {n: v for n, v in case.body.items() if n in selectors}
-            states.append({**(states[-1] if states else {}), **chosen})
-        steps: list[int] = []
+        changes: list[set[tuple[str, Any, Any]]] = []
         seen: set[Any] = set()
+        for i, case in enumerate(walk):
+            chosen = {n: v for n, v in case.body.items() if n in selectors}
+            before = states[-1] if states else {}
+            states.append({**before, **chosen})
+            # Those of the largest selector are too many for reads.
+            changes.append(
+                {(n, before[n], v) for n, v in chosen.items() if v != before.get(n, v) and n != tour.primary}
+            )
+            if i + 1 < len(walk):
+                seen |= {change for change in changes[-1] if change[0] not in walk[i + 1].body}
+        steps: list[int] = []
         for i in range(reads):
             fresh: set[str] = set()
             worth: dict[int, int] = {}
@@ -453,19 +470,27 @@ class _Planner:
                 values = sum((n, v) not in seen for n, v in state.items())
                 pair = tuple(state.items()) not in seen
                 told = step + 1 < len(walk) and states[step + 1] == state
-                worth[step] = 100 * values + 6 * pair + 2 * len(walk[step].body) + len(fresh) - TOLD * told
+                worth[step] = (
+                    100 * values
+                    + 30 * len(changes[step] - seen)
+                    + 6 * pair
+                    + 2 * len(walk[step].body)
+                    + len(fresh)
+                    - TOLD * told
+                )
             best = max(range(len(walk) * i // reads, len(walk) * (i + 1) // reads), key=worth.__getitem__)
             steps.append(best)
-            seen.update(states[best].items(), [tuple(states[best].items())])
+            seen.update(states[best].items(), [tuple(states[best].items())], changes[best])
         return [*sorted({*steps, *single}), *close]
 
     def show(self, walk: list[Case], read: list[int], tour: Tour) -> None:
         """
         Exchange the values of a field between the steps of *walk* where a read after the steps *read*
         would show a value of the field for the second time, and others never, or one that tells less. The steps
-        that send what is stored, or nearly that, follow what is stored now.
+        that send what is stored, or nearly that, follow what is stored now; those that are sent twice get values
+        with something escaped in them.
         """
-        nearly, same = tour.near, tour.same
+        nearly, same, often = tour.near, tour.same, self.repeated(walk)
         for name in self.cases.values.firm:
             every = [i for i, case in enumerate(walk) if name in case.body]
             sent = [i for i in every if walk[i].label not in nearly and name not in same.get(walk[i].label, ())]
@@ -478,10 +503,17 @@ class _Planner:
             wanted = [value for value in most if value not in shown]
             for k in stand:
                 if wanted and (repr(values[k]) not in most or shown[repr(values[k])] != k):
-                    others = (i for i, value in enumerate(values) if i not in stand and repr(value) == wanted[0])
-                    if (other := next(others, None)) is not None:
+                    spare = (i for i, value in enumerate(values) if i not in stand and repr(value) == wanted[0])
+                    if (other := next(spare, None)) is not None:
                         values[other] = values[k]
                     values[k] = most[wanted.pop(0)]
+            # An API may encode once more what it has already.
+            twice = [k for k, i in enumerate(sent) if i in often and k not in stand and not _escaped(values[k])]
+            others = (
+                k for k, value in enumerate(values) if k not in stand and sent[k] not in often and _escaped(value)
+            )
+            for k, other in zip(twice, others, strict=False):
+                values[k], values[other] = values[other], values[k]
             if values and values[-1] in values[-2:-1]:
                 # What is sent by itself at the end must change something.
                 values[0], values[-1] = values[-1], values[0]
@@ -508,6 +540,13 @@ class _Planner:
             for i, body in enumerate(draw(self.generator.bodies(), self.profile.random, self.seed)):
                 if body:
                     yield self.cases.case(f"random {i + 1}", body=body)
+
+
+def _escaped(value: Any) -> bool:
+    """
+    True for a text with something escaped in it.
+    """
+    return isinstance(value, str) and re.search("%[0-9A-Fa-f]{2}", value) is not None
 
 
 def _unusual(value: Any) -> set[str]:

@@ -87,6 +87,28 @@ def read(record: Any, before: Any = RECORD, verified: bool = False, id: str = ID
     return look("show_lamp", record, before=before, verified=verified, id=id)
 
 
+def test_a_blank_that_was_taken_is_no_malformed_answer() -> None:
+    """What a body left about which the documents are silent is shown as it was sent, and what was wrong before is not."""
+    blank = {**RECORD, "since": ""}
+    sent = put({"since": ""}, {"since": ""}, expect="unspecified", open={"since": "exact"})
+
+    def malformed(judge: Judge, *, operation: str, record: Mapping[str, Any], id: str = ID) -> bool:
+        judged = judge.judge(look(operation, record, id=id))
+        return f"{operation}.format.since" in {f.rule for f in judged.findings}
+
+    for operation in ("show_lamp", "list_lamps"):
+        judge = Judge(CONTRACT)
+        assert malformed(judge, operation=operation, record=blank)
+        judge.judge(sent)
+        assert malformed(judge, operation=operation, record=blank)
+
+        judge = Judge(CONTRACT)
+        assert "set_lamp.format.since" not in {f.rule for f in judge.judge(sent).findings}
+        assert not malformed(judge, operation=operation, record=blank)
+        assert malformed(judge, operation=operation, record={**RECORD, "since": "now"})
+        assert malformed(judge, operation=operation, record={**blank, "id": OTHER}, id=OTHER)
+
+
 # ------------------------------------------------------------------------ one row per rule
 
 WRONG: dict[str, dict[str, Any]] = {

@@ -16,7 +16,14 @@ from contract import spec as specs
 
 DEFECTS = sorted(reference.DEFECTS)
 VARIANTS = sorted(reference.VARIANTS)
-LAWFUL = ("ai-agent-accepted", "chunked", "newer-fields-absent", "null-ignored", "rate-limited-slowly")
+LAWFUL = (
+    "ai-agent-accepted",
+    "blank-ids-stored",
+    "chunked",
+    "newer-fields-absent",
+    "null-ignored",
+    "rate-limited-slowly",
+)
 """Variants of different kinds; most of the others are compared with the plain server in test_compare."""
 
 

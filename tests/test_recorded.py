@@ -260,7 +260,9 @@ def archived(*, defect: str | None = None, variant: str | None = None) -> tuple[
         return result, path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("variant", [None, "enums-any-case", "blank-is-null", "former-cleared", "rate-limited"])
+@pytest.mark.parametrize(
+    "variant", [None, "enums-any-case", "blank-ids-stored", "blank-is-null", "former-cleared", "rate-limited"]
+)
 def test_the_archive_of_a_kept_run_is_kept(variant: str | None, tmp_path: Path) -> None:
     """
     Everything that a run sends is lawful to receive: refusals, silent requests, wrong credentials.

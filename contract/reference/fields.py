@@ -190,6 +190,8 @@ class Rules:
     ports: bool = True
     idn: bool = True
     ids_must_exist: bool = True
+    blank_ids: bool = False
+    """A blank id is accepted, as other blanks are."""
     clear_former: bool = False
     """Switching a handler clears the companions of the one before."""
     mirror_aliases: bool = False

@@ -55,7 +55,7 @@ def _value(rules: Rules, name: str, value: Any, exists: Callable[[str, str], boo
         return ["must be a string"]
     if name == "name" and len(value) > rules.name_length:
         return [f"is too long (maximum is {rules.name_length} characters)"]
-    if name in IDS:
+    if name in IDS and not (value == "" and rules.blank_ids):
         return [] if (value and not rules.ids_must_exist) or exists(name, value) else ["must exist"]
     if value == "":
         return ["can't be blank"] if rules.blank == "refused" else []

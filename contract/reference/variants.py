@@ -20,8 +20,9 @@ from starlette.responses import Response, StreamingResponse
 
 from contract.reference.behaviour import Behaviour, Hook, Variant
 from contract.reference.exchange import LIST, Exchange, Refusal
-from contract.reference.fields import DATES, ENUMS, METHODS, Record
+from contract.reference.fields import DATES, ENUMS, IDS, METHODS, Record
 from contract.reference.kit import counted, entries, error_body, hook, rules, shown, shown_as, stored, whole
+from contract.reference.seed import RESOURCES
 
 __all__ = ["VARIANTS"]
 
@@ -169,6 +170,8 @@ ROWS: tuple[Row, ...] = (
     ("null-refused", "null is refused for every field.", rules(null="refused")),
     ("null-ignored", "A field sent as null stays as it was.", rules(null="ignored")),
     ("blank-refused", "A blank string is refused for every field.", rules(blank="refused")),
+    ("blank-ids-stored", "An id cannot be null; a blank one is stored as it was sent.",
+     Behaviour(rules={"not_null": ("call_receive_mode", *IDS), "blank_ids": True}, first=RESOURCES)),
     ("blank-is-null", "A blank string is stored as null.", rules(blank="null")),
     ("empty-body-refused", "An empty object is refused.", rules(empty_body="refused")),
     ("unknown-keys-refused", "A key that is not documented is refused.", rules(unknown_keys="refused")),
