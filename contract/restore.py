@@ -232,7 +232,38 @@ def uncleared(
             how = set(_emptied(session, [own]).values())
         if len(how) == 1 and (why := next(iter(how))):
             stuck |= dict.fromkeys(members, f"it is null, and where a value stands the API {why}")
-    return stuck
+    return stuck | _bared(session, generator, found, {*hopeless, *stuck})
+
+
+def _bared(session: Session, generator: Generator, found: JSONObject, hopeless: set[str]) -> dict[str, str]:
+    """
+    What was *found* null although a selector requires it where it stood, and cannot be null there again, and why: it
+    is given a value, and the record is put back.
+
+    Sends an update and what puts the record back, where there is anything of the kind.
+    """
+    request = session.contract.request
+    settled = {n: c for n, c in request.active(found).items() if generator.settable(c)}
+    bare = {
+        other: name
+        for name, choice in settled.items()
+        for other in choice.requires
+        if found.get(other, MISSING) is None and other not in hopeless and other not in generator.enums
+    }
+    if not bare:
+        return {}
+    body = {name: found[name] for name in bare.values()} | {other: generator.firm(other)[0] for other in bare}
+    session.perform(
+        Case(
+            label=f"{', '.join(bare)} to be put back",
+            operation=session.contract.update.id,
+            body=generator.complete(body),
+        )
+    )
+    left = restore(session, found, generator, hopeless).left
+    return {
+        n: f"it is null, and where {bare[n]} is {found[bare[n]]!r} the API takes no null" for n in bare if n in left
+    }
 
 
 def _emptied(session: Session, names: list[str]) -> dict[str, str]:

@@ -34,7 +34,7 @@ from contract.run import restore_all, run
 from contract.send import Credentials, Sender
 from contract.session import Session
 from contract.walk import Walk
-from tests.kit import CONTRACT, broken, credentials, outcome, record, settings, until
+from tests.kit import CONTRACT, Direct, broken, credentials, outcome, record, settings, until
 from tests.proxy import Exchange, Lost, Proxy, faulty, passing
 
 URL = "https://staging.example.com/api/relay/rest"
@@ -1129,3 +1129,38 @@ def test_errors_of_restoring_are_told_and_not_raised(tmp_path: Path) -> None:
     assert done.verdict == "not_restored"
     assert "no connection" in done.note
     assert issubclass(SendError, ContractError)
+
+
+class Holding(Direct):
+    """A server that takes null for what a handler requires only where it is null already."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """A refusal where a required URL would be emptied."""
+        with suppress(ValueError):
+            body = json.loads(request.read())
+            there = json.loads(
+                super().handle_request(httpx.Request("GET", request.url, headers=request.headers)).read()
+            )
+            for channel in ("call", "message") if "id" in there and isinstance(body, dict) else ():
+                after = {**there, **body}
+                url, handler = f"{channel}_request_url", after[f"{channel}_handler"]
+                if handler == "laml_webhooks" and after[url] is None and there[url] is not None:
+                    error = {"detail": "can't be null", "status": "422", "title": "Invalid Attribute", "code": "422"}
+                    return httpx.Response(422, json={"errors": [error]})
+        return super().handle_request(request)
+
+
+def test_a_new_number_that_cannot_be_emptied_again_ends_the_run_early(tmp_path: Path) -> None:
+    """A handler without its companion, as a new number has it, is tried before the tour: two fields are left."""
+    with reference.running(variant="bare-number-found") as server:
+        chosen = settings(server, tmp_path)
+        free = run(chosen, credentials(server), transport=Direct(server))
+        held = run(chosen, credentials(server), transport=Holding(server))
+
+    assert [done.verdict for done in free.restored.values()] == ["restored"]
+    assert held.status == 2
+    assert {*held.restored[server.ids[0]].left} <= {"call_request_url", "message_request_url"}
+    assert (
+        "call_request_url (it is null, and where call_handler is 'laml_webhooks' the API takes no null)" in held.problem
+    )
+    assert held.requests < 80
