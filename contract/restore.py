@@ -403,6 +403,11 @@ def establish(
     ]
     if nulls and session.clears is not False:
         session.attempt(dict.fromkeys(nulls, None), "back to null")
+        left = session.known or now
+        # What an API clears along with it; what stood right is sent again.
+        lost = {n: now[n] for n in writable(session.contract) if left.get(n) is None and now.get(n) is not None}
+        if lost := {n: value for n, value in lost.items() if n not in nulls and same(None, value, before.get(n))}:
+            session.attempt(lost, "back to where it stood")
 
 
 class _Way:

@@ -19,7 +19,7 @@ REACH: Final = (1, 2, 4)
 """How many of the last updates are sent again: what the API did may depend on those before."""
 REFUSED: Final = 6
 """How many refused updates are sent again."""
-REMADE: Final = 6
+REMADE: Final = 4
 """Characters that two texts must have in common for one to be made of the other."""
 LOOKS: Final = 3
 """How often one run asks whether it was the API that wrote a value which this run did not."""

@@ -7,12 +7,14 @@ The whole of it is ``contract defects --mutants``.
 from __future__ import annotations
 
 import fnmatch
+from pathlib import Path
 
 import pytest
 
 from contract import kill, reference
 from contract import rules as made
 from contract import spec as specs
+from tests.kit import credentials, run, settings
 
 DEFECTS = sorted(reference.DEFECTS)
 VARIANTS = sorted(reference.VARIANTS)
@@ -45,6 +47,17 @@ def test_a_defect_is_caught_by_the_rule_it_breaks(name: str) -> None:
     assert found.verdict == "broken"
     assert kill.named(found)
     assert found.requests <= 300
+
+
+@pytest.mark.parametrize(
+    ("defect", "variant"), [("null-clears-neighbour", "bare-number-found"), ("fifth-write-marked", "aliases-mirrored")]
+)
+def test_a_defect_is_caught_beside_what_is_lawful(defect: str, variant: str, tmp_path: Path) -> None:
+    """What the documents leave open, and the server decides otherwise, hides nothing."""
+    with reference.running(defect=defect, variant=variant) as server:
+        found = run(settings(server, tmp_path), credentials(server))
+
+    assert found.verdict == "broken"
 
 
 @pytest.mark.parametrize("name", LAWFUL)
