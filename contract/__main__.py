@@ -1,6 +1,4 @@
-"""
-``python -m contract`` is the command ``contract``.
-"""
+"""``python -m contract`` is the command ``contract``."""
 
 from contract.cli import main
 

@@ -55,9 +55,7 @@ _LOGIN: Final = re.compile(rb"(?i)\b(?!https?:)[a-z][a-z0-9+.-]*:\\?/\\?/[^\s/:@
 
 
 class Judgement:
-    """
-    What one interaction says: findings, rules it gives evidence for, and the record it shows.
-    """
+    """What one interaction says: findings, rules it gives evidence for, and the record it shows."""
 
     __slots__ = ("findings", "groups", "record", "single")
 
@@ -69,9 +67,7 @@ class Judgement:
 
     @property
     def evidence(self) -> list[str]:
-        """
-        The rules for which the interaction is evidence, once for each time.
-        """
+        """The rules for which the interaction is evidence, once for each time."""
         return self.single + [rule for group in self.groups for rule in group.rules]
 
     def broken(
@@ -84,9 +80,7 @@ class Judgement:
         actual: Any = MISSING,
         follows: bool = False,
     ) -> None:
-        """
-        One more finding, at the pointer *at* in the answer.
-        """
+        """One more finding, at the pointer *at* in the answer."""
         self.findings.append(
             Finding(rule=rule, message=message, pointer=at, expected=expected, actual=actual, follows=follows)
         )
@@ -94,9 +88,7 @@ class Judgement:
     def tell(
         self, kept: bool, rule: str, message: str, at: str = "", *, expected: Any = MISSING, actual: Any = MISSING
     ) -> None:
-        """
-        Evidence for *rule* where it is *kept*, else a finding; for what is cheap to put into words.
-        """
+        """Evidence for *rule* where it is *kept*, else a finding; for what is cheap to put into words."""
         if kept:
             self.single.append(rule)
         else:
@@ -104,9 +96,7 @@ class Judgement:
 
 
 class _Names:
-    """
-    The rules of one operation that every answer is judged by.
-    """
+    """The rules of one operation that every answer is judged by."""
 
     def __init__(self, operation: str) -> None:
         self.status = f"{operation}.shape.status"
@@ -145,9 +135,7 @@ class Answers:
         self._good: set[tuple[str, str]] = set()
 
     def record(self, operation: Operation) -> RecordShape | None:
-        """
-        What judges the record in the answers of *operation*.
-        """
+        """What judges the record in the answers of *operation*."""
         if operation.id not in self._records:
             body = operation.response
             if self.listing is not None and operation is self.listing[0]:
@@ -158,18 +146,14 @@ class Answers:
         return self._records[operation.id]
 
     def items(self, body: Any) -> Any:
-        """
-        What stands in *body* where the list of records should; None where nothing does.
-        """
+        """What stands in *body* where the list of records should; None where nothing does."""
         assert self.listing is not None
         for token in self.listing[1].split("/")[1:]:
             body = body.get(token) if isinstance(body, dict) else None
         return body
 
     def judge(self, interaction: Interaction) -> Judgement:
-        """
-        What the answer says by itself; its record only where it is that of the request, and more can be said of it.
-        """
+        """What the answer says by itself; its record only where it is that of the request, and more can be said of it."""
         result = Judgement()
         case, response = interaction.case, interaction.response
         operation, status = self.contract.operations[case.operation], response.status
@@ -194,9 +178,7 @@ class Answers:
         return result
 
     def _always(self, operation: Operation, response: Response, result: Judgement) -> None:
-        """
-        What holds for every answer.
-        """
+        """What holds for every answer."""
         names = self._names[operation.id]
         if response.status >= 500:
             message = f"the answer is a server error ({response.status})"
@@ -207,9 +189,7 @@ class Answers:
         result.tell(not problem, names.no_leak, problem, expected="no secrets", actual="(masked)")
 
     def _leak(self, response: Response) -> str:
-        """
-        What an answer holds that it must not, in words.
-        """
+        """What an answer holds that it must not, in words."""
         content = response.content
         for secret in self.hidden:
             if secret in content or any(secret.decode() in value for value in response.headers.values()):
@@ -229,9 +209,7 @@ class Answers:
     # ------------------------------------------------------------- refusals
 
     def _refused(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
-        """
-        A request that the documents exclude.
-        """
+        """A request that the documents exclude."""
         case, response = interaction.case, interaction.response
         status = response.status
         wanted: tuple[int, ...] = ()
@@ -259,9 +237,7 @@ class Answers:
             result.record = response.body
 
     def _error_body(self, operation: Operation, response: Response, result: Judgement) -> None:
-        """
-        The body of a refusal, where the documents say for certain what it is.
-        """
+        """The body of a refusal, where the documents say for certain what it is."""
         status = response.status
         schema = operation.errors.get(status)
         if schema is None or schema.get("x-basis", "documented") != "documented":
@@ -291,9 +267,7 @@ class Answers:
     # ------------------------------------------------------------ successes
 
     def _success(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
-        """
-        A success: its envelope, its shape, and whose record it is.
-        """
+        """A success: its envelope, its shape, and whose record it is."""
         response = interaction.response
         names = self._names[operation.id]
         success, status = operation.success, response.status
@@ -362,9 +336,7 @@ class Answers:
         return [f for f in found if f.rule not in own]
 
     def _media(self, operation: Operation, response: Response, result: Judgement) -> None:
-        """
-        Media type and charset.
-        """
+        """Media type and charset."""
         rule = self._names[operation.id].media_type
         value = response.headers.get("content-type", "")
         if (operation.id, value) in self._good:
@@ -380,9 +352,7 @@ class Answers:
         result.tell(good, rule, message, expected=operation.media_type, actual=value or "(none)")
 
     def _list(self, operation: Operation, record: RecordShape, body: Any, result: Judgement) -> None:
-        """
-        A list of records.
-        """
+        """A list of records."""
         assert self.listing is not None
         pointer, rule = self.listing[1], f"{operation.id}.shape.body"
         items = self.items(body)
@@ -425,17 +395,13 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _brief(response: Response) -> str:
-    """
-    Status and the beginning of the body.
-    """
+    """Status and the beginning of the body."""
     text = response.content[:300].decode("utf-8", "replace")
     return f"{response.status} {text}".strip()
 
 
 def _plain(schema: Mapping[str, Any]) -> Any:
-    """
-    *schema* without annotations.
-    """
+    """*schema* without annotations."""
     if isinstance(schema, Mapping):
         return {k: _plain(v) for k, v in schema.items() if not k.startswith("x-") and k != "description"}
     return [_plain(v) for v in schema] if isinstance(schema, list) else schema

@@ -1,6 +1,4 @@
-"""
-The small public API: a fragment, the strategies of its operations, and a judge for responses.
-"""
+"""The small public API: a fragment, the strategies of its operations, and a judge for responses."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ def load(source: str | Path | None = None) -> Spec:
 
 
 class Operation:
-    """
-    One operation of a contract.
-    """
+    """One operation of a contract."""
 
     def __init__(self, operation: specs.Operation) -> None:
         self._operation = operation
@@ -48,16 +44,12 @@ class Operation:
 
     @property
     def id(self) -> str:
-        """
-        Its ``operationId``.
-        """
+        """Its ``operationId``."""
         return self._operation.id
 
     @property
     def label(self) -> str:
-        """
-        Method and path template, as in ``PUT /things/{id}``.
-        """
+        """Method and path template, as in ``PUT /things/{id}``."""
         return self._operation.label
 
     def bodies(self, *, resources: Mapping[str, str] | None = None) -> SearchStrategy[dict[str, Any]]:
@@ -99,9 +91,7 @@ class Operation:
 
 
 class Spec:
-    """
-    A contract: what a fragment says about an API.
-    """
+    """A contract: what a fragment says about an API."""
 
     def __init__(self, contract: specs.Contract) -> None:
         self.contract = contract
@@ -112,16 +102,12 @@ class Spec:
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """
-        Every operation, in the order of the fragment.
-        """
+        """Every operation, in the order of the fragment."""
         return tuple(Operation(operation) for operation in self.contract.operations.values())
 
     @property
     def rules(self) -> Mapping[str, Rule]:
-        """
-        Every rule by id.
-        """
+        """Every rule by id."""
         return self._judge.rules
 
     def operation(self, name: str) -> Operation:
@@ -164,9 +150,7 @@ class Spec:
         return self._judge.judge(Interaction(case=case, response=answer, before=before, verified=writes)).findings
 
     def _understand(self, response: Any, name: str) -> tuple[specs.Operation, Response]:
-        """
-        The operation that answered, and the answer as this tool sees it.
-        """
+        """The operation that answered, and the answer as this tool sees it."""
         if hasattr(response, "status_code") and hasattr(response, "headers"):
             content = bytes(response.content)
             value, problem = decode(content)
@@ -184,9 +168,7 @@ class Spec:
         return operation, Response(status=operation.success, headers=headers, body=response)
 
     def _at(self, response: Any) -> specs.Operation:
-        """
-        The operation at the address of an ``httpx.Response``.
-        """
+        """The operation at the address of an ``httpx.Response``."""
         method, path = response.request.method, response.request.url.path
         found = self.match(method, path)
         if found is None:
@@ -194,17 +176,13 @@ class Spec:
         return found
 
     def match(self, method: str, path: str) -> specs.Operation | None:
-        """
-        The operation for *method* whose template *path* ends with.
-        """
+        """The operation for *method* whose template *path* ends with."""
         found = self.contract.match(method, path)
         return found[0] if found is not None else None
 
 
 def _sent(response: Any) -> Mapping[str, Any] | None:
-    """
-    The JSON object that the request of an ``httpx.Response`` carried, if it can still be seen.
-    """
+    """The JSON object that the request of an ``httpx.Response`` carried, if it can still be seen."""
     try:
         value, _ = decode(response.request.content)
     except RuntimeError:  # httpx: the answer has no request, or its body was a stream.

@@ -85,16 +85,12 @@ def behaviour(result: Result, mask: Mask) -> dict[str, Any]:
 
 
 def promise(contract: Contract, settings: Settings) -> dict[str, Any]:
-    """
-    What two runs must have in common, beside profile and seed, to send the same.
-    """
+    """What two runs must have in common, beside profile and seed, to send the same."""
     return {"spec": digest(contract), "resources": sorted(settings.resources)}
 
 
 def digest(contract: Contract) -> str:
-    """
-    A short name for what a fragment says; its words for readers do not matter.
-    """
+    """A short name for what a fragment says; its words for readers do not matter."""
     plain = _without_words(contract.document.data)
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -110,9 +106,7 @@ def _without_words(value: Any) -> Any:
 
 
 class _Account:
-    """
-    The interactions of one run, each once.
-    """
+    """The interactions of one run, each once."""
 
     def __init__(self, result: Result, mask: Mask) -> None:
         self.result = result
@@ -132,9 +126,7 @@ class _Account:
     # ------------------------------------------------------------------ cases
 
     def cases(self) -> Iterator[dict[str, Any]]:
-        """
-        One entry for each planned case, in the order in which they were sent.
-        """
+        """One entry for each planned case, in the order in which they were sent."""
         planned = {case.label for case in self.result.plan.cases}
         told: Counter[str] = Counter()
         chosen: dict[str, set[str]] = defaultdict(set)
@@ -153,9 +145,7 @@ class _Account:
                 chosen[one.id] |= selectors & set(case.body)
 
     def case(self, one: Interaction, *, early: bool) -> dict[str, Any]:
-        """
-        What became of one case; *early* where the record may still stand as it was found.
-        """
+        """What became of one case; *early* where the record may still stand as it was found."""
         case, response = one.case, one.response
         status = response.status
         outcome = "accepted" if status < 300 else "refused" if 400 <= status < 500 else "failed"
@@ -191,9 +181,7 @@ class _Account:
         return found
 
     def name(self, case: Case) -> str:
-        """
-        A short name for the body of a case, whatever the ids of the resources are.
-        """
+        """A short name for the body of a case, whatever the ids of the resources are."""
         content = case.content if case.content is not None or case.body is MISSING else encode(self.plain(case.body))
         return hashlib.sha256(content or b"").hexdigest()[:8]
 
@@ -207,9 +195,7 @@ class _Account:
     def fields(
         self, sent: JSONObject, record: JSONObject, before: JSONObject | None
     ) -> Iterator[tuple[str, list[str]]]:
-        """
-        What became of each field that was sent and can be shown.
-        """
+        """What became of each field that was sent and can be shown."""
         for name, value in sent.items():
             asked = self.request.fields.get(name)
             if asked is not None and asked.write_only:
@@ -260,9 +246,7 @@ class _Account:
         return found, strays
 
     def derived(self, record: JSONObject) -> dict[str, list[str]]:
-        """
-        Fields that the API fills in by itself, where they hold no value.
-        """
+        """Fields that the API fills in by itself, where they hold no value."""
         names = [name for name, item in self.judge.fields.items() if item.changes == "derived"]
         return {
             name: [kind(record.get(name, MISSING))] for name in names if record.get(name, MISSING) in (None, MISSING)
@@ -271,9 +255,7 @@ class _Account:
     # ---------------------------------------------------------------- answers
 
     def answers(self) -> dict[str, dict[str, Any]]:
-        """
-        Operation -> status -> the members and headers of its answers.
-        """
+        """Operation -> status -> the members and headers of its answers."""
         groups: dict[tuple[str, int], list[Response]] = defaultdict(list)
         for one in self.interactions:
             if one.response.status < 500 and one.response.status != 429:
@@ -300,9 +282,7 @@ class _Account:
         return dict(tree.told(self.mask))
 
     def documented(self, operation: Operation) -> Mapping[str, Field]:
-        """
-        The fields of a record by their path in the answers of *operation*.
-        """
+        """The fields of a record by their path in the answers of *operation*."""
         listing = self.contract.listing
         if listing is not None and operation is listing[0]:
             base = listing[1].strip("/") + "/*/"
@@ -310,9 +290,7 @@ class _Account:
         return self.judge.fields
 
     def headers(self, responses: list[Response]) -> dict[str, Any]:
-        """
-        The headers that all answers had, with their value where it tells something, and those that some had.
-        """
+        """The headers that all answers had, with their value where it tells something, and those that some had."""
         always: dict[str, str] = {}
         counts: Counter[str] = Counter(name for r in responses for name in r.headers if name not in PASSING)
         for name, count in sorted(counts.items()):
@@ -325,9 +303,7 @@ class _Account:
     # ---------------------------------------------------------------- records
 
     def records(self, changes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-        """
-        For each record what it holds in fields that no request sets, as far as that is no free text.
-        """
+        """For each record what it holds in fields that no request sets, as far as that is no free text."""
         sent = self.request.fields
         names = [n for n, item in self.judge.fields.items() if n not in sent and item.changes in changes]
         found: dict[str, dict[str, Any]] = {}
@@ -338,9 +314,7 @@ class _Account:
         return found
 
     def shown(self) -> Iterator[JSONObject]:
-        """
-        Every record in the answers, those of the single reads first.
-        """
+        """Every record in the answers, those of the single reads first."""
         if not self.judge.key:
             return
         listing = self.contract.listing
@@ -363,9 +337,7 @@ class _Account:
     # ---------------------------------------------------------------- latency
 
     def latency(self) -> dict[str, float]:
-        """
-        The median of each operation, in milliseconds.
-        """
+        """The median of each operation, in milliseconds."""
         times: dict[str, list[float]] = defaultdict(list)
         for one in self.interactions:
             times[one.case.operation].append(one.response.elapsed * 1000)
@@ -373,9 +345,7 @@ class _Account:
 
 
 class _Tree:
-    """
-    The members of many answers, by path.
-    """
+    """The members of many answers, by path."""
 
     def __init__(self, documented: Mapping[str, Field]) -> None:
         self.documented = documented
@@ -388,9 +358,7 @@ class _Tree:
         self.notations: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, path: str, value: Any, depth: int = 0) -> None:
-        """
-        Adds a value that stands at *path*, and what is in it.
-        """
+        """Adds a value that stands at *path*, and what is in it."""
         if path:
             seen = self.types.get(path)
             if seen is None:
@@ -475,9 +443,7 @@ def _notation(value: str) -> str:
 
 
 def kind(value: Any) -> str:
-    """
-    What a value is, without the value: its JSON type, or the notation of a string.
-    """
+    """What a value is, without the value: its JSON type, or the notation of a string."""
     return _notation(value) if isinstance(value, str) else _type(value)
 
 
@@ -522,9 +488,7 @@ def handling(sent: Any, shown: Any, before: Any, item: Field | None, default: An
 
 
 def _plainly(sent: Any, shown: Any) -> list[str]:
-    """
-    What was done to a value of a field that changes by itself.
-    """
+    """What was done to a value of a field that changes by itself."""
     return ["absent" if shown is MISSING else "applied" if same(None, sent, shown) else "not applied"]
 
 
@@ -535,9 +499,7 @@ def _as_text(value: Any) -> str:
 
 
 def _address(value: str) -> str:
-    """
-    One spelling of an address: scheme and host small, no default port, no bare slash; nothing for other text.
-    """
+    """One spelling of an address: scheme and host small, no default port, no bare slash; nothing for other text."""
     from urllib.parse import unquote, urlsplit
 
     try:
@@ -553,9 +515,7 @@ def _address(value: str) -> str:
 
 
 def _texts(value: Any) -> list[str]:
-    """
-    Every text in a body.
-    """
+    """Every text in a body."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, Mapping):
@@ -578,9 +538,7 @@ def words(text: str, sent: list[str] | tuple[str, ...] = (), names: Mapping[str,
 
 
 def words_of(response: Response, sent: list[str], names: Mapping[str, Any]) -> str:
-    """
-    The words of an error's body, each with its place; nothing where it has none.
-    """
+    """The words of an error's body, each with its place; nothing where it has none."""
     if response.body is MISSING:
         return words(response.content[:2000].decode("utf-8", "replace"), sent, names)[:200]
     found: dict[str, None] = {}

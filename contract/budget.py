@@ -1,6 +1,4 @@
-"""
-What a run may spend: requests and seconds, counted over all of its threads and processes.
-"""
+"""What a run may spend: requests and seconds, counted over all of its threads and processes."""
 
 from __future__ import annotations
 
@@ -59,25 +57,19 @@ class Budget:
 
     @property
     def left(self) -> int:
-        """
-        Requests that may still be sent without touching the reserve.
-        """
+        """Requests that may still be sent without touching the reserve."""
         return max(0, self.requests - self.spent - self.elsewhere - (0 if self.restoring else self.reserve))
 
     @property
     def elsewhere(self) -> int:
-        """
-        Requests that other processes took from the same budget.
-        """
+        """Requests that other processes took from the same budget."""
         if self.tally is None or self.restoring:
             return 0
         return (self.tally.stat().st_size if self.tally.exists() else 0) - self._counted
 
     @property
     def time_left(self) -> float:
-        """
-        Seconds until the run has to end; a tenth, at most 30 seconds, is kept for restoring.
-        """
+        """Seconds until the run has to end; a tenth, at most 30 seconds, is kept for restoring."""
         left = self._end - self.clock()
         return left if self.restoring else left - min(30.0, self.seconds / 10)
 
@@ -144,18 +136,14 @@ class Budget:
                 raise Undecided(f"the answers are larger than {MAX_TOTAL:,} bytes together")
 
     def grant(self) -> None:
-        """
-        Allows one request more: one was put off or lost, which says nothing about the contract.
-        """
+        """Allows one request more: one was put off or lost, which says nothing about the contract."""
         with self._lock:
             if self.granted < self.requests // 4 and self.requests < self.most:
                 self.granted += 1
                 self.requests += 1
 
     def stop(self, reason: str) -> None:
-        """
-        Lets every thread end before its next request.
-        """
+        """Lets every thread end before its next request."""
         self.stopped = self.stopped or reason
 
 

@@ -31,14 +31,10 @@ EMPTY: Final = frozenset({"blank", "space"})
 
 
 class Cases:
-    """
-    Makes the cases of one plan, the tour's apart.
-    """
+    """Makes the cases of one plan, the tour's apart."""
 
     def __init__(self, contract: Contract, generator: Generator, *, foreign: bool, thorough: bool) -> None:
-        """
-        *foreign* says that the id of someone else's record is known; without *thorough* a few cases have to do.
-        """
+        """*foreign* says that the id of someone else's record is known; without *thorough* a few cases have to do."""
         self.contract = contract
         self.update = contract.update
         self.generator = generator
@@ -50,15 +46,11 @@ class Cases:
         """The values of the selectors at the end of the tour."""
 
     def use(self, values: Values) -> None:
-        """
-        Takes the boundary values from *values*.
-        """
+        """Takes the boundary values from *values*."""
         self.values, self.take, self.mark = values, values.take, values.mark
 
     def case(self, label: str, **values: Any) -> Case:
-        """
-        A case of the update.
-        """
+        """A case of the update."""
         return Case(label=label, operation=self.update.id, **values)
 
     def first(self) -> Iterator[Case]:
@@ -77,9 +69,7 @@ class Cases:
             unless = unless or f"{name} first"
 
     def access(self) -> Iterator[Case]:
-        """
-        Requests without the right to ask, and for what is not there.
-        """
+        """Requests without the right to ask, and for what is not there."""
         if not self.thorough and self.update.security:
             for operation, kind in ((self.update, "wrong_password"), (self.contract.retrieve, "no_credentials")):
                 body = self.mark({}, "access") if operation is self.update else MISSING
@@ -114,9 +104,7 @@ class Cases:
                 yield from self.strangers(operation)
 
     def strangers(self, operation: Operation) -> Iterator[Case]:
-        """
-        Requests of one operation without credentials, or with some that are not right.
-        """
+        """Requests of one operation without credentials, or with some that are not right."""
         if not operation.security:
             return
         writes, reads = operation is self.update, operation is self.contract.retrieve
@@ -129,9 +117,7 @@ class Cases:
         yield from (_stranger(operation, kind) for kind in kinds)
 
     def omissions(self) -> Iterator[Case]:
-        """
-        A selector's value without one companion that it requires, while none is stored.
-        """
+        """A selector's value without one companion that it requires, while none is stored."""
         cases = list(self._omissions())
         rules = rules_of(self.contract)
         certain = [c for c in cases if rules[c.rule].basis == "documented"]
@@ -214,9 +200,7 @@ class Cases:
         return gen.complete(body) if body else {}
 
     def refusals(self) -> Iterator[Case]:
-        """
-        What the documents exclude, one thing at a time.
-        """
+        """What the documents exclude, one thing at a time."""
         prefix = f"{self.update.id}.rejection"
         gen = self.generator
         yield from self.excluded(used=False)
@@ -254,18 +238,14 @@ class Cases:
                 yield self.case(label, expect="reject", rule=rule, body=body, away_from=users[name] if used else None)
 
     def user(self, name: str) -> tuple[str, Any] | None:
-        """
-        The selector and its value that use the companion *name*: an API may look at it there alone.
-        """
+        """The selector and its value that use the companion *name*: an API may look at it there alone."""
         if not self.thorough:
             return None
         selectors = self.generator.selectors.items()
         return next(((s, v) for s, item in selectors for v, c in item.choices.items() if name in c.uses), None)
 
     def smoke(self) -> Iterator[Case]:
-        """
-        Each selector value once, all selectors in step.
-        """
+        """Each selector value once, all selectors in step."""
         gen = self.generator
         most = max((len(gen.enums[name]) for name in gen.selectors), default=1)
         for i in range(most):
@@ -279,9 +259,7 @@ class Cases:
             yield self.case(f"smoke {i + 1}", body=body or {n: self.take(n) for n in gen.fields})
 
     def silence(self) -> Iterator[Case]:
-        """
-        Requests about which the documents say nothing: either answer will do, if it is consistent.
-        """
+        """Requests about which the documents say nothing: either answer will do, if it is consistent."""
         prefix = f"{self.update.id}.rejection"
         gen = self.generator
         response = self.update.response
@@ -395,18 +373,14 @@ class Cases:
         )
 
     def rested(self) -> Iterator[Case]:
-        """
-        Each selector by itself, after a rest: does each move the time stamp?
-        """
+        """Each selector by itself, after a rest: does each move the time stamp?"""
         gen = self.generator
         for name in gen.selectors:
             body = gen.complete({name: gen.enums[name][0]}, lambda field: gen.firm(field)[-1])
             yield self.case(f"{name} alone, after a rest", body=body, rested=True)
 
     def identity(self) -> Iterator[Case]:
-        """
-        What identifies the record, in other letters: written to, it still means the same record.
-        """
+        """What identifies the record, in other letters: written to, it still means the same record."""
         key = self.update.key
         if key is not None and key.schema.get("format") == "uuid" and key.name in self.shown:
             yield self.case(
@@ -419,9 +393,7 @@ class Cases:
             )
 
     def empty_companions(self) -> Iterator[Case]:
-        """
-        A value of a selector whose companion is there, but is empty.
-        """
+        """A value of a selector whose companion is there, but is empty."""
         gen = self.generator
         rule = f"{self.update.id}.rejection.consistent"
         found = (
@@ -446,9 +418,7 @@ class Cases:
                 )
 
     def open_values(self) -> dict[str, dict[str, Any]]:
-        """
-        One body for each kind of value that the documents leave open.
-        """
+        """One body for each kind of value that the documents leave open."""
         gen = self.generator
         found: dict[str, dict[str, Any]] = {}
         active = {o for name, value in self.final.items() for o in gen.choice(name, value).requires}
@@ -466,9 +436,7 @@ class Cases:
         return {kind: body for kind, body in found.items() if body}
 
     def kinds(self) -> dict[str, list[str]]:
-        """
-        The fields by kind, for asking what null does to each kind.
-        """
+        """The fields by kind, for asking what null does to each kind."""
         taken = {o for s in self.generator.selectors.values() for c in s.choices.values() for o in c.requires}
         found: dict[str, list[str]] = {}
         for name, item in self.generator.fields.items():
@@ -484,9 +452,7 @@ _WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme
 
 
 def _stranger(operation: Operation, kind: str) -> Case:
-    """
-    A request with that kind of access, which is not right.
-    """
+    """A request with that kind of access, which is not right."""
     return Case(
         label=f"{operation.label} {kind.replace('_', ' ')}",
         operation=operation.id,
@@ -497,9 +463,7 @@ def _stranger(operation: Operation, kind: str) -> Case:
 
 
 def _other(schema: Mapping[str, Any]) -> Any:
-    """
-    A well-formed value that a record of this schema is most unlikely to hold.
-    """
+    """A well-formed value that a record of this schema is most unlikely to hold."""
     kinds = schema.get("type", "string")
     kind = next((k for k in ([kinds] if isinstance(kinds, str) else kinds) if k != "null"), "string")
     if values := [v for v in schema.get("enum", ()) if v is not None]:

@@ -69,9 +69,7 @@ class Judge:
         self._wholes: dict[tuple[str, ...], tuple[Group, Group]] = {}
 
     def judge(self, interaction: Interaction) -> Judgement:
-        """
-        Everything that one interaction says.
-        """
+        """Everything that one interaction says."""
         result = self.answers.judge(interaction)
         case, before = interaction.case, interaction.before
         operation = self.contract.operations[case.operation]
@@ -89,9 +87,7 @@ class Judge:
     # ------------------------------------------------------ after an update
 
     def _written(self, interaction: Interaction, result: Judgement) -> None:
-        """
-        An accepted update: echo, handlers, frame.
-        """
+        """An accepted update: echo, handlers, frame."""
         case, before, record = interaction.case, interaction.before, result.record
         assert record is not None
         if case.keep:
@@ -117,17 +113,13 @@ class Judge:
             result.findings[first:] = [f for f in result.findings[first:] if f.pointer not in known]
 
     def _certain(self, result: Judgement) -> set[str]:
-        """
-        Where something is wrong for certain, so that nothing more has to be said of it.
-        """
+        """Where something is wrong for certain, so that nothing more has to be said of it."""
         if not result.findings:
             return set()
         return {f.pointer for f in result.findings if self.rules[f.rule].basis == "documented"}
 
     def _whole(self, body: JSONObject) -> tuple[Group, Group]:
-        """
-        (that it is accepted, that the rest stays): the groups that depend on nothing but which fields were sent.
-        """
+        """(that it is accepted, that the rest stays): the groups that depend on nothing but which fields were sent."""
         key = tuple(body)
         groups = self._wholes.get(key)
         if groups is None:
@@ -209,9 +201,7 @@ class Judge:
                 result.single.append(f"{stem}.shown")
 
     def exempt(self, body: JSONObject, record: JSONObject, before: JSONObject) -> tuple[frozenset[str], frozenset[str]]:
-        """
-        Fields that a write may change though they were not sent: (in any way, by clearing).
-        """
+        """Fields that a write may change though they were not sent: (in any way, by clearing)."""
         assert self.request is not None
         free = self.request.aliases_of(frozenset(body) & frozenset(self.request.fields))
         cleared: set[str] = set()
@@ -259,9 +249,7 @@ class Judge:
             result.broken(f"{prefix}.{name}", message, at, expected=old, actual=now, follows=follows)
 
     def _unsent(self, body: JSONObject) -> list[str]:
-        """
-        The rules of the frame for which an update with *body* is evidence.
-        """
+        """The rules of the frame for which an update with *body* is evidence."""
         assert self.request is not None
         prefix = f"{self.update.id}.frame"
         free = self.request.aliases_of(frozenset(body) & frozenset(self.request.fields))
@@ -288,9 +276,7 @@ class Judge:
                 yield Finding(rule=rule, message=message, pointer=at, expected=before[name], actual=record[name])
 
     def _idle(self, record: JSONObject) -> frozenset[str]:
-        """
-        The companions of values of selectors that are not chosen.
-        """
+        """The companions of values of selectors that are not chosen."""
         assert self.request is not None
         idle: set[str] = set()
         for name, selector in self.request.selectors.items():
@@ -300,9 +286,7 @@ class Judge:
         return self.request.aliases_of(idle)
 
     def _kept(self, interaction: Interaction, result: Judgement) -> None:
-        """
-        An accepted request that must change nothing.
-        """
+        """An accepted request that must change nothing."""
         before, record, rule = interaction.before, result.record, interaction.case.rule
         assert record is not None
         if before is None:
@@ -325,9 +309,7 @@ class Judge:
             result.single.append(rule)
 
     def _times(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
-        """
-        Time stamps against each other and against what they were.
-        """
+        """Time stamps against each other and against what they were."""
         record, before = result.record, interaction.before
         assert record is not None
         for name, other, rule in self.ordered:
@@ -362,9 +344,7 @@ class Judge:
     # --------------------------------------------------------- after a read
 
     def _read(self, interaction: Interaction, result: Judgement) -> None:
-        """
-        A read after an update: it shows what the update's answer showed.
-        """
+        """A read after an update: it shows what the update's answer showed."""
         before, record = interaction.before, result.record
         assert record is not None
         if before is None or interaction.verified:
@@ -422,16 +402,12 @@ class Judge:
     # ------------------------------------------------------------- the list
 
     def items(self, response: Response) -> list[Any]:
-        """
-        The records on a page of the list; none where it is no list.
-        """
+        """The records on a page of the list; none where it is no list."""
         items = self.answers.items(response.body) if self.listing is not None else None
         return items if isinstance(items, list) else []
 
     def listed(self, response: Response, id: str) -> tuple[str, JSONObject] | None:
-        """
-        The record *id* in the answer of the list, with its pointer.
-        """
+        """The record *id* in the answer of the list, with its pointer."""
         if self.listing is None or not self.key:
             return None
         for i, entry in enumerate(self.items(response)):
@@ -440,9 +416,7 @@ class Judge:
         return None
 
     def shown(self, response: Response, id: str) -> JSONObject | None:
-        """
-        The record *id* in an answer, whether it is that record or a list.
-        """
+        """The record *id* in an answer, whether it is that record or a list."""
         if (found := self.listed(response, id)) is not None:
             return found[1]
         body = response.body
@@ -471,9 +445,7 @@ class Judge:
         return result
 
     def missing(self, response: Response, id: str) -> list[Finding]:
-        """
-        What is wrong with the last page of the list where no page of it showed the record *id*, which is there.
-        """
+        """What is wrong with the last page of the list where no page of it showed the record *id*, which is there."""
         items = self.answers.items(response.body) if self.listing is not None else None
         if self.listing is None or response.status != 200 or not isinstance(items, list) or len(items) >= PAGE:
             return []
@@ -482,9 +454,7 @@ class Judge:
         return [Finding(rule=rule, message=message, pointer=where, expected=id, actual="absent")]
 
     def foreign(self, response: Response, id: str) -> list[Finding]:
-        """
-        What is wrong with a page of the list that shows *id*, a record of somebody else's.
-        """
+        """What is wrong with a page of the list that shows *id*, a record of somebody else's."""
         found = self.listed(response, id)
         rule = f"{self.contract.retrieve.id}.access.foreign_id"
         if found is None or rule not in self.rules:
@@ -506,7 +476,5 @@ def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
 
 
 def _sent(case: Case) -> JSONObject:
-    """
-    The fields that a case sends; none where its body is no object.
-    """
+    """The fields that a case sends; none where its body is no object."""
     return case.body if isinstance(case.body, dict) else {}

@@ -42,9 +42,7 @@ MOST_TEXT: Final = 4000
 
 
 def fingerprint(entry: Entry) -> str:
-    """
-    What stays the same of a finding from run to run: 32 hexadecimal digits made from the rule alone.
-    """
+    """What stays the same of a finding from run to run: 32 hexadecimal digits made from the rule alone."""
     return hashlib.sha256(f"contract\n{entry.rule.id}".encode()).hexdigest()[:32]
 
 
@@ -52,16 +50,12 @@ def fingerprint(entry: Entry) -> str:
 
 
 def summary(result: Result, mask: Mask) -> str:
-    """
-    The content of ``run.md``: the verdict, what is broken, and how the records were left, in Markdown.
-    """
+    """The content of ``run.md``: the verdict, what is broken, and how the records were left, in Markdown."""
     return "\n".join(_summary(result, mask)) + "\n"
 
 
 def add_to_step_summary(text: str) -> None:
-    """
-    Adds *text* to the summary of the GitHub workflow step that this is, where it is one.
-    """
+    """Adds *text* to the summary of the GitHub workflow step that this is, where it is one."""
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         with open(path, "a", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(text + "\n")
@@ -96,9 +90,7 @@ def _summary(result: Result, mask: Mask) -> Iterator[str]:
 
 
 def _ranked(entries: Iterable[Entry]) -> list[Entry]:
-    """
-    What is broken, then what warns, then what nobody could tell for its own sake.
-    """
+    """What is broken, then what warns, then what nobody could tell for its own sake."""
     found = list(entries)
     return [e for word in ("broken", "warned") for e in found if e.verdict == word] + unsettled(found)
 
@@ -117,9 +109,7 @@ def _table(entries: list[Entry], mask: Mask) -> Iterator[str]:
 
 
 def _details(result: Result, entry: Entry, mask: Mask) -> Iterator[str]:
-    """
-    One failure behind its name, to open.
-    """
+    """One failure behind its name, to open."""
     told = failure(result, entry.failures[0], mask)
     yield ""
     yield f"<details><summary>{_code(entry.rule.id, mask)}</summary>"
@@ -144,9 +134,7 @@ def _details(result: Result, entry: Entry, mask: Mask) -> Iterator[str]:
 
 
 def _fenced(text: str, language: str, mask: Mask) -> Iterator[str]:
-    """
-    A block of code that nothing in it can end.
-    """
+    """A block of code that nothing in it can end."""
     text = mask.text(text)
     if len(text) > MOST_TEXT:
         text = f"{text[:MOST_TEXT]}… ({len(text)} characters)"
@@ -162,9 +150,7 @@ _ACTIVE: Final = re.compile(r"[\\`*\[\]#|<>~&@$]|(?<![^\W_])_|_(?![^\W_])|:(?=//
 
 
 def _words(text: str, mask: Mask) -> str:
-    """
-    *text* as Markdown that shows it as it is, on one line.
-    """
+    """*text* as Markdown that shows it as it is, on one line."""
     text = short(mask.text(text))
     return _ACTIVE.sub(lambda match: f"&#{ord(match.group())};", text)
 
@@ -203,9 +189,7 @@ def workflow_commands(result: Result, mask: Mask) -> Iterator[str]:
 
 
 def short(text: str) -> str:
-    """
-    *text* without control characters, and without its end where it is long.
-    """
+    """*text* without control characters, and without its end where it is long."""
     text = plain(text)
     return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}… ({len(text)} characters)"
 
@@ -227,9 +211,7 @@ def _property(text: str) -> str:
 
 
 def quality(result: Result, mask: Mask) -> str:
-    """
-    The content of ``gl-code-quality.json``: what is broken is critical, what warns minor, the rest info.
-    """
+    """The content of ``gl-code-quality.json``: what is broken is critical, what warns minor, the rest info."""
     path = fragment_path(result.contract)
     severities = {"broken": "critical", "warned": "minor"}
     found = [

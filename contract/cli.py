@@ -25,9 +25,7 @@ __all__ = ["cli", "main"]
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """
-    Runs the command and exits with 0 (kept), 1 (broken) or 2 (could not tell).
-    """
+    """Runs the command and exits with 0 (kept), 1 (broken) or 2 (could not tell)."""
     import gc
 
     from contract.errors import ContractError
@@ -51,9 +49,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 
 
 def _tell(text: str) -> None:
-    """
-    Says on standard error what went wrong; a library that it is told in the words of may quote what was sent.
-    """
+    """Says on standard error what went wrong; a library that it is told in the words of may quote what was sent."""
     from contract.config import credentials
     from contract.report import Mask, plain
     from contract.send import Credentials
@@ -62,9 +58,7 @@ def _tell(text: str) -> None:
 
 
 def _failed(error: Exception) -> None:
-    """
-    Says in one line what this tool stumbled over, and where.
-    """
+    """Says in one line what this tool stumbled over, and where."""
     from traceback import extract_tb
 
     frames = [f for f in extract_tb(error.__traceback__) if Path(f.filename).parent.name == "contract"]
@@ -73,16 +67,12 @@ def _failed(error: Exception) -> None:
 
 
 def _hush() -> None:
-    """
-    Drops all further output: whoever read it has seen enough, and Python would complain at the end.
-    """
+    """Drops all further output: whoever read it has seen enough, and Python would complain at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Commands(click.Group):
-    """
-    The commands; one whose reader has seen enough ends well. click would exit with 1, which says broken here.
-    """
+    """The commands; one whose reader has seen enough ends well. click would exit with 1, which says broken here."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -149,9 +139,7 @@ def _style(text: str, name: str) -> str:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """
-    A progress bar on a terminal, and nothing elsewhere.
-    """
+    """A progress bar on a terminal, and nothing elsewhere."""
     if quiet or not sys.stderr.isatty() or "CI" in os.environ:
         yield None
         return
@@ -236,9 +224,7 @@ def _show(result: Result, settings: Settings, quiet: bool) -> None:
 
 
 def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None) -> bool:
-    """
-    Writes the reports, and those that were asked for; False where one cannot be written, which is told.
-    """
+    """Writes the reports, and those that were asked for; False where one cannot be written, which is told."""
     from contract import ci, files, report
     from contract.errors import ConfigError
 
@@ -258,9 +244,7 @@ def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None)
 
 
 def _earlier(against: str | None, settings: Settings) -> dict[str, Any] | None:
-    """
-    The run to compare with, read before anything is sent.
-    """
+    """The run to compare with, read before anything is sent."""
     if against is None:
         return None
     from contract.compare import earlier
@@ -269,9 +253,7 @@ def _earlier(against: str | None, settings: Settings) -> dict[str, Any] | None:
 
 
 def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
-    """
-    Shows what changed since the run *old*; the exit status of both together.
-    """
+    """Shows what changed since the run *old*; the exit status of both together."""
     from contract import compare as comparing
     from contract.errors import ConfigError
 

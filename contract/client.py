@@ -31,9 +31,7 @@ NOISE: Final = frozenset({502, 503, 504})
 
 
 class _Auth(httpx.Auth):
-    """
-    Sends the credentials to the API alone, whatever else the client is used for.
-    """
+    """Sends the credentials to the API alone, whatever else the client is used for."""
 
     def __init__(self, headers: Mapping[str, str], base: httpx.URL) -> None:
         self.headers = headers
@@ -108,9 +106,7 @@ def client(
 
 
 def _lines(ledger: Ledger, spec: Spec, response: httpx.Response, mask: Mask, base: httpx.URL) -> Iterator[str]:
-    """
-    What a person reads about an answer that breaks the contract; nothing where it is kept.
-    """
+    """What a person reads about an answer that breaks the contract; nothing where it is kept."""
     request = response.request
     operation = spec.match(request.method, request.url.path[len(base.path.rstrip("/")) :])
     if operation is None:
@@ -133,9 +129,7 @@ def _lines(ledger: Ledger, spec: Spec, response: httpx.Response, mask: Mask, bas
 
 
 def _body(request: httpx.Request) -> Any:
-    """
-    The JSON that a request carries, if it carries any and it can still be seen.
-    """
+    """The JSON that a request carries, if it carries any and it can still be seen."""
     try:
         content = request.content
     except httpx.RequestNotRead:

@@ -43,9 +43,7 @@ _PAGES: Final = frozenset({"next", "prev", "previous", "first", "last"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """
-    One thing that is not as it was.
-    """
+    """One thing that is not as it was."""
 
     kind: str
     """``accepted``, ``refused``, ``status``, ``field``, ``effect``, ``derived``, ``error``, ``appeared``,
@@ -63,9 +61,7 @@ class Change:
 
     @property
     def text(self) -> str:
-        """
-        The change in words.
-        """
+        """The change in words."""
         who, where = _some(self.fields), _some(self.places, 3)
         old, new = self.old, self.new
         many = len(self.cases) > 1
@@ -91,9 +87,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """
-    What changed from one run to the other.
-    """
+    """What changed from one run to the other."""
 
     newly_broken: tuple[str, ...] = ()
     newly_kept: tuple[str, ...] = ()
@@ -111,16 +105,12 @@ class Comparison:
 
     @property
     def regressions(self) -> tuple[Change, ...]:
-        """
-        The changes that fail a comparison.
-        """
+        """The changes that fail a comparison."""
         return tuple(change for change in self.changes if change.regression)
 
     @property
     def status(self) -> int:
-        """
-        The exit status: 1 where something regressed, 2 where nobody can tell, else 0.
-        """
+        """The exit status: 1 where something regressed, 2 where nobody can tell, else 0."""
         return 1 if self.newly_broken or self.regressions else 2 if self.unsure else 0
 
 
@@ -148,9 +138,7 @@ def read(path: str | Path, *, whole: bool = True) -> dict[str, Any]:
 
 
 def wrong(found: Any, *, whole: bool = True) -> str:
-    """
-    What keeps *found* from being the data of a run, in words that follow its name; nothing where it is.
-    """
+    """What keeps *found* from being the data of a run, in words that follow its name; nothing where it is."""
     if not isinstance(found, dict) or "format" not in found or not isinstance(found.get("rules"), list):
         return "is not the run.json of a run"
     if found["format"] != FORMAT:
@@ -175,9 +163,7 @@ def wrong(found: Any, *, whole: bool = True) -> str:
 
 
 def suited(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """
-    Why two runs can't be compared, in one line; nothing where they can.
-    """
+    """Why two runs can't be compared, in one line; nothing where they can."""
     if old["spec"].get("title") != new["spec"].get("title"):
         return f"another fragment: {old['spec'].get('title')!r} and {new['spec'].get('title')!r}"
     for name in ("profile", "seed"):
@@ -268,9 +254,7 @@ def _by_the_clock(rule: str, was: str) -> bool:
 
 
 def _cases(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[Change], int, tuple[str, ...]]:
-    """
-    What changed case by case, how many were compared, and which were not.
-    """
+    """What changed case by case, how many were compared, and which were not."""
     mine = {case["label"]: case for case in old["cases"]}
     theirs = {case["label"]: case for case in new["cases"]}
     missing = [label for label in {**mine, **theirs} if label not in mine or label not in theirs]
@@ -297,9 +281,7 @@ def _cases(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[Change]
 
 
 def _case(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
-    """
-    What changed in one case.
-    """
+    """What changed in one case."""
     before, after, place = was["status"], now["status"], (now["operation"],)
     if was["outcome"] != now["outcome"]:
         yield Change(kind=now["outcome"], old=before, new=after, places=place)
@@ -323,9 +305,7 @@ def _case(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
 
 
 def _treated(kind: str, was: Mapping[str, Any], now: Mapping[str, Any], key: str, usual: str) -> Iterator[Change]:
-    """
-    Fields with which something else was done; *usual* is what holds for those that are not named.
-    """
+    """Fields with which something else was done; *usual* is what holds for those that are not named."""
     mine, theirs = was.get(key, {}), now.get(key, {})
     for name in {**mine, **theirs}:
         old, new = mine.get(name, usual), theirs.get(name, usual)
@@ -336,9 +316,7 @@ def _treated(kind: str, was: Mapping[str, Any], now: Mapping[str, Any], key: str
 
 
 def _grouped(changes: Iterable[Change]) -> Iterator[Change]:
-    """
-    The same change once, with every field, place and case that shows it.
-    """
+    """The same change once, with every field, place and case that shows it."""
     groups: dict[tuple[Any, ...], list[Change]] = {}
     for change in changes:
         known = (change.places,) if change.kind == "error" else (repr(change.old), repr(change.new))
@@ -353,9 +331,7 @@ def _grouped(changes: Iterable[Change]) -> Iterator[Change]:
 
 
 def _answers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """
-    What changed in the members and headers of the answers, where both runs have any.
-    """
+    """What changed in the members and headers of the answers, where both runs have any."""
     alike = bool(old.get("records", {}).keys() & new.get("records", {}).keys())
     for operation, mine in old["answers"].items():
         theirs = new["answers"].get(operation, {})
@@ -369,9 +345,7 @@ def _answers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]
 
 
 def _members(old: Mapping[str, Any], new: Mapping[str, Any], *, alike: bool) -> Iterator[Change]:
-    """
-    What changed in the members of the answers; *alike* where both runs saw the same records.
-    """
+    """What changed in the members of the answers; *alike* where both runs saw the same records."""
     mine, theirs = old["members"], new["members"]
     told: list[str] = []
     for path in {**mine, **theirs}:
@@ -390,9 +364,7 @@ def _members(old: Mapping[str, Any], new: Mapping[str, Any], *, alike: bool) -> 
 
 
 def _parents(path: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    """
-    True where both runs have seen what *path* stands in.
-    """
+    """True where both runs have seen what *path* stands in."""
     parent = path.rpartition("/")[0]
     return not parent or (parent in mine and parent in theirs)
 
@@ -400,9 +372,7 @@ def _parents(path: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> b
 def _come_or_gone(
     path: str, was: Mapping[str, Any] | None, now: Mapping[str, Any] | None, looks: float
 ) -> Iterator[Change]:
-    """
-    A member that only one run saw; *looks* is how many answers the other had, as a share of this one's.
-    """
+    """A member that only one run saw; *looks* is how many answers the other had, as a share of this one's."""
     one = was or now
     assert one is not None
     seen = sum(one["types"].values())
@@ -416,16 +386,12 @@ def _come_or_gone(
 
 
 def _field(path: str) -> str:
-    """
-    The end of a path: what stands in an entry of a list.
-    """
+    """The end of a path: what stands in an entry of a list."""
     return path.rpartition("*/")[2]
 
 
 def _typed(path: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
-    """
-    Types and notations of a member that were never seen before.
-    """
+    """Types and notations of a member that were never seen before."""
     if not was.get("documented"):
         total = sum(now["types"].values())
         strange = [
@@ -442,9 +408,7 @@ def _typed(path: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
 
 
 def _foreign(mine: Mapping[str, int], theirs: Mapping[str, int]) -> bool:
-    """
-    True where a notation that is usual in one run never occurs in many looks of the other.
-    """
+    """True where a notation that is usual in one run never occurs in many looks of the other."""
     few = sum(mine.values()) < ENOUGH or sum(theirs.values()) < ENOUGH
     return not few and any(n * 2 >= sum(mine.values()) and word not in theirs for word, n in mine.items())
 
@@ -467,9 +431,7 @@ def _headers(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Cha
 
 
 def _records(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """
-    What no request sets and yet is another kind of thing now, in records that both runs saw.
-    """
+    """What no request sets and yet is another kind of thing now, in records that both runs saw."""
     masked = {*old["plan"].get("masked", ()), *new["plan"].get("masked", ())}
     for key, regression in (("records", True), ("moving", False)):
         mine, theirs = old.get(key, {}), new.get(key, {})
@@ -572,9 +534,7 @@ def both(
 
 
 def data(found: Comparison) -> dict[str, Any]:
-    """
-    A comparison as JSON.
-    """
+    """A comparison as JSON."""
     return {
         "format": FORMAT,
         "verdict": ("equal", "regressed", "undecided")[found.status],
@@ -601,9 +561,7 @@ def data(found: Comparison) -> dict[str, Any]:
 
 
 def lines(found: Comparison, style: Style = unstyled) -> Iterator[str]:
-    """
-    What a person reads about a comparison.
-    """
+    """What a person reads about a comparison."""
     for id in found.newly_broken:
         yield style("newly broken ", "broken") + f" {id}"
         if found.messages.get(id):
@@ -654,9 +612,7 @@ def _value(value: Any) -> str:
 
 
 def _some(names: tuple[str, ...], most: int = 4) -> str:
-    """
-    The first of many names.
-    """
+    """The first of many names."""
     if len(names) <= most + 1:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
@@ -679,9 +635,7 @@ def _verdict(found: Comparison, style: Style) -> str:
 
 
 def markdown(found: Comparison) -> str:
-    """
-    A comparison as a section of a Markdown report.
-    """
+    """A comparison as a section of a Markdown report."""
     rows = ["## Compared with an earlier run", ""]
     if not found.status:
         rows.append(f"Equal: {found.compared} cases compared.")
@@ -718,7 +672,5 @@ def attach(found: Comparison, folder: Path) -> None:
 
 
 def _marked(text: str) -> str:
-    """
-    *text* without what Markdown or HTML would obey.
-    """
+    """*text* without what Markdown or HTML would obey."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#&" else c for c in plain(text).replace("\n", " "))

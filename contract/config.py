@@ -24,9 +24,7 @@ __all__ = ["Settings", "find", "resolve"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """
-    Everything that a run is told.
-    """
+    """Everything that a run is told."""
 
     base_url: str = ""
     spec: str = ""
@@ -211,9 +209,7 @@ def find(start: Path) -> Path | None:
 
 
 def _file(path: Path) -> dict[str, Any]:
-    """
-    The settings in a file.
-    """
+    """The settings in a file."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -289,8 +285,6 @@ def resolve(
 
 
 def credentials(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """
-    What proves the right to ask, from ``CONTRACT_USERNAME``, ``CONTRACT_PASSWORD`` and ``CONTRACT_TOKEN``.
-    """
+    """What proves the right to ask, from ``CONTRACT_USERNAME``, ``CONTRACT_PASSWORD`` and ``CONTRACT_TOKEN``."""
     environ = os.environ if environ is None else environ
     return {name: environ.get(f"CONTRACT_{name.upper()}", "") for name in ("username", "password", "token")}

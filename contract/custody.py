@@ -29,9 +29,7 @@ __all__ = ["Custody", "Journal", "state_directory"]
 
 
 def state_directory(configured: str = "") -> Path:
-    """
-    Where journals are kept: the configured folder, or one in the user's XDG state directory.
-    """
+    """Where journals are kept: the configured folder, or one in the user's XDG state directory."""
     if configured:
         return Path(configured).expanduser()
     home = os.environ.get("XDG_STATE_HOME", "")
@@ -41,17 +39,13 @@ def state_directory(configured: str = "") -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """
-    The record as it was before the run, on disk.
-    """
+    """The record as it was before the run, on disk."""
 
     path: Path
 
     @classmethod
     def of(cls, folder: Path, base_url: str, id: str) -> Journal:
-        """
-        The journal of one record in one environment.
-        """
+        """The journal of one record in one environment."""
         name = hashlib.sha256(f"{_place(base_url)}\n{canonical(id)}".encode()).hexdigest()[:24]
         return cls(folder / f"{name}.json")
 
@@ -77,9 +71,7 @@ class Journal:
 
     @classmethod
     def elsewhere(cls, folder: Path, base_url: str) -> list[str]:
-        """
-        The addresses of other environments for which there are journals.
-        """
+        """The addresses of other environments for which there are journals."""
         found = set()
         for path in folder.glob("*.json"):
             with suppress(CustodyError):
@@ -153,9 +145,7 @@ class Journal:
 
 
 def _place(base_url: str) -> str:
-    """
-    One spelling for all addresses of one environment, so that two runs on it meet.
-    """
+    """One spelling for all addresses of one environment, so that two runs on it meet."""
     try:
         parts = urlsplit(base_url.strip())
         host, port = parts.hostname or "", parts.port
@@ -168,9 +158,7 @@ def _place(base_url: str) -> str:
 
 
 class Custody:
-    """
-    The lease and the journal of one record, held while a run writes to it.
-    """
+    """The lease and the journal of one record, held while a run writes to it."""
 
     def __init__(self, folder: Path, base_url: str, id: str) -> None:
         self.base_url = base_url
@@ -210,14 +198,10 @@ class Custody:
         return found
 
     def _folder(self) -> str:
-        """
-        The option that names the state directory, where it is not the usual one.
-        """
+        """The option that names the state directory, where it is not the usual one."""
         folder = self.journal.path.parent
         return "" if folder == state_directory() else f" --state-dir {shlex.quote(str(folder))}"
 
     def release(self) -> None:
-        """
-        Gives the lease back.
-        """
+        """Gives the lease back."""
         self.lock.release()

@@ -25,9 +25,7 @@ PORT: Final = 8700
 
 
 def demo(folder: Path, style: Style, echo: Callable[[str], Any]) -> int:
-    """
-    Shows both runs and writes the reports of the second into *folder*; 0 where they end as they should.
-    """
+    """Shows both runs and writes the reports of the second into *folder*; 0 where they end as they should."""
     verdicts = []
     for defect in (None, DEFECT):
         title = (

@@ -58,9 +58,7 @@ _PLACEHOLDER: Final = "value-from-the-page"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """
-    One field that a page lists.
-    """
+    """One field that a page lists."""
 
     name: str
     line: int
@@ -75,9 +73,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """
-    What a page says, without its sentences.
-    """
+    """What a page says, without its sentences."""
 
     title: str
     method: str = ""
@@ -86,16 +82,12 @@ class Page:
     """``path``, ``query``, ``header``, ``request`` or ``response`` -> name -> field."""
 
     def section(self, name: str) -> Mapping[str, Entry]:
-        """
-        The fields of one section; empty where the page has none.
-        """
+        """The fields of one section; empty where the page has none."""
         return self.sections.get(name, {})
 
     @property
     def counts(self) -> str:
-        """
-        How much was found, in words.
-        """
+        """How much was found, in words."""
         parts = [
             f"{len(entries)} {name} {'parameter' if name in {'path', 'query'} else 'field'}{'s'[: len(entries) != 1]}"
             for name, entries in self.sections.items()
@@ -106,9 +98,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """
-    A page against a fragment.
-    """
+    """A page against a fragment."""
 
     differences: tuple[str, ...]
     newer: tuple[str, ...]
@@ -159,17 +149,13 @@ def read(text: str, file: str = "the page") -> Page:
 
 
 def _heading(line: str) -> str | None:
-    """
-    The section that *line* opens, nothing (``""``) for one that is not read, `None` for no heading.
-    """
+    """The section that *line* opens, nothing (``""``) for one that is not read, `None` for no heading."""
     # A field may be called "request"; a heading is written with a capital.
     return _HEADINGS.get(line.lower()) if line[:1].isupper() else None
 
 
 def _sections(lines: list[str], start: int) -> dict[str, dict[str, Entry]]:
-    """
-    The fields below each heading.
-    """
+    """The fields below each heading."""
     found: dict[str, dict[str, Entry]] = {}
     section, entry = "", None
     values = False
@@ -198,9 +184,7 @@ def _sections(lines: list[str], start: int) -> dict[str, dict[str, Entry]]:
 
 
 def _named(line: str, number: int) -> Entry | None:
-    """
-    The field that *line* names, with the marks beside or glued to its name.
-    """
+    """The field that *line* names, with the marks beside or glued to its name."""
     entry = Entry(name="", line=number)
     rest = line
     while mark := next((m for m in _MARKS if rest.endswith(m) and rest != m), None):
@@ -211,9 +195,7 @@ def _named(line: str, number: int) -> Entry | None:
 
 
 def _marked(entry: Entry, mark: str) -> Entry:
-    """
-    *entry* with one more mark.
-    """
+    """*entry* with one more mark."""
     if mark == "Optional":
         return entry
     return replace(entry, deprecated=True) if mark == "Deprecated" else replace(entry, required=True)
@@ -278,9 +260,7 @@ def skeleton(page: Page, file: str = "a page") -> Iterator[str]:
 
 
 def _object(entries: Mapping[str, Entry], indent: str, *, request: bool) -> Iterator[str]:
-    """
-    The lines of the schema of a body.
-    """
+    """The lines of the schema of a body."""
     yield f"{indent}schema:"
     yield f"{indent}  type: object"
     required = [entry.name for entry in entries.values() if entry.required or not request]
@@ -303,9 +283,7 @@ def _object(entries: Mapping[str, Entry], indent: str, *, request: bool) -> Iter
 
 
 def _quoted(text: str) -> str:
-    """
-    *text* as a YAML scalar that is a string for every reader.
-    """
+    """*text* as a YAML scalar that is a string for every reader."""
     plain = re.fullmatch(r"[A-Za-z_][\w-]*", text) is not None and text.lower() not in _WORDS
     return text if plain else json.dumps(text, ensure_ascii=False)
 
@@ -353,9 +331,7 @@ def compare(page: Page, contract: Contract, operation: str = "") -> Comparison:
 
 
 def _operation(page: Page, contract: Contract) -> Operation:
-    """
-    The operation that a page is about.
-    """
+    """The operation that a page is about."""
     return contract.update if page.section("request") else contract.retrieve
 
 
@@ -364,17 +340,13 @@ def _key(item: Field) -> str:
 
 
 def _page_key(entries: Mapping[str, Entry], fields: Mapping[str, Field]) -> str | None:
-    """
-    The key of the source that is this page: the one from which most of its fields come.
-    """
+    """The key of the source that is this page: the one from which most of its fields come."""
     keys = Counter(_key(fields[name]) for name in entries if name in fields)
     return keys.most_common(1)[0][0] if keys else None
 
 
 def _field(entry: Entry, item: Field) -> Iterator[str]:
-    """
-    What a page says of one field and the fragment does not, and the reverse.
-    """
+    """What a page says of one field and the fragment does not, and the reverse."""
     if entry.deprecated != item.deprecated:
         one, other = ("page", "fragment") if entry.deprecated else ("fragment", "page")
         yield f"the {one} calls it deprecated, the {other} does not"

@@ -1,6 +1,4 @@
-"""
-Tells how two values differ, line by line, for reports that show it.
-"""
+"""Tells how two values differ, line by line, for reports that show it."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ MOST_LINES: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """
-    A piece of a line of a difference.
-    """
+    """A piece of a line of a difference."""
 
     text: str
     changed: bool = False
@@ -31,18 +27,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """
-    One line of a difference: ``expected`` only, ``actual`` only, or ``both``.
-    """
+    """One line of a difference: ``expected`` only, ``actual`` only, or ``both``."""
 
     side: str
     segments: tuple[Segment, ...]
 
 
 def difference(expected: Any, actual: Any) -> Iterator[Change]:
-    """
-    Two values line by line; where each is one line, the part that differs is marked.
-    """
+    """Two values line by line; where each is one line, the part that differs is marked."""
     old, new = (cut(_json(value)).split("\n")[:MOST_LINES] for value in (expected, actual))
     if len(old) == len(new) == 1:
         (before, after), (was, now) = _around(old[0], new[0]), (old[0], new[0])
@@ -60,9 +52,7 @@ def difference(expected: Any, actual: Any) -> Iterator[Change]:
 
 
 def _around(old: str, new: str) -> tuple[int, int]:
-    """
-    How many characters two lines share at their beginning and at their end.
-    """
+    """How many characters two lines share at their beginning and at their end."""
     most = min(len(old), len(new))
     before = next((i for i in range(most) if old[i] != new[i]), most)
     after = next((i for i in range(most - before) if old[-1 - i] != new[-1 - i]), most - before)
@@ -70,9 +60,7 @@ def _around(old: str, new: str) -> tuple[int, int]:
 
 
 def pretty(value: Any) -> str:
-    """
-    *value* as JSON over several lines, or as the text that it is.
-    """
+    """*value* as JSON over several lines, or as the text that it is."""
     return cut(value if isinstance(value, str) else _json(value))
 
 
@@ -81,9 +69,7 @@ def _json(value: Any) -> str:
 
 
 def cut(text: str) -> str:
-    """
-    *text*, ended early where it is long.
-    """
+    """*text*, ended early where it is long."""
     if len(text) > MOST_CHARACTERS:
         text = f"{text[:MOST_CHARACTERS]}\n… ({len(text)} characters; run.json holds them)"
     lines = text.split("\n")

@@ -68,17 +68,13 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def escape(part: object) -> str:
-    """
-    One reference token of a JSON Pointer (RFC 6901, section 3).
-    """
+    """One reference token of a JSON Pointer (RFC 6901, section 3)."""
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """
-    A fragment as plain data.
-    """
+    """A fragment as plain data."""
 
     data: Mapping[str, Any]
     lines: Mapping[str, int]
@@ -86,9 +82,7 @@ class Document:
     file: str
 
     def error(self, problem: str, pointer: str, kind: type[SpecError] = SpecError) -> SpecError:
-        """
-        An error that says where in the file *pointer* stands.
-        """
+        """An error that says where in the file *pointer* stands."""
         place = pointer
         while place and place not in self.lines:
             place = place.rpartition("/")[0]
@@ -204,9 +198,7 @@ def read_file(path: Path) -> Document:
 
 
 class _Builder:
-    """
-    Builds plain data out of the events of a YAML parser, so that depth costs nothing before it is refused.
-    """
+    """Builds plain data out of the events of a YAML parser, so that depth costs nothing before it is refused."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -214,9 +206,7 @@ class _Builder:
         self.lines: dict[str, int] = {}
 
     def document(self) -> Any:
-        """
-        The one document of the file.
-        """
+        """The one document of the file."""
         next(self.events)
         if isinstance(next(self.events), yaml.StreamEndEvent):
             raise SpecError("the file is empty", file=self.file)
@@ -227,9 +217,7 @@ class _Builder:
         return data
 
     def value(self, event: Any, pointer: str, depth: int) -> Any:
-        """
-        The value that begins with *event*, as JSON would have it: string keys, no dates, no anchors.
-        """
+        """The value that begins with *event*, as JSON would have it: string keys, no dates, no anchors."""
         line = event.start_mark.line + 1
 
         def error(problem: str, place: str = pointer, line: int = line) -> SpecError:
@@ -267,9 +255,7 @@ _NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[
 
 
 def _scalar(event: Any) -> Any:
-    """
-    A scalar under YAML 1.2's core rules: ``no`` and ``2026-01-01`` are strings.
-    """
+    """A scalar under YAML 1.2's core rules: ``no`` and ``2026-01-01`` are strings."""
     text: str = event.value
     if event.style in {"'", '"', "|", ">"}:
         return text
@@ -326,9 +312,7 @@ def _are_all_objects(value: Any) -> bool:
 
 
 def _are_objects(value: Any) -> bool:
-    """
-    True for an object of objects, each of which may be left empty.
-    """
+    """True for an object of objects, each of which may be left empty."""
     return isinstance(value, Mapping) and all(item is None or isinstance(item, Mapping) for item in value.values())
 
 
@@ -380,9 +364,7 @@ def refuse_unknown_keys(document: Document) -> None:
 
 
 def _refuse(document: Document, value: Any, pointer: str, kind: str) -> None:
-    """
-    Holds one object of the fragment to what is read in its *kind*.
-    """
+    """Holds one object of the fragment to what is read in its *kind*."""
     if not isinstance(value, Mapping):
         raise document.error(f"an object is wanted here, not {value!r}"[:200], pointer)
     for key, inner in value.items():
@@ -399,9 +381,7 @@ def _refuse(document: Document, value: Any, pointer: str, kind: str) -> None:
 
 
 def _wanted(kind: str, key: str) -> tuple[Callable[[Any], bool], str]:
-    """
-    What stands under *key* in an object of this *kind*: a test, and the same in words.
-    """
+    """What stands under *key* in an object of this *kind*: a test, and the same in words."""
     if key == "required":
         return (_are_texts, "a list of texts") if kind == "schema" else (_is_flag, "true or false")
     if key == "parameters" and kind == "link":
@@ -410,9 +390,7 @@ def _wanted(kind: str, key: str) -> tuple[Callable[[Any], bool], str]:
 
 
 def _objects(document: Document) -> Iterator[tuple[Any, str, str]]:
-    """
-    Every object of the fragment that has fixed fields, with its pointer and kind.
-    """
+    """Every object of the fragment that has fixed fields, with its pointer and kind."""
     data = document.data
     yield data, "#", "root"
     components = data.get("components") or {}
@@ -442,9 +420,7 @@ def _objects(document: Document) -> Iterator[tuple[Any, str, str]]:
 
 
 class _Walk:
-    """
-    Walks down from an object of a known kind; a table says which child is of which kind.
-    """
+    """Walks down from an object of a known kind; a table says which child is of which kind."""
 
     ONE: Final = {
         ("parameter", "schema"): "schema",
@@ -469,9 +445,7 @@ class _Walk:
     }
 
     def visit(self, value: Any, pointer: str, kind: str) -> Iterator[tuple[Any, str, str]]:
-        """
-        *value* and every object below it that has fixed fields.
-        """
+        """*value* and every object below it that has fixed fields."""
         yield value, pointer, kind
         if not isinstance(value, Mapping):
             return

@@ -45,15 +45,11 @@ def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
 
 
 class ContractError(Exception):
-    """
-    Anything that keeps this tool from giving an answer.
-    """
+    """Anything that keeps this tool from giving an answer."""
 
 
 class SpecError(ContractError):
-    """
-    The fragment cannot be used; ``pointer`` (RFC 6901, with ``#``) and ``line`` (from 1) say where.
-    """
+    """The fragment cannot be used; ``pointer`` (RFC 6901, with ``#``) and ``line`` (from 1) say where."""
 
     def __init__(self, problem: str, *, pointer: str = "#", line: int | None = None, file: str = "") -> None:
         super().__init__(problem)
@@ -70,21 +66,15 @@ class SpecError(ContractError):
 
 
 class UnsupportedKeyword(SpecError):
-    """
-    The fragment uses a key that this tool does not read, so it would be ignored in silence.
-    """
+    """The fragment uses a key that this tool does not read, so it would be ignored in silence."""
 
 
 class PointerToNowhere(SpecError):
-    """
-    A ``$ref`` that leads nowhere, outside the file, or back to itself.
-    """
+    """A ``$ref`` that leads nowhere, outside the file, or back to itself."""
 
 
 class ConfigError(ContractError):
-    """
-    A setting has no usable value; ``layer`` says who set it.
-    """
+    """A setting has no usable value; ``layer`` says who set it."""
 
     def __init__(self, problem: str, *, layer: str = "") -> None:
         super().__init__(problem)
@@ -96,9 +86,7 @@ class ConfigError(ContractError):
 
 
 class SendError(ContractError):
-    """
-    No usable answer came back: connection refused, reset, too slow, too large.
-    """
+    """No usable answer came back: connection refused, reset, too slow, too large."""
 
     def __init__(self, problem: str, *, kind: str = "connection") -> None:
         super().__init__(problem)
@@ -106,12 +94,8 @@ class SendError(ContractError):
 
 
 class CustodyError(ContractError):
-    """
-    The record cannot be held safely, or could not be put back as it was.
-    """
+    """The record cannot be held safely, or could not be put back as it was."""
 
 
 class Undecided(ContractError):
-    """
-    The run ends without an answer: a budget is spent, or someone else writes to the record.
-    """
+    """The run ends without an answer: a budget is spent, or someone else writes to the record."""

@@ -45,9 +45,7 @@ def example(result: Result) -> Result:
 
 
 class _Example:
-    """
-    Replaces what is volatile in one result.
-    """
+    """Replaces what is volatile in one result."""
 
     def __init__(self, result: Result) -> None:
         self.result = result
@@ -67,9 +65,7 @@ class _Example:
                 self.hosts[found] = wanted
 
     def made(self) -> Result:
-        """
-        The example.
-        """
+        """The example."""
         result = self.result
         exchanges = [self.exchange(exchange) for exchange in result.exchanges]
         ledger = result.ledger
@@ -100,9 +96,7 @@ class _Example:
     # ----------------------------------------------------------------- values
 
     def text(self, text: str) -> str:
-        """
-        *text* with other times and another host.
-        """
+        """*text* with other times and another host."""
         for found, wanted in self.hosts.items():
             text = text.replace(found, wanted)
         return _STAMP.sub(self._stamp, text)
@@ -123,9 +117,7 @@ class _Example:
         return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{'0' * len(fraction[1])}" if fraction else "") + zone
 
     def value(self, value: Any) -> Any:
-        """
-        *value* with every text in it replaced, whatever kind of record it is.
-        """
+        """*value* with every text in it replaced, whatever kind of record it is."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, bytes):
@@ -141,17 +133,13 @@ class _Example:
         return value
 
     def content(self, content: bytes) -> bytes:
-        """
-        *content* with the texts in it replaced; what is not UTF-8 stays as it is.
-        """
+        """*content* with the texts in it replaced; what is not UTF-8 stays as it is."""
         return self.text(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
     # ---------------------------------------------------------------- records
 
     def response(self, response: Response, sent: int = 0) -> Response:
-        """
-        *response* as an example; the same one for the same one.
-        """
+        """*response* as an example; the same one for the same one."""
         known = self.responses.get(id(response))
         if known is None:
             content = self.content(response.content)
@@ -167,17 +155,13 @@ class _Example:
         return known
 
     def header(self, name: str, value: str) -> str:
-        """
-        A header without the clock and without ids that are new for each request.
-        """
+        """A header without the clock and without ids that are new for each request."""
         if name == "date":
             return format_datetime(NOW, usegmt=True)
         return self.text(_UUID.sub("00000000-0000-4000-8000-000000000000", value))
 
     def exchange(self, exchange: Exchange) -> Exchange:
-        """
-        One exchange.
-        """
+        """One exchange."""
         content = None if exchange.content is None else self.content(exchange.content)
         return replace(
             exchange,
@@ -188,9 +172,7 @@ class _Example:
         )
 
     def entry(self, entry: Entry, failures: Mapping[int, Failure]) -> Entry:
-        """
-        One line of the ledger.
-        """
+        """One line of the ledger."""
         return replace(
             entry,
             evidence=min(entry.evidence, 1) if entry.rule.promise == "time" else entry.evidence,

@@ -1,6 +1,4 @@
-"""
-Tells one rule in words, with an example that keeps it and one that breaks it.
-"""
+"""Tells one rule in words, with an example that keeps it and one that breaks it."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ __all__ = ["lines"]
 
 
 def lines(contract: Contract, rule: Rule) -> Iterator[str]:
-    """
-    The rule for a reader.
-    """
+    """The rule for a reader."""
     keeps, breaks = _examples(contract, rule)
     yield rule.id
     yield f"  {rule.text}"

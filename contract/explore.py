@@ -42,9 +42,7 @@ SMALL: Final = 6
 
 
 class _Stop(BaseException):
-    """
-    Leaves Hypothesis at once; it catches every `Exception`.
-    """
+    """Leaves Hypothesis at once; it catches every `Exception`."""
 
     def __init__(self, cause: Exception | None = None) -> None:
         super().__init__()
@@ -52,16 +50,12 @@ class _Stop(BaseException):
 
 
 class _Found(AssertionError):
-    """
-    A step broke a rule that was not known to be broken.
-    """
+    """A step broke a rule that was not known to be broken."""
 
 
 @dataclass(slots=True)
 class _Hunt:
-    """
-    What one search knows: which rules need no more evidence, and the shortest failure so far.
-    """
+    """What one search knows: which rules need no more evidence, and the shortest failure so far."""
 
     session: Session
     generator: Generator
@@ -77,9 +71,7 @@ class _Hunt:
         return self.session.sender.count >= self.limit
 
     def step(self, case: Case) -> None:
-        """
-        Sends one step; a new failure ends the example.
-        """
+        """Sends one step; a new failure ends the example."""
         if self.spent():
             raise _Stop
         try:
@@ -123,9 +115,7 @@ class _Hunt:
 
 
 def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
-    """
-    The state machine of one search.
-    """
+    """The state machine of one search."""
     session, generator = hunt.session, hunt.generator
     update = session.contract.update.id
     bodies = generator.bodies()
@@ -137,9 +127,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
     ]
 
     class Record(RuleBasedStateMachine):
-        """
-        The record under test; `Session.known` is its model.
-        """
+        """The record under test; `Session.known` is its model."""
 
         last: dict[str, Any] | None = None
 
@@ -243,9 +231,7 @@ def _search(hunt: _Hunt, settings: Settings, turn: int, small: bool) -> None:
 
 
 def _database(place: str) -> Any:
-    """
-    Where Hypothesis keeps examples: a folder, a Redis server for a team, or nothing.
-    """
+    """Where Hypothesis keeps examples: a folder, a Redis server for a team, or nothing."""
     if not place:
         return None
     if place.startswith("redis://"):
@@ -259,9 +245,7 @@ def _database(place: str) -> Any:
 
 
 def _note(hunt: _Hunt) -> None:
-    """
-    Puts the shortest failure into the ledger.
-    """
+    """Puts the shortest failure into the ledger."""
     assert hunt.best is not None
     finding, interaction, before = hunt.best
     ledger = hunt.session.ledger

@@ -76,9 +76,7 @@ def json_schema(contract: Contract) -> dict[str, Any]:
 
 
 def conditions(body: Body) -> Iterator[dict[str, Any]]:
-    """
-    For each value of a selector that requires companions, the schema that says so.
-    """
+    """For each value of a selector that requires companions, the schema that says so."""
     for name, selector in body.selectors.items():
         for choice in selector.choices.values():
             if choice.requires:
@@ -132,9 +130,7 @@ def with_alternatives(contract: Contract, made: dict[str, Any]) -> None:
 
 
 def schemathesis_config(contract: Contract) -> str:
-    """
-    A ``schemathesis.toml`` for `openapi`: address and credentials come from the environment.
-    """
+    """A ``schemathesis.toml`` for `openapi`: address and credentials come from the environment."""
     lines = [
         "# Written by contract export. In this folder, with CONTRACT_BASE_URL, the credentials and CONTRACT_IDS set:",
         "#",
@@ -190,9 +186,7 @@ def write(contract: Contract, folder: Path, ids: Sequence[str] = (), *, body: bo
 
 
 def _plain(value: Any, key: str = "") -> Any:
-    """
-    A copy of *value*, which stands at *key*, without extensions.
-    """
+    """A copy of *value*, which stands at *key*, without extensions."""
     if isinstance(value, list):
         return copy.deepcopy(value) if key in _LITERAL or key == "examples" else [_plain(v) for v in value]
     if not isinstance(value, Mapping):
@@ -205,9 +199,7 @@ def _plain(value: Any, key: str = "") -> Any:
 
 
 def _auth(scheme: Mapping[str, Any]) -> list[str]:
-    """
-    How schemathesis proves the right to ask under one security scheme.
-    """
+    """How schemathesis proves the right to ask under one security scheme."""
     if scheme.get("type") == "http" and scheme.get("scheme") == "bearer":
         # Not under [auth]: schemathesis would leave it out of the examples that hooks add.
         return ["[headers]", 'Authorization = "Bearer ${CONTRACT_TOKEN}"', ""]
@@ -217,17 +209,13 @@ def _auth(scheme: Mapping[str, Any]) -> list[str]:
 
 
 def _request(contract: Contract, pointer: str) -> str:
-    """
-    Where the request body of the operation at *pointer* stands, after any reference.
-    """
+    """Where the request body of the operation at *pointer* stands, after any reference."""
     document = contract.document
     return document.follow(document.at(f"{pointer}/requestBody"), f"{pointer}/requestBody")[1]
 
 
 def _keys(contract: Contract, made: dict[str, Any]) -> Iterator[tuple[list[Any], int]]:
-    """
-    (list, position) of each parameter in *made* that names a record.
-    """
+    """(list, position) of each parameter in *made* that names a record."""
     document = Document(made, {}, "")
     for operation in contract.operations.values():
         if operation.key is None:
@@ -242,9 +230,7 @@ def _keys(contract: Contract, made: dict[str, Any]) -> Iterator[tuple[list[Any],
 
 
 def _with_examples(made: Mapping[str, Any], parameter: Any, ids: Sequence[str]) -> dict[str, Any]:
-    """
-    *parameter*, written out, with *ids* as the examples of its schema.
-    """
+    """*parameter*, written out, with *ids* as the examples of its schema."""
     document = Document(made, {}, "")
     found: dict[str, Any] = copy.deepcopy(document.follow(parameter, "")[0])
     schema = copy.deepcopy(document.follow(found.get("schema", {}), "")[0])

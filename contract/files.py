@@ -1,6 +1,4 @@
-"""
-Writes the files of a run, each by the module that knows its form.
-"""
+"""Writes the files of a run, each by the module that knows its form."""
 
 from __future__ import annotations
 

@@ -23,9 +23,7 @@ _E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 
 @cache
 def _regions() -> tuple[Mapping[int, tuple[str, ...]], frozenset[str]]:
-    """
-    Calling code -> regions, and every region, as assigned today.
-    """
+    """Calling code -> regions, and every region, as assigned today."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
     table: Mapping[int, tuple[str, ...]] = COUNTRY_CODE_TO_REGION_CODE
@@ -49,9 +47,7 @@ def calling_regions(number: str) -> tuple[str, ...] | None:
 
 
 def canonical(id: str) -> str:
-    """
-    *id*, in the usual spelling where it is a UUID: these mean the same in capitals.
-    """
+    """*id*, in the usual spelling where it is a UUID: these mean the same in capitals."""
     try:
         return str(uuid.UUID(id))
     except ValueError:
@@ -60,9 +56,7 @@ def canonical(id: str) -> str:
 
 @lru_cache(maxsize=4096)
 def is_e164(value: str) -> bool:
-    """
-    True for ``+`` and 2 to 15 ASCII digits, the first 1-9, that begin with an assigned calling code.
-    """
+    """True for ``+`` and 2 to 15 ASCII digits, the first 1-9, that begin with an assigned calling code."""
     return _E164.fullmatch(value) is not None and calling_regions(value) is not None
 
 
@@ -71,9 +65,7 @@ UNDIALLED: Final = frozenset({"AQ", "BV", "GS", "HM", "PN", "TF", "UM"})
 
 
 def is_region(value: str) -> bool:
-    """
-    True for an assigned ISO 3166-1 alpha-2 code, and for XK, AC and TA, which have calling codes all the same.
-    """
+    """True for an assigned ISO 3166-1 alpha-2 code, and for XK, AC and TA, which have calling codes all the same."""
     return value in _regions()[1] or value in UNDIALLED
 
 
@@ -91,9 +83,7 @@ def _validator(name: str) -> Any:
 
 
 def matches(name: str, value: Any) -> bool:
-    """
-    True where *value* is nothing that the format *name* is about, or has that format.
-    """
+    """True where *value* is nothing that the format *name* is about, or has that format."""
     if name in SIZES:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return not number or -SIZES[name] <= value < SIZES[name]
@@ -114,7 +104,5 @@ def _instant(value: str) -> datetime | None:
 
 
 def instant(value: Any) -> datetime | None:
-    """
-    The moment that an RFC 3339 date-time names, in UTC; nothing where it names none.
-    """
+    """The moment that an RFC 3339 date-time names, in UTC; nothing where it names none."""
     return _instant(value) if isinstance(value, str) else None

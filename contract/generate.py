@@ -129,9 +129,7 @@ OPEN_URLS: Final = (
 
 
 def draw(strategy: SearchStrategy[Any], count: int, seed: int) -> list[Any]:
-    """
-    At most *count* values of *strategy*, the same ones for the same *seed*.
-    """
+    """At most *count* values of *strategy*, the same ones for the same *seed*."""
     import hypothesis
 
     values: list[Any] = []
@@ -189,29 +187,21 @@ class Generator:
         self._firm: dict[str, tuple[Any, ...]] = {}
 
     def settable(self, choice: Choice) -> bool:
-        """
-        True where every companion that *choice* requires can be sent.
-        """
+        """True where every companion that *choice* requires can be sent."""
         return all(name in self.fields for name in choice.requires)
 
     def choice(self, selector: str, value: Any) -> Choice:
-        """
-        The selector's value *value*.
-        """
+        """The selector's value *value*."""
         return self.request.fields[selector].choices[value]
 
     @cached_property
     def free(self) -> tuple[str, ...]:
-        """
-        The fields that are not enumerated, in the order of the fragment.
-        """
+        """The fields that are not enumerated, in the order of the fragment."""
         return tuple(name for name in self.fields if name not in self.enums)
 
     @cached_property
     def marker(self) -> str | None:
-        """
-        A plain text field that belongs to nothing, to show whether a refused body left a trace.
-        """
+        """A plain text field that belongs to nothing, to show whether a refused body left a trace."""
         taken = {other for item in self.selectors.values() for c in item.choices.values() for other in c.companions}
         response = self.operation.response
         for name in self.free:
@@ -224,9 +214,7 @@ class Generator:
     # ----------------------------------------------------------------- values
 
     def firm(self, name: str) -> tuple[Any, ...]:
-        """
-        The boundary values of a field that documents promise to take, plainest first.
-        """
+        """The boundary values of a field that documents promise to take, plainest first."""
         if name not in self._firm:
             values = tuple(_distinct(self._values(name, self.fields[name].schema)[0]))
             if not values:
@@ -238,9 +226,7 @@ class Generator:
         return self._firm[name]
 
     def open(self, name: str) -> tuple[tuple[str, Any], ...]:
-        """
-        (kind, value) for values of a field about which the documents are silent.
-        """
+        """(kind, value) for values of a field about which the documents are silent."""
         return self._values(name, self.fields[name].schema)[1]
 
     def _values(self, name: str, schema: Mapping[str, Any]) -> tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]]:
@@ -303,9 +289,7 @@ class Generator:
         return tuple({k: values[i % len(values)] for k, values in parts.items()} for i in range(most)), ()
 
     def refused(self, name: str) -> tuple[Any, ...]:
-        """
-        Values of an enumerated field that the documents exclude, near misses among them.
-        """
+        """Values of an enumerated field that the documents exclude, near misses among them."""
         item = self.request.fields[name]
         known = {*item.enum, *item.open_values}
         response = self.operation.response
@@ -340,35 +324,27 @@ class Generator:
         return body
 
     def clash(self, names: Iterable[str]) -> frozenset[str]:
-        """
-        Every field that is another name for one of *names*.
-        """
+        """Every field that is another name for one of *names*."""
         chosen = frozenset(names)
         return self.request.aliases_of(chosen) - chosen
 
     @cached_property
     def values(self) -> Mapping[str, SearchStrategy[Any]]:
-        """
-        A strategy for each field's values: boundary values, and drawn ones.
-        """
+        """A strategy for each field's values: boundary values, and drawn ones."""
         from hypothesis import strategies as st
 
         value = st.composite(self._value)
         return {name: value(name) for name in self.fields}
 
     def _value(self, pull: Any, name: str) -> Any:
-        """
-        A value of one field, drawn by *pull*.
-        """
+        """A value of one field, drawn by *pull*."""
         which, firm, drawn = self._choices[name]
         i = pull(which)
         return pull(drawn) if drawn is not None and i >= FIRM * len(firm) else firm[i % len(firm)]
 
     @cached_property
     def _choices(self) -> Mapping[str, tuple[SearchStrategy[int], tuple[Any, ...], SearchStrategy[Any] | None]]:
-        """
-        For each field: which value, the boundary values, and what draws others, where there are others.
-        """
+        """For each field: which value, the boundary values, and what draws others, where there are others."""
         from hypothesis import strategies as st
 
         made: dict[str, tuple[SearchStrategy[int], tuple[Any, ...], SearchStrategy[Any] | None]] = {}
@@ -380,9 +356,7 @@ class Generator:
         return made
 
     def _drawn(self, name: str) -> SearchStrategy[Any] | None:
-        """
-        Values of a field that are no boundary values, where it has any.
-        """
+        """Values of a field that are no boundary values, where it has any."""
         from hypothesis import strategies as st
 
         item = self.fields[name]
@@ -506,9 +480,7 @@ def _fits(text: str, low: int, high: int | None) -> bool:
 
 
 def _distinct(values: tuple[Any, ...]) -> list[Any]:
-    """
-    *values* without repetitions, where they can be told apart by hash.
-    """
+    """*values* without repetitions, where they can be told apart by hash."""
     try:
         return list(dict.fromkeys(values))
     except TypeError:
@@ -516,18 +488,14 @@ def _distinct(values: tuple[Any, ...]) -> list[Any]:
 
 
 def _texts(low: int, high: int) -> SearchStrategy[str]:
-    """
-    Printable text that is not blank.
-    """
+    """Printable text that is not blank."""
     from hypothesis import strategies as st
 
     return st.text(LETTERS, min_size=low, max_size=high).map(lambda s: s if s.strip() else "x" * len(s))
 
 
 def _urls(name: str) -> SearchStrategy[str]:
-    """
-    HTTPS URLs at reserved hosts.
-    """
+    """HTTPS URLs at reserved hosts."""
     from hypothesis import strategies as st
 
     host = st.sampled_from(("example.com", "example.org", "example.net", "hooks.example.com"))

@@ -115,9 +115,7 @@ def _headers(found: Iterable[tuple[str, str]], mask: Mask) -> list[harfile.Recor
 
 
 def _body(body: Any, content: bytes, mask: Mask) -> str:
-    """
-    The bytes as they went over the wire, or, where something in them is masked, the same JSON without it.
-    """
+    """The bytes as they went over the wire, or, where something in them is masked, the same JSON without it."""
     text = content.decode("utf-8", "replace")
     if isinstance(body, (Mapping, list)) and (masked := mask.value(body)) != body:
         return mask.text(json.dumps(masked, ensure_ascii=False))

@@ -31,9 +31,7 @@ __all__ = ["page"]
 
 
 def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
-    """
-    The page; *fixed* lets it say that its times were made up, as those of a committed example are.
-    """
+    """The page; *fixed* lets it say that its times were made up, as those of a committed example are."""
     mask = mask.of(result)
     template = _environment(mask).get_template("html.jinja")
     css, script = ("".join(template.blocks[name](template.new_context())) for name in ("css", "script"))
@@ -80,9 +78,7 @@ def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
 
 @lru_cache(maxsize=4)
 def _environment(mask: Mask) -> jinja2.Environment:
-    """
-    The template's surroundings: whatever it shows goes through *mask* and `plain`, line by line.
-    """
+    """The template's surroundings: whatever it shows goes through *mask* and `plain`, line by line."""
 
     def safe(value: Any) -> Any:
         if isinstance(value, Markup) or not isinstance(value, str):
@@ -127,9 +123,7 @@ def _verdict(entry: Entry) -> str:
 
 
 def _lead(result: Result, counts: Counter[str]) -> Iterator[str]:
-    """
-    What came out, in a few sentences.
-    """
+    """What came out, in a few sentences."""
     total = sum(counts.values())
     if broken := counts["broken"]:
         yield f"{broken} of {total} rules {'is' if broken == 1 else 'are'} broken."
@@ -154,9 +148,7 @@ def _lead(result: Result, counts: Counter[str]) -> Iterator[str]:
 
 
 def _bar(counts: Counter[str]) -> Iterator[tuple[str, float, float]]:
-    """
-    (verdict, from, width) in per cent, each wide enough to be seen.
-    """
+    """(verdict, from, width) in per cent, each wide enough to be seen."""
     present = [verdict for verdict in VERDICTS if counts[verdict]]
     least = 0.8
     spare = 100 - least * len(present)
@@ -168,9 +160,7 @@ def _bar(counts: Counter[str]) -> Iterator[tuple[str, float, float]]:
 
 
 def _command(result: Result) -> str:
-    """
-    The line that repeats the run.
-    """
+    """The line that repeats the run."""
     import shlex
 
     settings = result.settings
@@ -189,9 +179,7 @@ def _command(result: Result) -> str:
 
 
 def _told(result: Result, entry: Entry, mask: Mask, number: int) -> dict[str, Any]:
-    """
-    One rule that failed, with all that is needed to see it again.
-    """
+    """One rule that failed, with all that is needed to see it again."""
     first = entry.failures[0]
     told = failure(result, first, mask)
     body = first.body if first.body is not None else first.interaction.case.body
@@ -222,9 +210,7 @@ def _told(result: Result, entry: Entry, mask: Mask, number: int) -> dict[str, An
 
 
 def _brief(value: Any) -> Any:
-    """
-    *value* without the ends of long texts.
-    """
+    """*value* without the ends of long texts."""
     if isinstance(value, str):
         return cut(value)
     if isinstance(value, Mapping):
@@ -240,9 +226,7 @@ def _line(value: Any) -> str:
 
 
 def _source(result: Result, rule: Rule) -> dict[str, str]:
-    """
-    Where the rule stands: words and, where it is one of the web, an address.
-    """
+    """Where the rule stands: words and, where it is one of the web, an address."""
     key, _, detail = rule.fact.source.partition(":")
     known = result.contract.sources.get(key.strip(), {})
     url = str(known.get("url", ""))
@@ -251,9 +235,7 @@ def _source(result: Result, rule: Rule) -> dict[str, str]:
 
 
 def field_of(result: Result, rule: Rule) -> str:
-    """
-    The field that a rule is about, or nothing where it is about the whole.
-    """
+    """The field that a rule is about, or nothing where it is about the whole."""
     if rule.field:
         return rule.field
     known = {*result.contract.request.fields, *result.contract.record}
@@ -272,9 +254,7 @@ def _row(result: Result, entry: Entry) -> dict[str, Any]:
 
 
 def _grid(result: Result, entries: Iterable[Entry]) -> dict[str, Any]:
-    """
-    The worst verdict for each field and promise.
-    """
+    """The worst verdict for each field and promise."""
     found: dict[str, dict[str, Counter[str]]] = {}
     for entry in entries:
         cells = found.setdefault(field_of(result, entry.rule), {})
@@ -290,9 +270,7 @@ def _grid(result: Result, entries: Iterable[Entry]) -> dict[str, Any]:
 
 
 def _worst(counts: Counter[str] | None) -> tuple[str, str]:
-    """
-    (verdict, words) of one cell; nothing where no rule stands there.
-    """
+    """(verdict, words) of one cell; nothing where no rule stands there."""
     if not counts:
         return "", ""
     # A cell of which anything was looked at and kept is kept: what was not exercised shows in the list.
@@ -308,9 +286,7 @@ LETTER: Final = 6.7
 
 
 def _drawn(matrix: Matrix) -> dict[str, Any]:
-    """
-    A matrix with its measures in pixels; the names of the columns lean at 45 degrees.
-    """
+    """A matrix with its measures in pixels; the names of the columns lean at 45 degrees."""
     left = round(max(map(len, matrix.rows)) * LETTER) + 10
     lean = round(max(map(len, matrix.columns)) * LETTER * 0.71) + 10
     return {
@@ -326,9 +302,7 @@ def _drawn(matrix: Matrix) -> dict[str, Any]:
 
 
 def _plotted(found: Latency) -> dict[str, Any]:
-    """
-    The plot of all times, with its measures in pixels.
-    """
+    """The plot of all times, with its measures in pixels."""
     left, top, width, height = 40, 22, 950, 220
     marks = ("h0", "h0", "m-2.5-2.5l5 5m0-5l-5 5", "m-3 0h6")
 
@@ -360,17 +334,13 @@ def _plotted(found: Latency) -> dict[str, Any]:
 
 
 def _positions(count: int) -> list[int]:
-    """
-    A handful of positions to name below the plot.
-    """
+    """A handful of positions to name below the plot."""
     step = next((s for s in (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000) if count / s <= 8), 5000)
     return [1, *(n for n in range(step, count + 1, step) if n > 1)]
 
 
 def _outcomes(fields: Mapping[str, str]) -> list[tuple[str, list[str]]]:
-    """
-    What became of the fields of a request, each outcome once.
-    """
+    """What became of the fields of a request, each outcome once."""
     found: dict[str, list[str]] = {}
     for name, outcome in fields.items():
         found.setdefault(outcome, []).append(name)

@@ -45,66 +45,48 @@ GENERAL: Final = "in_general"
 
 
 class ContractNode(pytest.Collector):
-    """
-    The contract, one of its operations, or one promise of an operation.
-    """
+    """The contract, one of its operations, or one promise of an operation."""
 
     made: list[pytest.Item | pytest.Collector] | None = None
     run: ContractRun
 
     def collect(self) -> list[pytest.Item | pytest.Collector]:
-        """
-        What is below it: made by the run for the whole contract at once.
-        """
+        """What is below it: made by the run for the whole contract at once."""
         return self.run.collect(self) if self.made is None else self.made
 
 
 class _Item(pytest.Item):
-    """
-    Looks up what the run found; the first one of a session has it carried out.
-    """
+    """Looks up what the run found; the first one of a session has it carried out."""
 
     run: ContractRun
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> Any:
-        """
-        A warning that is an error by the user's wish is told in its own words.
-        """
+        """A warning that is an error by the user's wish is told in its own words."""
         if isinstance(excinfo.value, ContractWarning):
             return str(excinfo.value)
         return super().repr_failure(excinfo, *args, **kwargs)
 
 
 class RuleItem(_Item):
-    """
-    One rule.
-    """
+    """One rule."""
 
     rule: Rule
     file: str
 
     def runtest(self) -> None:
-        """
-        Passes, fails, warns or is skipped, as the rule was kept, broken, warned about or not exercised.
-        """
+        """Passes, fails, warns or is skipped, as the rule was kept, broken, warned about or not exercised."""
         self.run.tell(self)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """
-        The line of the fragment that states the rule.
-        """
+        """The line of the fragment that states the rule."""
         return Path(self.file), (self.rule.line or 1) - 1, self.rule.id
 
 
 class RegressionsItem(_Item):
-    """
-    What changed since an earlier run.
-    """
+    """What changed since an earlier run."""
 
     def runtest(self) -> None:
-        """
-        Fails where the API does not do as well, or not the same, as in the earlier run.
-        """
+        """Fails where the API does not do as well, or not the same, as in the earlier run."""
         self.run.carry_out(self.session)
         found = self.run.comparison
         if isinstance(found, str):
@@ -113,9 +95,7 @@ class RegressionsItem(_Item):
             fail("\n".join(compare.lines(found)))
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """
-        The file of the earlier run.
-        """
+        """The file of the earlier run."""
         return Path(self.run.against), 0, "contract.regressions"
 
 
@@ -123,9 +103,7 @@ class RegressionsItem(_Item):
 
 
 class ContractRun:
-    """
-    The run of one session: collects the items, is carried out once, and tells what it found.
-    """
+    """The run of one session: collects the items, is carried out once, and tells what it found."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -161,9 +139,7 @@ class ContractRun:
     # ------------------------------------------------------------- collecting
 
     def pytest_report_header(self) -> str:
-        """
-        The options that start the same run again.
-        """
+        """The options that start the same run again."""
         settings = self.settings
         file = self.file or find(self.config.invocation_params.dir)
         given = {
@@ -179,9 +155,7 @@ class ContractRun:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
-        """
-        Takes node ids of the contract out of the arguments: pytest looks for a file of that name.
-        """
+        """Takes node ids of the contract out of the arguments: pytest looks for a file of that name."""
         rest = []
         for arg in self.config.args:
             path, colons, names = arg.partition("::")
@@ -202,9 +176,7 @@ class ContractRun:
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """
-        Puts the contract beside whatever the session collects from files.
-        """
+        """Puts the contract beside whatever the session collects from files."""
         found = yield
         if isinstance(collector, pytest.Session) and not self.collected and found.passed:
             self.collected = True
@@ -214,9 +186,7 @@ class ContractRun:
         return found
 
     def collect(self, root: ContractNode) -> list[pytest.Item | pytest.Collector]:
-        """
-        The nodes below *root*: operations, promises, and one item for each rule.
-        """
+        """The nodes below *root*: operations, promises, and one item for each rule."""
         try:
             contract = specs.load(self.settings.spec or None)
         except ContractError as error:
@@ -257,9 +227,7 @@ class ContractRun:
         return root.made
 
     def _wanted(self, id: str) -> bool:
-        """
-        True for an item that was asked for, by itself or by a node above it, and where none was.
-        """
+        """True for an item that was asked for, by itself or by a node above it, and where none was."""
         found = [chosen for chosen in self.chosen if id == chosen or id.startswith(f"{chosen}::")]
         self.chosen.update(dict.fromkeys(found, True))
         return bool(found) or not self.chosen
@@ -268,9 +236,7 @@ class ContractRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """
-        Ends the session where it was not said what to test; a worker's session fails in its items.
-        """
+        """Ends the session where it was not said what to test; a worker's session fails in its items."""
         if (
             not self.worker
             and not session.config.option.collectonly
@@ -282,9 +248,7 @@ class ContractRun:
                 raise pytest.UsageError(str(error)) from error
 
     def carry_out(self, session: pytest.Session) -> Result:
-        """
-        What the run found; the first call carries it out, for the items that were selected.
-        """
+        """What the run found; the first call carries it out, for the items that were selected."""
         if self.result is None and not self.problem:
             # Should this tool itself fail, one item shows how, and the others do not try again.
             self.problem = "the run did not come to its end"
@@ -294,9 +258,7 @@ class ContractRun:
         return self.result
 
     def _carry_out(self, session: pytest.Session) -> str:
-        """
-        Carries out the run; returns why there is no result, where there is none.
-        """
+        """Carries out the run; returns why there is no result, where there is none."""
         selected = frozenset(item.rule.id for item in session.items if isinstance(item, RuleItem))
         compared = any(isinstance(item, RegressionsItem) for item in session.items)
         self.only = None if compared or selected == self.rules else selected
@@ -332,17 +294,13 @@ class ContractRun:
             self.comparison = str(error)
 
     def _end(self, number: int) -> None:
-        """
-        Ends the session after a signal: the records were put back before.
-        """
+        """Ends the session after a signal: the records were put back before."""
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         pytest.exit(f"ended by {signal.Signals(number).name}", returncode=128 + number)
 
     def tell(self, item: RuleItem) -> None:
-        """
-        Lets *item* end as its rule did.
-        """
+        """Lets *item* end as its rule did."""
         result = self.carry_out(item.session)
         entry = self.entries[item.rule.id]
         cause = self._cause(entry)
@@ -354,9 +312,7 @@ class ContractRun:
         self._end_as(item, entry, result)
 
     def _cause(self, entry: Entry) -> Entry:
-        """
-        The entry under which *entry* is told.
-        """
+        """The entry under which *entry* is told."""
         seen = {entry.rule.id}
         while entry.verdict == "undecided" and entry.reason.startswith("told under "):
             entry = self.entries[entry.reason.removeprefix("told under ")]
@@ -393,9 +349,7 @@ class ContractRun:
         self._once(text)
 
     def _once(self, text: str) -> NoReturn:
-        """
-        Fails an item, and skips each further one to which the same happened: one reason is one failure.
-        """
+        """Fails an item, and skips each further one to which the same happened: one reason is one failure."""
         if text in self.told:
             pytest.skip(text)
         self.told.add(text)
@@ -405,9 +359,7 @@ class ContractRun:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """
-        Gives what an item reports the place where its rule is stated.
-        """
+        """Gives what an item reports the place where its rule is stated."""
         told = yield
         if isinstance(item, _Item) and call.excinfo is not None:
             path, line, _ = item.reportinfo()
@@ -424,9 +376,7 @@ class ContractRun:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """
-        Tells each worker where they meet.
-        """
+        """Tells each worker where they meet."""
         if self.folder is None:
             self.folder = Path(tempfile.mkdtemp(prefix="pytest-contract-"))
         node.workerinput["contract_folder"] = str(self.folder)
@@ -435,9 +385,7 @@ class ContractRun:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """
-        Writes the reports, when the workers of pytest-xdist have ended, too.
-        """
+        """Writes the reports, when the workers of pytest-xdist have ended, too."""
         done = yield
         if self.worker:
             return done
@@ -458,9 +406,7 @@ class ContractRun:
         return done
 
     def _gather(self) -> None:
-        """
-        Puts together what the workers found.
-        """
+        """Puts together what the workers found."""
         assert self.folder is not None
         settings = known.place(self.settings, self.file)[0] if self.accept else self.settings
         try:
@@ -473,9 +419,7 @@ class ContractRun:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """
-        Shows the ledger: what is broken, how the records were left, the counts and where the reports are.
-        """
+        """Shows the ledger: what is broken, how the records were left, the counts and where the reports are."""
         if self.result is None:
             return
         writer = self.config.get_terminal_writer()

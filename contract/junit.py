@@ -41,9 +41,7 @@ def write(result: Result, path: Path, mask: Mask) -> Path:
 
 
 def document(result: Result, mask: Mask) -> ET.Element:
-    """
-    The element ``testsuites``.
-    """
+    """The element ``testsuites``."""
     root = ET.Element("testsuites", name="contract", time=f"{result.seconds:.3f}")
     _suite(root, result, RUN, list(_whole(result, mask)), result.seconds)
     for operation in dict.fromkeys(entry.rule.operation for entry in result.entries):
@@ -84,9 +82,7 @@ def _suite(root: ET.Element, result: Result, name: str, cases: list[ET.Element],
 
 
 def _case(result: Result, entry: Entry, mask: Mask) -> ET.Element:
-    """
-    One rule.
-    """
+    """One rule."""
     rule = entry.rule
     case = ET.Element(
         "testcase", classname=plain(f"{rule.operation}.{rule.promise}"), name=plain(rule.id), time="0.000"
@@ -108,9 +104,7 @@ def _case(result: Result, entry: Entry, mask: Mask) -> ET.Element:
 
 
 def _whole(result: Result, mask: Mask) -> Iterator[ET.Element]:
-    """
-    What holds for the run as a whole: it came to its end, and every record was put back.
-    """
+    """What holds for the run as a whole: it came to its end, and every record was put back."""
     case = ET.Element("testcase", classname=RUN, name="came to its end", time="0.000")
     if result.problem:
         ET.SubElement(case, "error", type="undecided", message=short(mask.text(result.problem)))
@@ -126,7 +120,5 @@ def _whole(result: Result, mask: Mask) -> Iterator[ET.Element]:
 
 
 def _safe(lines: Iterable[str], mask: Mask) -> Iterator[str]:
-    """
-    *lines* without what XML 1.0 cannot hold.
-    """
+    """*lines* without what XML 1.0 cannot hold."""
     return (short(mask.text(line)) for line in lines)

@@ -42,9 +42,7 @@ MUTATIONS: Final[dict[str, Callable[[Any], Any]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """
-    One run of the kill table.
-    """
+    """One run of the kill table."""
 
     kind: str
     """``clean``, ``defect``, ``variant`` or ``mutant``."""
@@ -58,9 +56,7 @@ class Trial:
 
 
 def names() -> Iterator[str]:
-    """
-    Every defect and variant, with what it does.
-    """
+    """Every defect and variant, with what it does."""
     for defect in reference.DEFECTS.values():
         yield f"defect   {defect.name:<34} {defect.summary}"
     for variant in reference.VARIANTS.values():
@@ -68,18 +64,14 @@ def names() -> Iterator[str]:
 
 
 def mutants() -> list[str]:
-    """
-    The names of all mutants: ``field:mutation:where``.
-    """
+    """The names of all mutants: ``field:mutation:where``."""
     contract = specs.load()
     places = ("everywhere", *dict.fromkeys([contract.update.id, *(link.operation for link in contract.update.links)]))
     return [f"{name}:{kind}:{where}" for name in contract.record for kind in ("drop", *MUTATIONS) for where in places]
 
 
 class _Mutator:
-    """
-    Changes one field of every record in the answers.
-    """
+    """Changes one field of every record in the answers."""
 
     def __init__(self, name: str) -> None:
         self.field, self.kind, self.where = name.split(":")
@@ -107,9 +99,7 @@ class _Mutator:
 
 
 def run_against(server: reference.Running, state: str, **limits: Any) -> Result:
-    """
-    Carries out one run against a reference server, with its journals in the folder *state*.
-    """
+    """Carries out one run against a reference server, with its journals in the folder *state*."""
     settings = Settings(
         base_url=server.base_url,
         ids=server.ids[:1],
@@ -123,9 +113,7 @@ def run_against(server: reference.Running, state: str, **limits: Any) -> Result:
 
 
 def trial(kind: str, name: str) -> Trial:
-    """
-    Runs the standard profile against the reference server with one defect, variant or mutant.
-    """
+    """Runs the standard profile against the reference server with one defect, variant or mutant."""
     mutator = _Mutator(name) if kind == "mutant" else None
     options = {kind: name} if kind in {"defect", "variant"} else {}
     with (
@@ -155,9 +143,7 @@ def _broken(result: Result) -> tuple[str, ...]:
 
 
 def named(one: Trial) -> str:
-    """
-    The broken rule that names the cause of a defect, or nothing.
-    """
+    """The broken rule that names the cause of a defect, or nothing."""
     patterns = reference.DEFECTS[one.name].breaks
     return next((rule for rule in one.broken if any(fnmatch.fnmatch(rule, p) for p in patterns)), "")
 
@@ -208,9 +194,7 @@ def table(only: str, jobs: int, with_mutants: bool, style: Style, echo: Callable
 
 
 def _why(one: Trial) -> str:
-    """
-    Why a mutant cannot be told from a lawful answer, as far as the contract tells.
-    """
+    """Why a mutant cannot be told from a lawful answer, as far as the contract tells."""
     field, kind, where = one.name.split(":")
     contract = specs.load()
     item = contract.record[field]

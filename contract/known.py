@@ -37,9 +37,7 @@ _HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*(?:accept|\"accept\"|'accept')[ \
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """
-    One entry of the file.
-    """
+    """One entry of the file."""
 
     rule: str
     reason: str
@@ -52,40 +50,30 @@ class Accepted:
 
     @property
     def words(self) -> str:
-        """
-        That it is accepted, until when, and why.
-        """
+        """That it is accepted, until when, and why."""
         until = f" until {self.expires}" if self.expires else ""
         return f"accepted{until}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """
-    Everything that is accepted in one run.
-    """
+    """Everything that is accepted in one run."""
 
     entries: tuple[Accepted, ...] = ()
     file: str = ""
     today: date = field(default_factory=date.today)
 
     def expired(self, entry: Accepted) -> bool:
-        """
-        True from the day after its last one.
-        """
+        """True from the day after its last one."""
         return entry.expires is not None and entry.expires < self.today
 
     def about(self, finding: Finding, group: str = "") -> list[Accepted]:
-        """
-        The entries about a finding, whose rule belongs to *group*; those that still hold come first.
-        """
+        """The entries about a finding, whose rule belongs to *group*; those that still hold come first."""
         mine = [e for e in self.entries if e.rule in (finding.rule, group) and e.pointer in ("", finding.pointer)]
         return sorted(mine, key=self.expired)
 
     def accepts(self, finding: Finding, group: str = "") -> Accepted | None:
-        """
-        The entry that accepts a finding, if one does.
-        """
+        """The entry that accepts a finding, if one does."""
         first = next(iter(self.about(finding, group)), None)
         return None if first is None or self.expired(first) else first
 
@@ -129,9 +117,7 @@ def load(path: str | Path, rules: Mapping[str, Rule], today: date | None = None)
 
 
 def _wrong(item: Mapping[str, Any], rules: Mapping[str, Rule]) -> tuple[str, str]:
-    """
-    What is wrong with one entry, in words, and the key that it is about.
-    """
+    """What is wrong with one entry, in words, and the key that it is about."""
     for key in item:
         if key not in _KEYS:
             return f"the key {key!r} is not known.{nearest(key, _KEYS)}", key
@@ -151,9 +137,7 @@ def _wrong(item: Mapping[str, Any], rules: Mapping[str, Rule]) -> tuple[str, str
 
 
 def _at(text: str, key: str, after: int | None = None) -> str:
-    """
-    The line on which *key* stands, from line *after* on; that line itself where the key is not found.
-    """
+    """The line on which *key* stands, from line *after* on; that line itself where the key is not found."""
     start = after or 1
     for number, line in enumerate(text.splitlines()[start - 1 :], start):
         if key and re.match(rf"[ \t]*\[*[ \t]*[\"']?{re.escape(key)}\b", line):

@@ -58,18 +58,14 @@ _RANKS: Final = (
 
 
 def rank(rule: str) -> int:
-    """
-    How near to a cause a rule is: the lower, the nearer.
-    """
+    """How near to a cause a rule is: the lower, the nearer."""
     detail = rule.partition(".")[2]
     return next((n for prefix, n in _RANKS if detail == prefix or detail.startswith(prefix + ".")), 20)
 
 
 @dataclass(slots=True, kw_only=True)
 class Failure:
-    """
-    A finding, the interaction it was made in, and what became of it.
-    """
+    """A finding, the interaction it was made in, and what became of it."""
 
     finding: Finding
     interaction: Interaction
@@ -95,9 +91,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """
-    One rule's line in the ledger.
-    """
+    """One rule's line in the ledger."""
 
     rule: Rule
     verdict: Verdict
@@ -110,9 +104,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Ledger:
-    """
-    The account of one run; threads may write to it at the same time.
-    """
+    """The account of one run; threads may write to it at the same time."""
 
     rules: Mapping[str, Rule]
     strict: str = "documented"
@@ -130,9 +122,7 @@ class Ledger:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, interaction: Interaction, result: Judgement, number: int) -> list[Failure]:
-        """
-        Notes what one interaction said; the new failures are returned.
-        """
+        """Notes what one interaction said; the new failures are returned."""
         made = [
             Failure(finding=f, interaction=interaction, number=number, body=interaction.case.body)
             for f in result.findings
@@ -146,24 +136,18 @@ class Ledger:
         return made
 
     def weak(self, rule: str) -> bool:
-        """
-        True where a failure of *rule* only warns, because its basis is weaker than asked for.
-        """
+        """True where a failure of *rule* only warns, because its basis is weaker than asked for."""
         known = self.rules.get(rule)
         return known is not None and list[str](BASES).index(known.basis) > list[str](BASES).index(self.strict)
 
     def accepted(self, failure: Failure) -> Accepted | None:
-        """
-        The entry of the known failures that accepts *failure*, if one does.
-        """
+        """The entry of the known failures that accepts *failure*, if one does."""
         rule = self.rules.get(failure.finding.rule)
         return self.known.accepts(failure.finding, rule.group if rule else "")
 
     @property
     def evidence(self) -> Counter[str]:
-        """
-        How many looks are evidence for each rule.
-        """
+        """How many looks are evidence for each rule."""
         found = Counter(self.counts)
         for group, count in self.groups.items():
             for rule in group.rules:
@@ -175,18 +159,14 @@ class Ledger:
         return found
 
     def observe(self, **what: Any) -> None:
-        """
-        Notes what the documents are silent about.
-        """
+        """Notes what the documents are silent about."""
         with self._lock:
             self.observations.append(what)
 
     # ---------------------------------------------------------------- folding
 
     def fold(self) -> None:
-        """
-        Puts each failure under its cause, where it has one.
-        """
+        """Puts each failure under its cause, where it has one."""
         self._echoed()
         self._left_behind()
         self._same_place()
@@ -205,9 +185,7 @@ class Ledger:
         return (f for f in self.failures if not f.cause)
 
     def _same_place(self) -> None:
-        """
-        Of several findings at one place of one answer, the nearest to a cause is told.
-        """
+        """Of several findings at one place of one answer, the nearest to a cause is told."""
         best: dict[tuple[int, str], Finding] = {}
         for failure in self._open():
             if failure.finding.rule.endswith(".no_leak"):
@@ -224,9 +202,7 @@ class Ledger:
                 failure.cause = first.rule
 
     def _stood(self) -> None:
-        """
-        A time stamp that is set back to where it was before does not move from there either.
-        """
+        """A time stamp that is set back to where it was before does not move from there either."""
         back = {f.finding.rule.removesuffix(".forward") for f in self._open() if f.finding.rule.endswith(".forward")}
         for failure in self._open():
             stem = failure.finding.rule.removesuffix(".moves")
@@ -234,9 +210,7 @@ class Ledger:
                 failure.cause = f"{stem}.forward"
 
     def _echoed(self) -> None:
-        """
-        What is never answered as it was sent is not answered so the second time either.
-        """
+        """What is never answered as it was sent is not answered so the second time either."""
         wrong = {
             f.finding.pointer: f.finding.rule
             for f in self._open()
@@ -247,9 +221,7 @@ class Ledger:
                 failure.cause = wrong[failure.finding.pointer]
 
     def _left_behind(self) -> None:
-        """
-        A malformed value that a refused update has left behind is there because of that.
-        """
+        """A malformed value that a refused update has left behind is there because of that."""
         left = {
             (f.finding.pointer, repr(f.finding.actual)): (f.finding.rule, f.number)
             for f in self._open()
@@ -277,9 +249,7 @@ class Ledger:
                     failure.cause = echoed[f"/{name}"]
 
     def _unread_state(self) -> None:
-        """
-        What seems to have changed since an answer may never have been as that answer showed it.
-        """
+        """What seems to have changed since an answer may never have been as that answer showed it."""
         read_back = {f.finding.pointer: f.finding.rule for f in self._open() if ".read_back" in f.finding.rule}
         # A time stamp that was shown otherwise is no cause of anything else.
         stamps = {f"/{rule.field}" for rule in self.rules.values() if rule.promise == "time"}
@@ -289,9 +259,7 @@ class Ledger:
                 failure.cause = read_back.get(failure.finding.pointer, general)
 
     def _shown_otherwise(self) -> None:
-        """
-        What seems to have changed since a read, to what it was before that, was only shown otherwise by it.
-        """
+        """What seems to have changed since a read, to what it was before that, was only shown otherwise by it."""
         wrong = [f.finding for f in self._open() if ".read_back" in f.finding.rule]
         back = {(found.pointer, repr(found.actual), repr(found.expected)): found.rule for found in wrong}
         for failure in self._open():
@@ -300,9 +268,7 @@ class Ledger:
                 failure.cause = back.get((found.pointer, repr(found.expected), repr(found.actual)), "")
 
     def _malformed(self) -> None:
-        """
-        A value that has the wrong shape is also another value than before, and than elsewhere.
-        """
+        """A value that has the wrong shape is also another value than before, and than elsewhere."""
         wrong: dict[tuple[str, str], str] = {}
         for failure in self._open():
             if self._shape(failure.finding.rule):
@@ -321,9 +287,7 @@ class Ledger:
                 failure.cause = cause
 
     def _other_views(self) -> None:
-        """
-        The same facet of the same field, wrong in several operations, is one fault.
-        """
+        """The same facet of the same field, wrong in several operations, is one fault."""
         first: dict[str, str] = {}
         order = list(dict.fromkeys(rule.operation for rule in self.rules.values()))
         shown = [f for f in self._open() if self._shape(f.finding.rule)]
@@ -339,9 +303,7 @@ class Ledger:
         return known is not None and known.promise in {"shape", "enum", "e164", "format", "access"}
 
     def _many(self) -> None:
-        """
-        Many rules of one group at once: the general rule is told.
-        """
+        """Many rules of one group at once: the general rule is told."""
         groups: dict[str, dict[str, None]] = {}
         for failure in self._open():
             rule = self.rules.get(failure.finding.rule)
@@ -364,9 +326,7 @@ class Ledger:
                 self.failures.append(replace(failure, finding=replace(failure.finding, rule=group), cause=""))
 
     def unfold(self) -> None:
-        """
-        Takes back what `fold` did, so that failures which were folded apart can be folded together.
-        """
+        """Takes back what `fold` did, so that failures which were folded apart can be folded together."""
         members: dict[str, list[Failure]] = {}
         for failure in self.failures:
             rule = self.rules.get(failure.finding.rule)
@@ -404,27 +364,21 @@ class Ledger:
                     failure.confirmed, failure.untried = several, not several
 
     def failing(self, rule: str) -> list[Failure]:
-        """
-        The failures for which *rule* is called broken, beside those that are accepted.
-        """
+        """The failures for which *rule* is called broken, beside those that are accepted."""
         mine = (f for f in self._open() if f.finding.rule == rule and f.confirmed is not False)
         return [f for f in mine if self.accepted(f) is None]
 
     # ---------------------------------------------------------------- verdicts
 
     def causes(self) -> dict[str, list[Failure]]:
-        """
-        The failures that stand for themselves, by rule, the nearest to a cause first.
-        """
+        """The failures that stand for themselves, by rule, the nearest to a cause first."""
         found: dict[str, list[Failure]] = {}
         for failure in sorted(self._open(), key=lambda f: (rank(f.finding.rule), f.number)):
             found.setdefault(failure.finding.rule, []).append(failure)
         return found
 
     def under(self, rule: str) -> list[Failure]:
-        """
-        The failures that are folded under *rule*, and those under these.
-        """
+        """The failures that are folded under *rule*, and those under these."""
         rules, size = {rule}, 0
         while len(rules) > size:
             size = len(rules)
@@ -432,9 +386,7 @@ class Ledger:
         return [f for f in self.failures if f.cause in rules]
 
     def entries(self) -> list[Entry]:
-        """
-        Every rule with its verdict, in the order of the rules.
-        """
+        """Every rule with its verdict, in the order of the rules."""
         failures: dict[str, list[Failure]] = {}
         for failure in self.failures:
             failures.setdefault(failure.finding.rule, []).append(failure)
@@ -479,15 +431,11 @@ class Ledger:
 
 
 def of_answer(rule: str) -> bool:
-    """
-    True for a rule that is about one answer alone, whatever anybody wrote before.
-    """
+    """True for a rule that is about one answer alone, whatever anybody wrote before."""
     parts = (".shape.", ".enum.", ".format.", ".e164.", ".error_body", ".no_server_error", ".no_leak")
     return any(part in f"{rule}." for part in parts)
 
 
 def unsettled(entries: Iterable[Entry]) -> list[Entry]:
-    """
-    The entries that are undecided for their own sake, and not told under another rule.
-    """
+    """The entries that are undecided for their own sake, and not told under another rule."""
     return [e for e in entries if e.verdict == "undecided" and not e.reason.startswith("told under")]

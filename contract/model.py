@@ -67,9 +67,7 @@ PROMISES: Final[Mapping[str, str]] = {
 
 
 class _Missing:
-    """
-    The value of what is not there; JSON null is `None`.
-    """
+    """The value of what is not there; JSON null is `None`."""
 
     def __repr__(self) -> str:
         return "<absent>"
@@ -86,9 +84,7 @@ MISSING: Final[Any] = _Missing()
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """
-    How well a statement about the API is known, and where it stands.
-    """
+    """How well a statement about the API is known, and where it stands."""
 
     basis: Basis
     source: str
@@ -96,9 +92,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """
-    One thing that is judged, with its stable id ``operation.promise.detail``.
-    """
+    """One thing that is judged, with its stable id ``operation.promise.detail``."""
 
     id: str
     operation: str
@@ -119,17 +113,13 @@ class Rule:
 
     @property
     def basis(self) -> Basis:
-        """
-        The basis of the fact that the rule stands on.
-        """
+        """The basis of the fact that the rule stands on."""
         return self.fact.basis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """
-    One request to send, why, and which answer it may get.
-    """
+    """One request to send, why, and which answer it may get."""
 
     label: str
     """Stable for one fragment, seed and configuration."""
@@ -165,9 +155,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """
-    What came back, decoded as far as it could be.
-    """
+    """What came back, decoded as far as it could be."""
 
     status: int
     headers: Mapping[str, str]
@@ -183,17 +171,13 @@ class Response:
     """Seconds on a monotonic clock when the request was sent."""
 
     def slim(self) -> Response:
-        """
-        The same without its body, which is too large to be kept.
-        """
+        """The same without its body, which is too large to be kept."""
         return replace(self, content=b"", body=MISSING, problem=f"{len(self.content)} bytes, too many to be kept")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
-    """
-    A case, what was known of the record before it, and the answer.
-    """
+    """A case, what was known of the record before it, and the answer."""
 
     case: Case
     response: Response
@@ -208,9 +192,7 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """
-    One rule that one interaction breaks.
-    """
+    """One rule that one interaction breaks."""
 
     rule: str
     message: str

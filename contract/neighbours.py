@@ -1,6 +1,4 @@
-"""
-The list, and the records beside the one under test: how they were, and that no update to another changed them.
-"""
+"""The list, and the records beside the one under test: how they were, and that no update to another changed them."""
 
 from __future__ import annotations
 
@@ -62,25 +60,19 @@ class Neighbours:
             self._bystander(id, when)
 
     def _matters(self, prefix: str) -> bool:
-        """
-        True where a rule that begins with *prefix* was selected.
-        """
+        """True where a rule that begins with *prefix* was selected."""
         return self.only is None or any(rule.startswith(prefix) for rule in self.only)
 
     def _add(
         self, case: Case, response: Response, before: JSONObject | None, compared: Judgement, id: str = ""
     ) -> list[Failure]:
-        """
-        Puts what an answer says of other records, or of the list, into the ledger; its new failures.
-        """
+        """Puts what an answer says of other records, or of the list, into the ledger; its new failures."""
         session = self.session
         interaction = Interaction(case=case, response=response, before=before, id=id or session.id)
         return session.ledger.add(interaction, compared, session.sender.budget.spent)
 
     def _again(self, case: Case) -> Response:
-        """
-        The answer to *case* once more, of which nothing is noted.
-        """
+        """The answer to *case* once more, of which nothing is noted."""
         self.session.quiet = True
         try:
             return self.session.perform(case)[1]
@@ -125,9 +117,7 @@ class Neighbours:
             query = following
 
     def _ids(self, response: Response) -> list[str]:
-        """
-        What identifies the records on a page of the list, in small letters.
-        """
+        """What identifies the records on a page of the list, in small letters."""
         return [str(e.get(self.judge.key)).lower() for e in self.judge.items(response) if isinstance(e, Mapping)]
 
     def _listed_now(self, operation: str) -> bool:
@@ -146,9 +136,7 @@ class Neighbours:
         return True
 
     def _belonging(self, case: Case, response: Response, absent: Iterable[str]) -> None:
-        """
-        Tells which bystanders no page of the list showed, and whether a page shows what is somebody else's.
-        """
+        """Tells which bystanders no page of the list showed, and whether a page shows what is somebody else's."""
 
         def judged(response: Response) -> list[Finding]:
             missing = [found for id in absent for found in self.judge.missing(response, id)]
@@ -162,9 +150,7 @@ class Neighbours:
                 failure.confirmed = failure.finding in again
 
     def _rows(self, case: Case, response: Response) -> None:
-        """
-        Compares the bystanders in a list with how an earlier one showed them.
-        """
+        """Compares the bystanders in a list with how an earlier one showed them."""
         for id in self.settings.bystander_ids:
             found = self.judge.listed(response, id)
             if found is None:
@@ -184,9 +170,7 @@ class Neighbours:
                     failure.confirmed = failure.finding.pointer.rpartition("/")[2] in differing
 
     def _bystander(self, id: str, when: str) -> None:
-        """
-        Reads a record that must not change.
-        """
+        """Reads a record that must not change."""
         session = self.session
         other = Session(self.judge, session.sender, session.ledger, id)
         other.quiet = True  # An id that was set wrongly is no fault of the API.
@@ -271,9 +255,7 @@ def _goes_on(response: Response) -> bool:
 
 
 def next_page(body: Any) -> str:
-    """
-    The query of the next page that a list names in a member called ``next``.
-    """
+    """The query of the next page that a list names in a member called ``next``."""
     if not isinstance(body, Mapping):
         return ""
     for value in (body, *[v for v in body.values() if isinstance(v, Mapping)]):

@@ -26,9 +26,7 @@ _ORDER: Final[tuple[State, ...]] = ("none", "kept", "warned", "refused", "broken
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """
-    One change, or one pair of values.
-    """
+    """One change, or one pair of values."""
 
     state: State = "none"
     """``refused`` where a documented update was answered with a 4xx, ``none`` where none was sent."""
@@ -38,18 +36,14 @@ class Cell:
     """The label of the update that says most about it."""
 
     def seen(self, state: State, case: str, count: int = 1) -> Cell:
-        """
-        The same after another look, which only ever makes it worse.
-        """
+        """The same after another look, which only ever makes it worse."""
         worse = _ORDER.index(state) > _ORDER.index(self.state)
         return Cell(state if worse else self.state, self.count + count, case if worse else self.case)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """
-    Values by values.
-    """
+    """Values by values."""
 
     kind: Kind
     down: str
@@ -61,29 +55,21 @@ class Matrix:
 
     @property
     def title(self) -> str:
-        """
-        What it shows, in words.
-        """
+        """What it shows, in words."""
         return f"Changes of {self.down}" if self.kind == "changes" else f"Pairs of {self.down} and {self.across}"
 
     @property
     def wanted(self) -> int:
-        """
-        How many cells there are to reach; a value that stays as it is is no change.
-        """
+        """How many cells there are to reach; a value that stays as it is is no change."""
         own = len(self.rows) if self.kind == "changes" else 0
         return len(self.rows) * len(self.columns) - own
 
     def cell(self, row: str, column: str) -> Cell:
-        """
-        The cell of two values.
-        """
+        """The cell of two values."""
         return self.cells.get((row, column), Cell())
 
     def place(self, state: State) -> list[tuple[str, str, Cell]]:
-        """
-        Every (row, column, cell) in *state*; the diagonal of changes is never missing.
-        """
+        """Every (row, column, cell) in *state*; the diagonal of changes is never missing."""
         return [
             (row, column, self.cell(row, column))
             for row in self.rows
@@ -94,9 +80,7 @@ class Matrix:
 
     @property
     def counts(self) -> dict[State, int]:
-        """
-        How many cells are in each state, the diagonal of changes left out.
-        """
+        """How many cells are in each state, the diagonal of changes left out."""
         skip = self.kind == "changes"
         found = dict.fromkeys(_ORDER, 0)
         for row in self.rows:
@@ -107,9 +91,7 @@ class Matrix:
 
 
 def matrices(result: Result) -> list[Matrix]:
-    """
-    The changes of the largest selector, its pairs with each other one, and the changes of these.
-    """
+    """The changes of the largest selector, its pairs with each other one, and the changes of these."""
     selectors = result.contract.request.selectors
     if not selectors:
         return []
@@ -132,9 +114,7 @@ def matrices(result: Result) -> list[Matrix]:
 
 
 class _Walk:
-    """
-    Follows the exchanges of a run and notes which changes and pairs the updates of its plan led to.
-    """
+    """Follows the exchanges of a run and notes which changes and pairs the updates of its plan led to."""
 
     def __init__(self, result: Result, selectors: Mapping[str, Field]) -> None:
         self.contract = result.contract
@@ -154,9 +134,7 @@ class _Walk:
         self.weak = result.ledger.weak
 
     def see(self, exchange: Exchange) -> None:
-        """
-        Notes one exchange.
-        """
+        """Notes one exchange."""
         case = exchange.case
         update, retrieve = self.contract.update.id, self.contract.retrieve.id
         if case.target != "own" or case.operation not in {update, retrieve}:
@@ -200,9 +178,7 @@ class _Walk:
         cells[place] = cells.get(place, Cell()).seen(state, label, count)
 
     def _failed(self, exchange: Exchange, matrix: tuple[str, str, str], place: tuple[str, str]) -> State | None:
-        """
-        Whether something broke that has to do with these values: a selector, its companions, or the whole answer.
-        """
+        """Whether something broke that has to do with these values: a selector, its companions, or the whole answer."""
         _, down, across = matrix
         names = {down, across}
         for name, value in ((down, place[0]), (across, place[1])):
@@ -224,9 +200,7 @@ class _Walk:
 
 
 def _shown(exchange: Exchange) -> Mapping[str, Any] | None:
-    """
-    The record in a success of the update or the retrieve.
-    """
+    """The record in a success of the update or the retrieve."""
     body = exchange.response.body
     return body if 200 <= exchange.response.status < 300 and isinstance(body, Mapping) else None
 
@@ -236,9 +210,7 @@ def _shown(exchange: Exchange) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """
-    The answers of one operation: (position in the run, milliseconds), in order.
-    """
+    """The answers of one operation: (position in the run, milliseconds), in order."""
 
     operation: str
     label: str
@@ -247,9 +219,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """
-    How long every answer took.
-    """
+    """How long every answer took."""
 
     series: tuple[Series, ...]
     count: int
@@ -264,9 +234,7 @@ class Latency:
 
     @property
     def ticks(self) -> list[float]:
-        """
-        Where the scale has a line: 1, 2 and 5 times each power of ten, or only the powers, where they are many.
-        """
+        """Where the scale has a line: 1, 2 and 5 times each power of ten, or only the powers, where they are many."""
         decades = math.log10(self.high / self.low)
         steps = (1, 2, 5) if decades < 3 else (1,)
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
@@ -274,17 +242,13 @@ class Latency:
         return [tick for tick in found if self.low * 0.999 <= tick <= self.high * 1.001]
 
     def height(self, milliseconds: float) -> float:
-        """
-        Where *milliseconds* stand between the ends of the scale, 0 to 1; the scale is logarithmic.
-        """
+        """Where *milliseconds* stand between the ends of the scale, 0 to 1; the scale is logarithmic."""
         span = math.log(self.high / self.low)
         return min(1.0, max(0.0, math.log(max(milliseconds, self.low) / self.low) / span))
 
 
 def latency(result: Result) -> Latency | None:
-    """
-    How long the answers of *result* took; nothing where there are none.
-    """
+    """How long the answers of *result* took; nothing where there are none."""
     exchanges = sorted(result.exchanges, key=lambda exchange: exchange.response.at)
     timed = [(i, e, max(0.001, e.response.elapsed * 1000)) for i, e in enumerate(exchanges, 1)]
     if not timed:
@@ -313,9 +277,7 @@ def _rank(contract: Contract, operation: str) -> int:
 
 
 def _round(value: float, up: bool) -> float:
-    """
-    The next number of the row …, 0.5, 1, 2, 5, 10, … that is not on the wrong side of *value*.
-    """
+    """The next number of the row …, 0.5, 1, 2, 5, 10, … that is not on the wrong side of *value*."""
     power = 10.0 ** math.floor(math.log10(value))
     steps: Iterator[float] = (step * power for step in ((1, 2, 5, 10) if up else (5, 2, 1)))
     if up:

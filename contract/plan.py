@@ -61,9 +61,7 @@ __all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """
-    How much a run does.
-    """
+    """How much a run does."""
 
     name: str
     requests: int
@@ -84,9 +82,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """
-    Cases that belong together; a block of kind ``tour`` is walked in order, the others one by one.
-    """
+    """Cases that belong together; a block of kind ``tour`` is walked in order, the others one by one."""
 
     name: str
     cases: tuple[Case, ...]
@@ -95,9 +91,7 @@ class Block:
 
     @property
     def cost(self) -> int:
-        """
-        Requests that the block takes, about.
-        """
+        """Requests that the block takes, about."""
         proof = PROOF * (self.proof + any(case.absent for case in self.cases))
         return sum(not case.unless for case in self.cases) + proof
 
@@ -150,9 +144,7 @@ class Block:
         return replace(self, cases=tuple(case for case in cases if id(case) not in dropped))
 
     def _shown(self) -> dict[int, list[tuple[str, str]]]:
-        """
-        The place of each read -> the fields that it shows, each with its value.
-        """
+        """The place of each read -> the fields that it shows, each with its value."""
         state: dict[str, str] = {}
         shown: dict[int, list[tuple[str, str]]] = {}
         for i, case in enumerate(self.cases):
@@ -168,9 +160,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """
-    Everything that one run sends, apart from custody and from what looks into failures.
-    """
+    """Everything that one run sends, apart from custody and from what looks into failures."""
 
     blocks: tuple[Block, ...]
     profile: Profile
@@ -185,9 +175,7 @@ class Plan:
 
     @property
     def cases(self) -> Iterator[Case]:
-        """
-        Every case in the order in which it is sent.
-        """
+        """Every case in the order in which it is sent."""
         for block in self.blocks:
             yield from block.cases
 
@@ -200,9 +188,7 @@ def plan(
     resources: Mapping[str, str] | None = None,
     foreign_ids: Iterable[str] = (),
 ) -> Plan:
-    """
-    The plan of one run.
-    """
+    """The plan of one run."""
     return _planned(contract, profile, seed, tuple(sorted((resources or {}).items())), tuple(foreign_ids))
 
 
@@ -285,9 +271,7 @@ def split(whole: Plan, shares: int) -> list[list[Block]]:
 
 
 def _resumed(walked: tuple[Case, ...], selectors: Iterable[str]) -> Iterator[Case]:
-    """
-    The last of the updates that were *walked*, back to where each selector was set.
-    """
+    """The last of the updates that were *walked*, back to where each selector was set."""
     updates = [case for case in walked if case.body is not MISSING and not case.repeat]
     setting = (max((i for i, c in enumerate(updates) if name in c.body), default=0) for name in selectors)
     for case in updates[min(setting, default=len(updates) - 1) :]:
@@ -295,9 +279,7 @@ def _resumed(walked: tuple[Case, ...], selectors: Iterable[str]) -> Iterator[Cas
 
 
 class _Planner:
-    """
-    Makes the blocks of one plan.
-    """
+    """Makes the blocks of one plan."""
 
     def __init__(
         self, contract: Contract, profile: Profile, seed: int, resources: Mapping[str, str], foreign: tuple[str, ...]
@@ -310,9 +292,7 @@ class _Planner:
         self.cases = Cases(contract, self.generator, foreign=bool(foreign), thorough=profile.tour)
 
     def plan(self) -> Plan:
-        """
-        The whole plan.
-        """
+        """The whole plan."""
         tour, walk = self.toured()
         cases = self.cases
         cases.final = {n: v for case in walk for n, v in case.body.items() if n in self.generator.selectors}
@@ -354,9 +334,7 @@ class _Planner:
         )
 
     def toured(self) -> tuple[Tour, list[Case]]:
-        """
-        The tour and its steps; of several ways the first in which every combination that is wanted stands.
-        """
+        """The tour and its steps; of several ways the first in which every combination that is wanted stands."""
         found: tuple[Tour, list[Case]] | None = None
         for order, turn in list(product((self.seed, self.seed + AGAIN), WAYS))[: None if self.profile.tour else 1]:
             values = Values(self.generator, self.seed)
@@ -372,17 +350,13 @@ class _Planner:
         return found
 
     def bounds(self, walk: list[Case]) -> tuple[int, int]:
-        """
-        How many boundary values of the free fields *walk* sends, and how many there are.
-        """
+        """How many boundary values of the free fields *walk* sends, and how many there are."""
         sent = {(name, repr(value)) for case in walk for name, value in case.body.items()}
         every = {(name, repr(value)) for name, values in self.cases.values.firm.items() for value in values}
         return len(sent & every), len(every)
 
     def reads(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
-        """
-        How many reads *profile* has room for beside *walk*, and beside its share of *blocks*.
-        """
+        """How many reads *profile* has room for beside *walk*, and beside its share of *blocks*."""
         others = sum(
             not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
         )
@@ -390,9 +364,7 @@ class _Planner:
         return max(min(profile.requests - MARGIN - OVERHEAD - sent, len(walk)), min(len(walk), 3))
 
     def interleave(self, walk: list[Case], tour: Tour, reads: int) -> Iterator[Case]:
-        """
-        *walk* with as many reads in it, evenly, and some of its steps sent twice.
-        """
+        """*walk* with as many reads in it, evenly, and some of its steps sent twice."""
         often = self.repeated(walk)
         read = self.worth_reading(walk, tour, reads)
         for i, case in enumerate(walk):
@@ -403,9 +375,7 @@ class _Planner:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
 
     def repeated(self, walk: list[Case]) -> set[int]:
-        """
-        The steps of *walk* that are sent twice.
-        """
+        """The steps of *walk* that are sent twice."""
         count = len(walk)
         often = {self.varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS) for i in range(REPEATS)}
         if single := [i for i, case in enumerate(walk) if len(case.body) == 1 and not case.rested]:
@@ -530,9 +500,7 @@ class _Planner:
             stored.update(case.body)
 
     def drawn(self, walk: list[Case]) -> Iterator[Case]:
-        """
-        The first body of *walk*, long after it; and the random part: bodies that Hypothesis draws from the seed.
-        """
+        """The first body of *walk*, long after it; and the random part: bodies that Hypothesis draws from the seed."""
         if self.profile.tour and walk:
             # An API may have kept that it was carried out before.
             yield replace(walk[0], label=f"{walk[0].label} once more", rested=False)
@@ -543,16 +511,12 @@ class _Planner:
 
 
 def _escaped(value: Any) -> bool:
-    """
-    True for a text with something escaped in it.
-    """
+    """True for a text with something escaped in it."""
     return isinstance(value, str) and re.search("%[0-9A-Fa-f]{2}", value) is not None
 
 
 def _unusual(value: Any) -> set[str]:
-    """
-    What is unusual about a value: that it is ``long``, holds characters that take more than three bytes, or markup.
-    """
+    """What is unusual about a value: that it is ``long``, holds characters that take more than three bytes, or markup."""
     if not isinstance(value, str):
         return set()
     kinds = {"long": len(value) > 40, "astral": any(ord(c) > 0xFFFF for c in value), "markup": "<" in value}

@@ -34,18 +34,14 @@ _PATHS: Final = ("config", "report_dir", "against")
 
 
 class ContractWarning(UserWarning):
-    """
-    A rule is broken whose basis is weaker than asked for.
-    """
+    """A rule is broken whose basis is weaker than asked for."""
 
 
 # ------------------------------------------------------------------------- options
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """
-    Declares each setting as an option and as an ini key, neither with a value of its own.
-    """
+    """Declares each setting as an option and as an ini key, neither with a value of its own."""
     group = parser.getgroup("contract", "contract tests of an HTTP API")
     about = "collect the contract as items, beside the tests that are there"
     group.addoption("--contract", action="store_true", default=None, help=about)
@@ -65,9 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """
-    Registers the marker, and the run where it is asked for.
-    """
+    """Registers the marker, and the run where it is asked for."""
     config.addinivalue_line("markers", "contract: one rule of the contract (pytest-contract)")
     given = config.getoption("contract")
     if given or (given is None and config.getini("contract")):
@@ -77,9 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def option_of(config: pytest.Config, name: str) -> tuple[Any, bool]:
-    """
-    (value, True where it stands in the ini file) of an option.
-    """
+    """(value, True where it stands in the ini file) of an option."""
     value = config.getoption(f"contract_{name}")
     if value is not None:
         return value, False
@@ -115,9 +107,7 @@ def settings_of(config: pytest.Config) -> Settings:
 
 
 def fail(text: str) -> NoReturn:
-    """
-    Fails the test that runs, with these lines alone.
-    """
+    """Fails the test that runs, with these lines alone."""
     pytest.fail(text, pytrace=False)
 
 
@@ -126,9 +116,7 @@ def fail(text: str) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def contract_config(pytestconfig: pytest.Config) -> Settings:
-    """
-    The settings, as the command line, the environment, the ini file and contract.toml give them.
-    """
+    """The settings, as the command line, the environment, the ini file and contract.toml give them."""
     from contract.errors import ContractError
 
     try:
@@ -139,9 +127,7 @@ def contract_config(pytestconfig: pytest.Config) -> Settings:
 
 @pytest.fixture(scope="session")
 def contract_spec(contract_config: Settings) -> Spec:
-    """
-    The configured fragment, as `contract.load` returns it.
-    """
+    """The configured fragment, as `contract.load` returns it."""
     from contract.api import load
     from contract.errors import ContractError
 
@@ -153,9 +139,7 @@ def contract_spec(contract_config: Settings) -> Spec:
 
 @pytest.fixture(scope="session")
 def contract_transport(contract_config: Settings) -> Iterator[httpx.BaseTransport]:
-    """
-    What carries the requests of `contract_client`; a fixture of this name may return an ``httpx.MockTransport``.
-    """
+    """What carries the requests of `contract_client`; a fixture of this name may return an ``httpx.MockTransport``."""
     from contract.client import transport
     from contract.errors import ContractError
 
@@ -171,9 +155,7 @@ def contract_transport(contract_config: Settings) -> Iterator[httpx.BaseTranspor
 def contract_client(
     contract_config: Settings, contract_spec: Spec, contract_transport: httpx.BaseTransport
 ) -> httpx.Client:
-    """
-    An ``httpx.Client`` with base URL and credentials; an answer that breaks the contract fails the test.
-    """
+    """An ``httpx.Client`` with base URL and credentials; an answer that breaks the contract fails the test."""
     from contract.client import client
     from contract.config import credentials
     from contract.errors import ContractError

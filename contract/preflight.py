@@ -1,6 +1,4 @@
-"""
-The first look at a record: as it stands before anything is written, or why nothing can be written to it.
-"""
+"""The first look at a record: as it stands before anything is written, or why nothing can be written to it."""
 
 from __future__ import annotations
 
@@ -39,16 +37,12 @@ def look(session: Session, base_url: str) -> JSONObject | None:
 
 
 def _tells(session: Session, response: Response) -> bool:
-    """
-    True where an answer holds the credentials of this run.
-    """
+    """True where an answer holds the credentials of this run."""
     return any(secret in response.content for secret in session.judge.answers.hidden)
 
 
 def _understand(session: Session, base_url: str, response: Response) -> None:
-    """
-    Ends the run where the very first answer shows that it was set up wrongly.
-    """
+    """Ends the run where the very first answer shows that it was set up wrongly."""
     url = f"{base_url}{session.contract.retrieve.url(session.id)}"
     if response.status in {401, 403}:
         raise Undecided(
@@ -70,9 +64,7 @@ def _understand(session: Session, base_url: str, response: Response) -> None:
 
 
 def _confirm(session: Session) -> None:
-    """
-    Reads once more, so that one bad answer is not called broken.
-    """
+    """Reads once more, so that one bad answer is not called broken."""
     for _ in range(2):
         session.read("the record once more")
     failures = session.ledger.failures
@@ -83,8 +75,6 @@ def _confirm(session: Session) -> None:
 
 
 def _example(contract: Contract) -> str:
-    """
-    The address that the fragment gives as an example.
-    """
+    """The address that the fragment gives as an example."""
     servers: list[Mapping[str, Any]] = contract.document.data.get("servers") or [{}]
     return str(servers[0].get("url", ""))

@@ -77,9 +77,7 @@ def account(settings: Settings, rules: Mapping[str, Rule], only: frozenset[str] 
 
 
 def _names(schema: Any) -> Iterator[str]:
-    """
-    The names of all properties in a schema, at any depth.
-    """
+    """The names of all properties in a schema, at any depth."""
     if isinstance(schema, Mapping):
         properties = schema.get("properties")
         yield from properties if isinstance(properties, Mapping) else ()
@@ -148,9 +146,7 @@ def sender(
 
 
 def _trust(settings: Settings) -> Any:
-    """
-    Whom to trust, and what to show to whom; the usual, where nothing is configured.
-    """
+    """Whom to trust, and what to show to whom; the usual, where nothing is configured."""
     name = "ca_file"
     if not settings.ca_file and not settings.client_cert:
         return True

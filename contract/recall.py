@@ -1,6 +1,4 @@
-"""
-Writes down how a failure was seen, so that it can be sent again, and reads that back.
-"""
+"""Writes down how a failure was seen, so that it can be sent again, and reads that back."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """
-    What has to be sent for a failure to be seen again.
-    """
+    """What has to be sent for a failure to be seen again."""
 
     cases: tuple[Case, ...]
     """Sent in this order; the last one shows it, unless a read does."""
@@ -40,9 +36,7 @@ class Recipe:
 
 
 def recipe(contract: Contract, failure: Failure, seen: Sequence[Interaction] = ()) -> dict[str, Any]:
-    """
-    How *failure* was seen, as data for ``run.json``; *seen* are the interactions of the run.
-    """
+    """How *failure* was seen, as data for ``run.json``; *seen* are the interactions of the run."""
     cases, read, state = failure.cases, failure.read, failure.state
     if not cases:
         cases, read, state = _guessed(contract, failure, seen)
@@ -62,9 +56,7 @@ def recipe(contract: Contract, failure: Failure, seen: Sequence[Interaction] = (
 def _guessed(
     contract: Contract, failure: Failure, seen: Sequence[Interaction]
 ) -> tuple[tuple[Case, ...], bool, JSONObject | None]:
-    """
-    (cases, whether a read shows it, the record before them), where nobody saw it a second time.
-    """
+    """(cases, whether a read shows it, the record before them), where nobody saw it a second time."""
     update, interaction = contract.update.id, failure.interaction
     case, rule = interaction.case, failure.finding.rule
     before = tuple(Case(label="before", operation=update, body=body) for body in failure.before)
@@ -87,9 +79,7 @@ def _guessed(
 
 
 def _described(case: Case) -> dict[str, Any]:
-    """
-    A case without what is usual.
-    """
+    """A case without what is usual."""
     found: dict[str, Any] = {}
     for one in fields(Case):
         value = getattr(case, one.name)

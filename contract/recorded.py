@@ -53,9 +53,7 @@ SPACE: Final = " \t\r\n"
 
 @dataclass(slots=True)
 class Fold:
-    """
-    One broken rule: how often, and where for the first time.
-    """
+    """One broken rule: how often, and where for the first time."""
 
     finding: Finding
     place: str
@@ -64,9 +62,7 @@ class Fold:
 
 @dataclass(slots=True)
 class Account:
-    """
-    What a check found.
-    """
+    """What a check found."""
 
     judge: Judge
     strict: str = "documented"
@@ -82,9 +78,7 @@ class Account:
     _single: Counter[str] = field(default_factory=Counter)
 
     def add(self, result: Judgement, place: str, unseen: frozenset[str] = frozenset()) -> None:
-        """
-        Adds what one response said; the rules *unseen* were only assumed.
-        """
+        """Adds what one response said; the rules *unseen* were only assumed."""
         self.responses += 1
         for rule in result.single:
             if rule not in unseen:
@@ -108,31 +102,23 @@ class Account:
 
     @property
     def evidence(self) -> Counter[str]:
-        """
-        How many responses bear each rule out.
-        """
+        """How many responses bear each rule out."""
         self._flush()
         return self._single
 
     def weak(self, rule: str) -> bool:
-        """
-        True where a failure of *rule* only warns, because its basis is weaker than asked for.
-        """
+        """True where a failure of *rule* only warns, because its basis is weaker than asked for."""
         known = self.judge.rules.get(rule)
         return known is not None and list[str](BASES).index(known.basis) > list[str](BASES).index(self.strict)
 
     @property
     def broken(self) -> list[str]:
-        """
-        The rules that fail the check, the nearest to a cause first.
-        """
+        """The rules that fail the check, the nearest to a cause first."""
         return sorted((rule for rule in self.folds if not self.weak(rule)), key=lambda rule: (rank(rule), rule))
 
     @property
     def status(self) -> int:
-        """
-        The exit status: 0 kept, 1 broken, 2 where nothing could be judged.
-        """
+        """The exit status: 0 kept, 1 broken, 2 where nothing could be judged."""
         if self.broken:
             return 1
         return 2 if self.problems or not self.responses else 0
@@ -142,9 +128,7 @@ class Account:
 
 
 class _Text:
-    """
-    A stream of text, of which only the part at hand is in memory.
-    """
+    """A stream of text, of which only the part at hand is in memory."""
 
     def __init__(self, file: io.BufferedReader, name: str) -> None:
         self.name = name
@@ -158,9 +142,7 @@ class _Text:
         return ConfigError(f"{self.name} {problem}")
 
     def more(self, size: int = CHUNK) -> bool:
-        """
-        Reads on; False at the end.
-        """
+        """Reads on; False at the end."""
         try:
             chunk = self.file.read(size)
         except UnicodeDecodeError as error:
@@ -175,9 +157,7 @@ class _Text:
         return True
 
     def peek(self) -> str:
-        """
-        The next character that is no blank, or nothing at the end.
-        """
+        """The next character that is no blank, or nothing at the end."""
         while True:
             while self.at < len(self.buffer):
                 if self.buffer[self.at] not in SPACE:
@@ -187,18 +167,14 @@ class _Text:
                 return ""
 
     def take(self, wanted: str) -> None:
-        """
-        Takes one character.
-        """
+        """Takes one character."""
         found = self.peek()
         if found != wanted:
             raise self.error(f"is no JSON: {wanted!r} is wanted, and {found or 'the end'!r} found")
         self.at += 1
 
     def value(self, decoder: json.JSONDecoder | None = None) -> Any:
-        """
-        The next JSON value, however many pieces it comes in.
-        """
+        """The next JSON value, however many pieces it comes in."""
         self.peek()
         size = CHUNK
         while True:
@@ -217,9 +193,7 @@ class _Text:
             return found
 
     def items(self, decoder: json.JSONDecoder | None = None) -> Iterator[Any]:
-        """
-        The items of an array, one after another.
-        """
+        """The items of an array, one after another."""
         self.take("[")
         if self.peek() == "]":
             self.at += 1
@@ -232,9 +206,7 @@ class _Text:
             self.take(",")
 
     def members(self) -> Iterator[str]:
-        """
-        The names of an object's members; whoever asks takes the value before going on.
-        """
+        """The names of an object's members; whoever asks takes the value before going on."""
         self.take("{")
         if self.peek() == "}":
             self.at += 1
@@ -253,9 +225,7 @@ class _Text:
 
 @contextmanager
 def _opened(path: str) -> Iterator[tuple[io.BufferedReader, str]]:
-    """
-    The bytes of a file, or of standard input, decompressed where they are gzip; and what to call it.
-    """
+    """The bytes of a file, or of standard input, decompressed where they are gzip; and what to call it."""
     with ExitStack() as stack:
         if path == "-":
             raw: IO[bytes] = sys.stdin.buffer
@@ -306,9 +276,7 @@ def check(
 
 
 class _File:
-    """
-    Judges one file.
-    """
+    """Judges one file."""
 
     def __init__(self, account: Account, contract: Contract, operation: Operation | None, name: str) -> None:
         self.account = account
@@ -329,9 +297,7 @@ class _File:
         self.matched = operation is not None
 
     def read(self, file: io.BufferedReader) -> None:
-        """
-        Finds out what kind of file it is, and judges what is in it.
-        """
+        """Finds out what kind of file it is, and judges what is in it."""
         try:
             head = file.peek(CHUNK)
         except (OSError, EOFError, zlib.error) as error:
@@ -354,9 +320,7 @@ class _File:
     # ------------------------------------------------------------------ bodies
 
     def lines(self, file: io.BufferedReader) -> None:
-        """
-        NDJSON: one body on each line.
-        """
+        """NDJSON: one body on each line."""
         number = 0
         name = self.name
         while True:
@@ -381,9 +345,7 @@ class _File:
                 self.body(value, problem, f"{name}:{number}", line)
 
     def array(self, stream: _Text) -> None:
-        """
-        A list of bodies.
-        """
+        """A list of bodies."""
         strict = _Strict()
         for number, value in enumerate(stream.items(strict.decoder), 1):
             self.body(value, strict.problem, f"{self.name}, entry {number}")
@@ -392,9 +354,7 @@ class _File:
             raise stream.error("goes on after the end of its list")
 
     def objects(self, stream: _Text) -> None:
-        """
-        A HAR, one body, or several one after another.
-        """
+        """A HAR, one body, or several one after another."""
         number = 0
         strict = _Strict()
         while stream.peek():
@@ -415,9 +375,7 @@ class _File:
                 strict.problem = ""
 
     def body(self, value: Any, problem: str, place: str, content: bytes = b"") -> None:
-        """
-        Judges one body, which is taken for that of a success.
-        """
+        """Judges one body, which is taken for that of a success."""
         operation = self.operation or self.contract.like(value)
         if operation is None:
             if isinstance(value, dict):
@@ -447,9 +405,7 @@ class _File:
     # --------------------------------------------------------------------- HAR
 
     def archive(self, stream: _Text) -> None:
-        """
-        The log of a HAR.
-        """
+        """The log of a HAR."""
         har = _Archive(self)
         for name in stream.members():
             if name != "entries":
@@ -460,9 +416,7 @@ class _File:
 
 
 class _Strict:
-    """
-    A decoder that notes what RFC 8259 leaves unpredictable.
-    """
+    """A decoder that notes what RFC 8259 leaves unpredictable."""
 
     def __init__(self) -> None:
         self.problem = ""
@@ -486,9 +440,7 @@ class _Strict:
 
 
 def _by_lines(text: bytes) -> bool:
-    """
-    True where the first line is a whole JSON value and more follow, or where it is no JSON at all.
-    """
+    """True where the first line is a whole JSON value and more follow, or where it is no JSON at all."""
     line, gap, rest = text.partition(b"\n")
     line = line.strip()
     try:
@@ -502,9 +454,7 @@ def _by_lines(text: bytes) -> bool:
 
 
 class _Archive:
-    """
-    Judges the entries of one HAR, and remembers what they show of each record.
-    """
+    """Judges the entries of one HAR, and remembers what they show of each record."""
 
     def __init__(self, file: _File) -> None:
         self.file = file
@@ -519,9 +469,7 @@ class _Archive:
         """When the last exchange began."""
 
     def entry(self, entry: Any, place: str) -> None:
-        """
-        Judges one entry.
-        """
+        """Judges one entry."""
         pair = _pair(entry)
         if pair is None:
             self.account.skipped += 1
@@ -554,9 +502,7 @@ class _Archive:
         self.account.add(result, f"{place} ({method} {plain(path)[:80]})")
 
     def case(self, operation: Operation, sent: Any, id: str, *, accepted: bool) -> Case:
-        """
-        What was asked. Nobody knows which answer was expected, unless the documents exclude the body.
-        """
+        """What was asked. Nobody knows which answer was expected, unless the documents exclude the body."""
         request = operation.request
         if request is None or not isinstance(sent, dict):
             return Case(label="recorded", operation=operation.id, expect="unspecified", body=sent)
@@ -572,9 +518,7 @@ class _Archive:
         return replace(base, open=loose, repeat=id in self.last and self.last[id] == sent)
 
     def note(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
-        """
-        Remembers how the record stands now.
-        """
+        """Remembers how the record stands now."""
         id, status = interaction.id, interaction.response.status
         if operation is self.contract.update and id:
             good = 200 <= status < 300
@@ -594,9 +538,7 @@ class _Archive:
             self.listed(interaction.response, result)
 
     def listed(self, response: Response, result: Judgement) -> None:
-        """
-        Compares the entries of a list with what was read of these records.
-        """
+        """Compares the entries of a list with what was read of these records."""
         for entry in self.judge.items(response)[:100]:
             id = entry.get(self.judge.key) if isinstance(entry, dict) and self.judge.key else None
             known = self.known.get(id) if isinstance(id, str) else None
@@ -613,17 +555,13 @@ class _Archive:
 
 
 def _excluded(item: Field, value: Any) -> bool:
-    """
-    True for a value that the documents exclude for certain: they are silent about capital letters.
-    """
+    """True for a value that the documents exclude for certain: they are silent about capital letters."""
     known = {str(one).casefold() for one in (*item.enum, *item.open_values)}
     return bool(item.enum) and isinstance(value, str) and value.casefold() not in known
 
 
 def _loose(fields: Mapping[str, Field], sent: JSONObject) -> dict[str, str]:
-    """
-    The fields of a body for which the documents are silent; see `check.settled`.
-    """
+    """The fields of a body for which the documents are silent; see `check.settled`."""
     found: dict[str, str] = {}
     for name, value in sent.items():
         item = fields.get(name)
@@ -648,9 +586,7 @@ def _typed(value: Any, kinds: tuple[str, ...]) -> bool:
 
 
 def _pair(entry: Any) -> tuple[str, str, Any, Response] | None:
-    """
-    (method, path, body that was sent, answer) of one entry of a HAR, or nothing where it is damaged.
-    """
+    """(method, path, body that was sent, answer) of one entry of a HAR, or nothing where it is damaged."""
     if not isinstance(entry, dict):
         return None
     request, response = entry.get("request"), entry.get("response")
@@ -673,17 +609,13 @@ def _pair(entry: Any) -> tuple[str, str, Any, Response] | None:
 
 
 def _unsaid(request: Mapping[str, Any]) -> bool:
-    """
-    True where the recording does not hold what was sent.
-    """
+    """True where the recording does not hold what was sent."""
     posted = request.get("postData")
     return not (isinstance(posted, dict) and isinstance(posted.get("text"), str)) and request.get("bodySize") != 0
 
 
 def _left_out(found: Any, response: Response) -> bool:
-    """
-    True where there was a body that the recording does not hold.
-    """
+    """True where there was a body that the recording does not hold."""
     if response.content or response.status == 204:
         return False
     if not isinstance(found, dict) or ("text" not in found and found.get("size") != 0):
@@ -721,9 +653,7 @@ def _headers(response: Mapping[str, Any]) -> dict[str, str]:
 
 
 def data(account: Account, mask: Mask) -> dict[str, Any]:
-    """
-    What was found, as JSON.
-    """
+    """What was found, as JSON."""
     counts = _counts(account)
     return {
         "format": 1,
@@ -765,9 +695,7 @@ def _counts(account: Account) -> Counter[str]:
 
 
 def lines(account: Account, mask: Mask, style: Style = unstyled) -> Iterator[str]:
-    """
-    What a person reads, beside the problems.
-    """
+    """What a person reads, beside the problems."""
     weak = sorted(rule for rule in account.folds if account.weak(rule))
     for rule in [*account.broken, *weak]:
         fold = account.folds[rule]

@@ -1,6 +1,4 @@
-"""
-Finds out which part of a refused update it is that the API refuses.
-"""
+"""Finds out which part of a refused update it is that the API refuses."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ __all__ = ["Refusals", "reduce", "units"]
 
 
 class Refusals:
-    """
-    Finds out what it is in documented bodies that the API refuses.
-    """
+    """Finds out what it is in documented bodies that the API refuses."""
 
     def __init__(self, session: Session, generator: Generator, *, still: bool = False) -> None:
         self.session = session
@@ -42,9 +38,7 @@ class Refusals:
         """True where the record has to stand as it stood in all of its fields, also in those that were null."""
 
     def explain(self) -> None:
-        """
-        Reduces the documented bodies that are refused or fail, and moves each refusal of a documented body to the rule of what was refused in it.
-        """
+        """Reduces the documented bodies that are refused or fail, and moves each refusal of a documented body to the rule of what was refused in it."""
         for _ in range(3):
             left = [
                 f
@@ -111,9 +105,7 @@ class Refusals:
         return True
 
     def _after_refusal(self, failure: Failure) -> bool:
-        """
-        True where it is refused right after the update that was refused before it, two times in a row.
-        """
+        """True where it is refused right after the update that was refused before it, two times in a row."""
         session, case = self.session, failure.interaction.case
         earlier = session.refused_before(failure.number)
         for _ in range(2 * len(earlier)):
@@ -126,9 +118,7 @@ class Refusals:
         return bool(earlier)
 
     def _name(self, small: dict[str, Any], failure: Failure) -> Finding:
-        """
-        The finding under the rule that *small* stands for.
-        """
+        """The finding under the rule that *small* stands for."""
         if failure.finding.rule == self.fails:
             return failure.finding
         selectors = [n for n in self.generator.selectors if n in small]

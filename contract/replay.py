@@ -52,9 +52,7 @@ _TIMED: Final = (".time.", ".frame", ".no_trace", ".access")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """
-    One failure of a run that was recorded.
-    """
+    """One failure of a run that was recorded."""
 
     rule: str
     case: str
@@ -70,9 +68,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """
-    What became of one failure.
-    """
+    """What became of one failure."""
 
     failure: Recorded
     verdict: Verdict
@@ -104,9 +100,7 @@ def failures(run: Mapping[str, Any], contract: Contract, label: str = "") -> lis
 
 
 def _recorded(run: Mapping[str, Any], rule: str, told: Mapping[str, Any], contract: Contract) -> Recorded:
-    """
-    One failure of the run as it can be sent again.
-    """
+    """One failure of the run as it can be sent again."""
     request = told.get("request") if isinstance(told.get("request"), Mapping) else {}
     assert isinstance(request, Mapping)
     recipe, problem = None, ""
@@ -160,9 +154,7 @@ def replay(
 
 
 class _Replaying(Runner):
-    """
-    A run whose plan is to send recorded failures.
-    """
+    """A run whose plan is to send recorded failures."""
 
     waiting: list[Recorded]
 
@@ -171,9 +163,7 @@ class _Replaying(Runner):
         self.outcomes: list[Outcome] = []
 
     def _work(self) -> None:
-        """
-        Sends them one after another.
-        """
+        """Sends them one after another."""
         session = self.sessions[0]
         session.quiet, session.doubt = True, None
         for one in self.waiting:
@@ -190,9 +180,7 @@ class _Replaying(Runner):
 
 
 class _Again:
-    """
-    One failure, sent again.
-    """
+    """One failure, sent again."""
 
     def __init__(self, session: Session, generator: Any, recorded: Recorded, recipe: Recipe) -> None:
         self.session = session
@@ -248,9 +236,7 @@ class _Again:
         return ("could_not_tell", why) if why else ("fixed", "")
 
     def shift(self) -> None:
-        """
-        Sends one update more: what happens to every third one must not always miss the one that matters.
-        """
+        """Sends one update more: what happens to every third one must not always miss the one that matters."""
         marker = self.generator.marker
         if marker is not None:
             now = (self.session.known or {}).get(marker)
@@ -258,9 +244,7 @@ class _Again:
             self.session.attempt({marker: other}, "one more update")
 
     def rounds(self) -> int:
-        """
-        How often it must not be seen.
-        """
+        """How often it must not be seen."""
         rule = self.recorded.rule
         if rule.endswith(".moves"):
             return 1
@@ -269,9 +253,7 @@ class _Again:
     # ------------------------------------------------------------------ state
 
     def stood(self) -> JSONObject | None:
-        """
-        Where the record stood; what was shown as empty, or in another type than is documented, was null.
-        """
+        """Where the record stood; what was shown as empty, or in another type than is documented, was null."""
         if self.recipe.state is None:
             return None
         request = self.contract.request
@@ -292,9 +274,7 @@ class _Again:
 
     @property
     def only_reads(self) -> bool:
-        """
-        True where nothing is written.
-        """
+        """True where nothing is written."""
         return all(case.operation != self.contract.update.id for case in self.recipe.cases)
 
     def establish(self, *, whole: bool) -> None:
@@ -324,9 +304,7 @@ class _Again:
             self.look.differ(self.name, [self.last])
 
     def matters(self) -> set[str]:
-        """
-        The fields that matter for the rule.
-        """
+        """The fields that matter for the rule."""
         if self.only_reads:
             return {self.name} if self.name else set(self.state or {})
         if self.recorded.rule.endswith(".moves"):
@@ -338,9 +316,7 @@ class _Again:
         return {self.name, *self.generator.selectors, *needs}
 
     def unit(self, name: str) -> dict[str, Any]:
-        """
-        A body that sets one field to what it was, with what it needs.
-        """
+        """A body that sets one field to what it was, with what it needs."""
         state = self.state or {}
         choice = self.contract.request.active(state).get(name)
         needs = choice.requires if choice is not None else ()
@@ -348,9 +324,7 @@ class _Again:
         return {name: state[name], **given}
 
     def idle(self) -> str:
-        """
-        Why sending the body proves nothing: it sets the field to what it is.
-        """
+        """Why sending the body proves nothing: it sets the field to what it is."""
         body = self.last.body
         shown = any(part in self.recorded.rule for part in _SHOWN)
         if not shown or not isinstance(body, Mapping) or self.name not in body:
@@ -359,9 +333,7 @@ class _Again:
         return f"{self.name} already is what is sent" if same(None, now, body[self.name]) else ""
 
     def unlike(self) -> list[str]:
-        """
-        Fields that do not stand as they did, as far as that matters for the rule.
-        """
+        """Fields that do not stand as they did, as far as that matters for the rule."""
         state, now = self.state or {}, self.session.known or {}
         fields = self.session.judge.fields
         names = self.matters() & (set(state) if self.only_reads else {self.name, *self.generator.selectors})
@@ -376,16 +348,12 @@ class _Again:
         ]
 
     def documented(self, name: str) -> bool:
-        """
-        True where the value that a field had may be sent.
-        """
+        """True where the value that a field had may be sent."""
         item = self.contract.request.fields.get(name)
         return item is None or not item.enum or (self.state or {}).get(name) in item.enum
 
     def lasting(self) -> str:
-        """
-        Why it cannot happen a second time: a field that no update sets is not what it was before.
-        """
+        """Why it cannot happen a second time: a field that no update sets is not what it was before."""
         item = self.contract.request.fields.get(self.name)
         shown = self.session.judge.fields.get(self.name)
         parts = (".frame", ".no_trace", ".rejection.")
@@ -400,9 +368,7 @@ class _Again:
     # ---------------------------------------------------------------- sending
 
     def send(self) -> tuple[list[Finding], list[str]]:
-        """
-        (findings, rules that were exercised) of one round.
-        """
+        """(findings, rules that were exercised) of one round."""
         rule, session = self.recorded.rule, self.session
         shown = session.judge.fields.get(self.name)
         if rule.endswith(".moves"):
@@ -427,9 +393,7 @@ class _Again:
         return findings, evidence
 
     def alike(self, found: Finding) -> bool:
-        """
-        True where *found* is the recorded failure.
-        """
+        """True where *found* is the recorded failure."""
         whole = f"{self.last.operation}.shape"
         if self.recorded.rule in {whole, f"{whole}.body"} and found.rule.startswith(whole):
             return True
@@ -441,16 +405,12 @@ class _Again:
 
     @property
     def accepted(self) -> bool:
-        """
-        True where the rule is that a documented body is accepted.
-        """
+        """True where the rule is that a documented body is accepted."""
         detail = self.recorded.rule.removeprefix(self.last.operation)
         return self.last.expect == "accept" and (detail.startswith(_ACCEPTED) or detail.endswith(".accepted"))
 
     def exercised(self, evidence: list[str]) -> bool:
-        """
-        True where the rule, one of its group, or what it says of a body was looked at.
-        """
+        """True where the rule, one of its group, or what it says of a body was looked at."""
         rule, rules, last = self.recorded.rule, self.session.judge.rules, self.last
         refused = self.answer is not None and 400 <= self.answer.status < 500
         if refused and not self.recipe.read and (last.expect == "unspecified" or last.rule in evidence):
@@ -471,9 +431,7 @@ class _Again:
 
 
 def status(outcomes: Iterable[Outcome], result: Result | None = None) -> int:
-    """
-    The exit status: 0 all fixed, 1 one still broken, 2 could not tell.
-    """
+    """The exit status: 0 all fixed, 1 one still broken, 2 could not tell."""
     verdicts = {outcome.verdict for outcome in outcomes}
     if "still_broken" in verdicts:
         return 1
@@ -489,9 +447,7 @@ _WORDS: Final[Mapping[Verdict, tuple[str, str]]] = {
 
 
 def lines(outcomes: list[Outcome], style: Style = unstyled) -> Iterator[str]:
-    """
-    What a person reads about them.
-    """
+    """What a person reads about them."""
     for outcome in outcomes:
         word, look = _WORDS[outcome.verdict]
         yield style(word, look) + f" {outcome.failure.rule}"

@@ -56,9 +56,7 @@ SHORT: Final = 5
 
 
 def mask_of(settings: Settings) -> Mask:
-    """
-    What is not to be shown of a run: the credentials in the environment, and the masked fields.
-    """
+    """What is not to be shown of a run: the credentials in the environment, and the masked fields."""
     given = Credentials(**credentials())
     return Mask(secrets=given.secrets, names=tuple(pointer.rpartition("/")[2] for pointer in settings.mask))
 
@@ -80,9 +78,7 @@ class Mask:
     """Values of masked fields, for texts that quote them; see `of`."""
 
     def of(self, result: Result) -> Mask:
-        """
-        The same mask, which also knows the values that the masked fields had in *result*.
-        """
+        """The same mask, which also knows the values that the masked fields had in *result*."""
         if not self.names or self.values:
             return self
         found: set[str] = set()
@@ -92,9 +88,7 @@ class Mask:
         return replace(self, values=tuple(sorted((v for v in found if len(v) >= SHORT), key=len, reverse=True)))
 
     def text(self, text: str) -> str:
-        """
-        *text* without secrets, in whichever way they are escaped, and without what is masked.
-        """
+        """*text* without secrets, in whichever way they are escaped, and without what is masked."""
         for secret in self.secrets if any(head in text for head in _heads(self.secrets)) else ():
             for form in _forms(secret):
                 text = text.replace(form, "***")
@@ -114,9 +108,7 @@ class Mask:
         return found[1] + str(self._masked(found[2]))
 
     def value(self, value: Any, name: str = "") -> Any:
-        """
-        *value*, which stands in a field called *name*, as it may be shown.
-        """
+        """*value*, which stands in a field called *name*, as it may be shown."""
         if name and name in self.names:
             return self._masked(value)
         if isinstance(value, str):
@@ -158,25 +150,19 @@ def _like(char: str, salt: int, letters: int) -> str:
 
 @cache
 def _forms(secret: str) -> tuple[str, ...]:
-    """
-    *secret* as it is, and as it stands in JSON, in a URL and in HTML.
-    """
+    """*secret* as it is, and as it stands in JSON, in a URL and in HTML."""
     forms = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe=""))
     return tuple(dict.fromkeys(f for f in (*forms, quote(secret), escape(secret)) if f))
 
 
 @cache
 def _heads(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """
-    The first four characters of every form of *secrets*: a text without any of them holds no secret.
-    """
+    """The first four characters of every form of *secrets*: a text without any of them holds no secret."""
     return tuple(dict.fromkeys(form[:4] for secret in secrets for form in _forms(secret)))
 
 
 def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:
-    """
-    The texts that stand in members of *body* with one of *names*.
-    """
+    """The texts that stand in members of *body* with one of *names*."""
     if isinstance(body, Mapping):
         for key, value in body.items():
             if key in names and isinstance(value, str):
@@ -188,9 +174,7 @@ def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def shown(value: Any, most: int = LONGEST) -> str:
-    """
-    *value* on one line of plain text: JSON, cut where it is long, with nothing that a terminal obeys.
-    """
+    """*value* on one line of plain text: JSON, cut where it is long, with nothing that a terminal obeys."""
     if value is MISSING:
         return "(absent)"
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
@@ -200,9 +184,7 @@ def shown(value: Any, most: int = LONGEST) -> str:
 
 
 def plain(text: str) -> str:
-    """
-    *text* with control and formatting characters escaped.
-    """
+    """*text* with control and formatting characters escaped."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -212,9 +194,7 @@ def plain(text: str) -> str:
 
 
 def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask: Mask) -> str:
-    """
-    One line that sends the case again; credentials are named, not shown.
-    """
+    """One line that sends the case again; credentials are named, not shown."""
     operation = contract.operations[case.operation]
     target = {"own": id, "unknown": unknown(operation, id), "malformed": MALFORMED}.get(case.target, "SOMEONE_ELSES_ID")
     parts = ["curl", "-sS", "-X", operation.method]
@@ -245,9 +225,7 @@ def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask
 
 
 def _quote(content: bytes) -> str:
-    """
-    *content* for a shell; what a terminal would obey is written as an escape.
-    """
+    """*content* for a shell; what a terminal would obey is written as an escape."""
     try:
         text = content.decode("utf-8", "surrogatepass")
         json.loads(text)
@@ -265,9 +243,7 @@ def _escaped(char: str) -> str:
 
 
 def data(result: Result, mask: Mask) -> dict[str, Any]:
-    """
-    The content of ``run.json``.
-    """
+    """The content of ``run.json``."""
     settings, mask = result.settings, mask.of(result)
     return {
         "format": 1,
@@ -303,9 +279,7 @@ def data(result: Result, mask: Mask) -> dict[str, Any]:
 
 
 def _foreign(result: Result, mask: Mask) -> dict[str, Any]:
-    """
-    What someone else wrote during the run: record -> field -> [before, now].
-    """
+    """What someone else wrote during the run: record -> field -> [before, now]."""
     return {
         id: {name: [mask.value(value, name) for value in pair] for name, pair in fields.items()}
         for id, fields in result.foreign.items()
@@ -332,9 +306,7 @@ def _rule(result: Result, entry: Entry, mask: Mask) -> dict[str, Any]:
 
 
 def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
-    """
-    One failure as data.
-    """
+    """One failure as data."""
     found, case = one.finding, one.interaction.case
     name = found.pointer.rpartition("/")[2]
     body = one.body if one.body is not None else case.body
@@ -362,9 +334,7 @@ def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
 
 
 def _again(result: Result, one: Failure, mask: Mask) -> str:
-    """
-    One line for a shell that shows the failure again: the updates that it takes, and the read that shows it.
-    """
+    """One line for a shell that shows the failure again: the updates that it takes, and the read that shows it."""
     contract, case = result.contract, one.interaction.case
     update = contract.update.id
     steps = [step for step in one.cases if step.operation == update]
@@ -382,9 +352,7 @@ def _again(result: Result, one: Failure, mask: Mask) -> str:
 
 
 def _recipe(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
-    """
-    What sends a failure again; where values of it are masked, that is said.
-    """
+    """What sends a failure again; where values of it are masked, that is said."""
     made = recipe(result.contract, one, result.ledger.interactions)
     shown: dict[str, Any] = mask.value(made)
     return {**shown, "masked": True} if shown != Mask().value(made) else shown
@@ -395,9 +363,7 @@ _OBEYED: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u20
 
 
 def encoded(value: Any) -> str:
-    """
-    *value* as JSON for people to read, with nothing raw in it that a terminal obeys.
-    """
+    """*value* as JSON for people to read, with nothing raw in it that a terminal obeys."""
     text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -479,16 +445,12 @@ VERDICTS: Final[Mapping[str, str]] = {
 
 
 def unstyled(text: str, name: str) -> str:
-    """
-    *text* as it is: the `Style` of what is no terminal.
-    """
+    """*text* as it is: the `Style` of what is no terminal."""
     return text
 
 
 def tally(counts: Counter[str], first: str = "") -> str:
-    """
-    How many rules have which verdict, in words: that of *first*, then the worst first.
-    """
+    """How many rules have which verdict, in words: that of *first*, then the worst first."""
     words = sorted(VERDICTS, key=lambda word: word != first)
     return ", ".join(f"{counts[word]} {VERDICTS[word]}" for word in words if counts[word])
 
@@ -561,9 +523,7 @@ def lines(
 
 
 def failure_lines(result: Result, entry: Entry, mask: Mask, style: Style = unstyled) -> Iterator[str]:
-    """
-    What a person reads about one rule that is broken.
-    """
+    """What a person reads about one rule that is broken."""
     one = entry.failures[0]
     told = failure(result, one, mask)
     body = one.body if one.body is not None else one.interaction.case.body
@@ -600,9 +560,7 @@ def finding_lines(
 
 
 def expected_lines(found: Finding, mask: Mask, indent: str) -> Iterator[str]:
-    """
-    What was expected, and what there was; nothing where the finding does not say.
-    """
+    """What was expected, and what there was; nothing where the finding does not say."""
     if found.expected is not MISSING:
         name = found.pointer.rpartition("/")[2]
         yield f"{indent}expected  {shown(mask.value(found.expected, name))}"
@@ -610,9 +568,7 @@ def expected_lines(found: Finding, mask: Mask, indent: str) -> Iterator[str]:
 
 
 def restored_lines(id: str, done: Any, mask: Mask, style: Style = unstyled) -> Iterator[str]:
-    """
-    What became of one record: put back, or what is left of what was written to it.
-    """
+    """What became of one record: put back, or what is left of what was written to it."""
     name = plain(mask.text(id))
     if done.verdict == "restored":
         yield f"{name} was put back as it was, and read back"

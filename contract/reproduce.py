@@ -49,9 +49,7 @@ EARLY: Final = 12
 
 
 def investigate(session: Session, generator: Generator) -> None:
-    """
-    Settles which failures of *session* are seen again, and reduces their bodies.
-    """
+    """Settles which failures of *session* are seen again, and reduces their bodies."""
     ledger, budget, noise = session.ledger, session.sender.budget, session.sender.noise
     if any(".accept" in f.finding.rule or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
         budget.reserve += min(PARTS, budget.left // 2)
@@ -112,9 +110,7 @@ def investigate(session: Session, generator: Generator) -> None:
 
 
 def _with(found: list[Finding], failure: Failure, mine: Mapping[str, list[Failure]]) -> None:
-    """
-    Confirms what else was wrong with the answer to *failure*, and was *found* again with it.
-    """
+    """Confirms what else was wrong with the answer to *failure*, and was *found* again with it."""
     rules = {finding.rule for finding in found}
     for other in (other for rule in rules & {*mine} for other in mine[rule]):
         if other.confirmed is None and other.interaction.case is failure.interaction.case:
@@ -122,25 +118,19 @@ def _with(found: list[Finding], failure: Failure, mine: Mapping[str, list[Failur
 
 
 def _told_as(sent: Any, shown: Any) -> bool:
-    """
-    True where *shown* is what was sent, or its text.
-    """
+    """True where *shown* is what was sent, or its text."""
     return same(None, sent, shown) or (isinstance(shown, str) and shown in (str(sent), json.dumps(sent)))
 
 
 def _held(session: Session, finding: Finding) -> bool:
-    """
-    True where a refused update held the value that a field has.
-    """
+    """True where a refused update held the value that a field has."""
     name = finding.pointer.strip("/")
     bodies = [case.body for case, _ in session.refusals if isinstance(case.body, Mapping)]
     return any(name in body and _told_as(body[name], finding.actual) for body in bodies)
 
 
 class Look:
-    """
-    Looks into the failures of one rule.
-    """
+    """Looks into the failures of one rule."""
 
     def __init__(self, session: Session, generator: Generator, rule: str, failures: list[Failure]) -> None:
         self.session = session
@@ -162,9 +152,7 @@ class Look:
         """What was wrong with the last of the cases that were sent again."""
 
     def settle(self) -> None:
-        """
-        Sets ``confirmed`` and ``body`` of the first failures.
-        """
+        """Sets ``confirmed`` and ``body`` of the first failures."""
         if self.lasting():
             return
         if self.rule == self.in_list:
@@ -195,16 +183,12 @@ class Look:
             self.last()
 
     def last(self) -> None:
-        """
-        Settles what did not come again in any of these ways.
-        """
+        """Settles what did not come again in any of these ways."""
         for failure in self.failures[:2]:
             failure.confirmed = self.elsewhere(failure) or self.in_series(failure) or self.undone(failure)
 
     def elsewhere(self, failure: Failure) -> bool:
-        """
-        True where an answer is wrong again from the whole of where the record stood, also in what was null.
-        """
+        """True where an answer is wrong again from the whole of where the record stood, also in what was null."""
         case = failure.interaction.case
         if not of_answer(self.rule) or case.operation != self.update or case.expect != "accept":
             return False
@@ -348,9 +332,7 @@ class Look:
             self.apart(name, sent)
 
     def blame(self, failure: Failure, case: Case) -> None:
-        """
-        Tells *failure* under the rule that *case* breaks by it, and what was seen with it as well.
-        """
+        """Tells *failure* under the rule that *case* breaks by it, and what was seen with it as well."""
         name = failure.finding.pointer.strip("/")
         rule, message = self.rule, failure.finding.message
         if case.keep and case.label in {c.label for c in self.session.history}:
@@ -366,17 +348,13 @@ class Look:
         self.confirm(failure)
 
     def confirm(self, failure: Failure) -> None:
-        """
-        Notes that *failure* was seen again, and tells it before the others.
-        """
+        """Notes that *failure* was seen again, and tells it before the others."""
         failure.confirmed = True
         self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
 
     @property
     def in_list(self) -> str:
-        """
-        The rule that the list shows what the retrieve shows.
-        """
+        """The rule that the list shows what the retrieve shows."""
         listing = self.session.contract.listing
         return f"{listing[0].id}.read_back" if listing else ""
 
@@ -415,9 +393,7 @@ class Look:
         return False
 
     def older(self) -> bool:
-        """
-        True where the time stamp still is before what it was in the beginning of the failure.
-        """
+        """True where the time stamp still is before what it was in the beginning of the failure."""
         self.session.settle()
         for failure in self.failures:
             name = failure.finding.pointer.strip("/")
@@ -509,9 +485,7 @@ class Look:
         return True
 
     def reduced(self, failure: Failure, cases: list[Case], read: bool, body: Any) -> Any:
-        """
-        A smaller *body* with which it is seen as well, where there is budget to look for one.
-        """
+        """A smaller *body* with which it is seen as well, where there is budget to look for one."""
         case = cases[-1]
         if not isinstance(body, Mapping) or len(body) < 3 or len(cases) > 1 or case.expect != "accept":
             return body
@@ -527,9 +501,7 @@ class Look:
             self.times = times
 
     def empty(self, case: Case) -> None:
-        """
-        Clears what must not be stored for *case* to be refused.
-        """
+        """Clears what must not be stored for *case* to be refused."""
         session = self.session
         if case.away_from is not None and session.known is not None:
             name, value = case.away_from
@@ -543,9 +515,7 @@ class Look:
             session.attempt(dict.fromkeys(stored, None), "companions cleared")
 
     def alike(self, one: Finding, other: Finding) -> bool:
-        """
-        True where two findings are the same failure.
-        """
+        """True where two findings are the same failure."""
         rules = {self.rule, one.rule}
         known = self.session.judge.rules.get(other.rule)
         if known is not None and known.group in rules:
@@ -553,9 +523,7 @@ class Look:
         return other.rule in rules and (one.pointer == other.pointer or self.rule not in {one.rule} or not one.pointer)
 
     def candidates(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
-        """
-        (cases, whether to read after them, the body that matters), the smallest first.
-        """
+        """(cases, whether to read after them, the body that matters), the smallest first."""
         case = failure.interaction.case
         read = case.operation != self.update or ".no_trace" in self.rule or ".read_back" in self.rule
         if case.operation != self.update:
@@ -600,18 +568,14 @@ class Look:
             yield [writer, replace(case, body=small)], False, small
 
     def after_refusal(self, failure: Failure, read: bool) -> Iterator[tuple[list[Case], bool, Any]]:
-        """
-        The update after the one that was refused right before it: what was refused may have waited for it.
-        """
+        """The update after the one that was refused right before it: what was refused may have waited for it."""
         case = failure.interaction.case
         for before in self.session.refused_before(failure.number):
             if before.target == "own":
                 yield [before, case], read, case.body
 
     def writes(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
-        """
-        For a failure seen in a read: the updates before it.
-        """
+        """For a failure seen in a read: the updates before it."""
         name = failure.finding.pointer.strip("/").partition("/")[0]
         if ".no_trace" in self.rule or ".access" in self.rule:
             earlier = [case for case, number in self.session.refusals if number < failure.number]
@@ -638,9 +602,7 @@ class Look:
             yield updates[-3:], True, updates[-1].body
 
     def smaller(self, body: JSONObject, name: str) -> Iterator[dict[str, Any]]:
-        """
-        Parts of *body* that may show a failure at the field *name*, the smallest first.
-        """
+        """Parts of *body* that may show a failure at the field *name*, the smallest first."""
         request = self.session.contract.request
         tried: list[dict[str, Any]] = []
 

@@ -38,9 +38,7 @@ LOST: Final = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """
-    How one record was left.
-    """
+    """How one record was left."""
 
     verdict: str
     """``restored``, ``not_restored`` or ``nothing_changed``."""
@@ -54,17 +52,13 @@ class Restored:
 
 
 def writable(contract: Contract) -> list[str]:
-    """
-    The fields that can be both written and read.
-    """
+    """The fields that can be both written and read."""
     fields = contract.request.fields.items()
     return [n for n, f in fields if n in contract.record and not f.write_only and not f.read_only]
 
 
 def _kind(item: Field) -> dict[str, Any]:
-    """
-    The part of a field's schema that says which values there are at all.
-    """
+    """The part of a field's schema that says which values there are at all."""
     return {word: item.schema[word] for word in ("type", "enum") if word in item.schema}
 
 
@@ -136,9 +130,7 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         return found | (dict.fromkeys(nulls, "the API refuses it as it is") if refuses(nulls) else {})
 
     def refused(parts: list[list[str]]) -> list[str]:
-        """
-        The names that are refused of *parts*, which are halved as long as there are probes.
-        """
+        """The names that are refused of *parts*, which are halved as long as there are probes."""
         stuck: list[str] = []
         for _ in range(PROBES):
             if not parts:
@@ -411,9 +403,7 @@ def establish(
 
 
 class _Way:
-    """
-    The way back: everything at once, then in an order that a strict API takes, then in parts.
-    """
+    """The way back: everything at once, then in an order that a strict API takes, then in parts."""
 
     def __init__(
         self,
@@ -442,9 +432,7 @@ class _Way:
         """True where an update on the way back was accepted."""
 
     def back(self) -> Restored:
-        """
-        Sends what brings the record back until nothing differs or nothing helps.
-        """
+        """Sends what brings the record back until nothing differs or nothing helps."""
         now = self.first()
         if self.session.misread:
             # Reads do not show what was written, or not what was written in the same second: everything that was
@@ -474,16 +462,12 @@ class _Way:
         return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
 
     def unheld(self, now: JSONObject) -> bool:
-        """
-        True where the record does not hold what an update can set, although it was sent and accepted.
-        """
+        """True where the record does not hold what an update can set, although it was sent and accepted."""
         left = [n for n in self.differences(now) if self.record[n] is not None and n not in self.hopeless]
         return self.accepted and any(n in self.request.fields for n in left)
 
     def differences(self, now: JSONObject, *, exactly: bool = False) -> dict[str, tuple[Any, Any]]:
-        """
-        What is not as it was, with what should not be possible: that an update set it.
-        """
+        """What is not as it was, with what should not be possible: that an update set it."""
         found = differences(self.contract, self.record, now, exactly=exactly)
         for name, values in self.assigned.items():
             if name in now and now[name] != self.record[name] and now[name] in values:
@@ -511,9 +495,7 @@ class _Way:
         return _read(self.session)
 
     def turned(self, now: JSONObject, ways: Iterable[Callable[[Mapping[str, Any]], None]]) -> JSONObject:
-        """
-        The record after each of *ways* that it took to bring it back from *now*, or after the last one.
-        """
+        """The record after each of *ways* that it took to bring it back from *now*, or after the last one."""
         left = self.differences(now, exactly=True)
         turns = list(ways)
         # What only the platform can set is tried once: it would make every other body be refused.
@@ -538,15 +520,11 @@ class _Way:
         return now
 
     def bare(self) -> bool:
-        """
-        True where a selector stood at a value without what that requires: as it was, it may be refused.
-        """
+        """True where a selector stood at a value without what that requires: as it was, it may be refused."""
         return any(self.record.get(other) is None for other in self.request.needed(self.record) if other in self.record)
 
     def put(self, body: JSONObject) -> bool:
-        """
-        Sends one update; True where it was accepted.
-        """
+        """Sends one update; True where it was accepted."""
         if not body or self.tries <= 0:
             return False
         self.tries -= 1
@@ -557,9 +535,7 @@ class _Way:
         return accepted
 
     def groups(self, left: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """
-        What *left* was, in two bodies: aliases of one thing stand in the first only where they were the same.
-        """
+        """What *left* was, in two bodies: aliases of one thing stand in the first only where they were the same."""
         body = {name: self.record[name] for name in left}
         later: dict[str, Any] = {}
         for group in self.request.aliases:
@@ -569,16 +545,12 @@ class _Way:
         return body, later
 
     def at_once(self, left: Mapping[str, tuple[Any, Any]]) -> None:
-        """
-        Everything in one update, and other names for the same thing in a second.
-        """
+        """Everything in one update, and other names for the same thing in a second."""
         for body in self.groups(left):
             self.put(body)
 
     def crossed(self, left: Mapping[str, tuple[Any, Any]]) -> None:
-        """
-        An API that mixes two fields up on writing is given them the other way round.
-        """
+        """An API that mixes two fields up on writing is given them the other way round."""
         pairs = {
             a: before_b
             for a, (before_a, now_a) in left.items()
@@ -588,9 +560,7 @@ class _Way:
         self.put(pairs)
 
     def values_first(self, left: Iterable[str]) -> None:
-        """
-        Selectors go back with something in their companions, and these are cleared afterwards.
-        """
+        """Selectors go back with something in their companions, and these are cleared afterwards."""
         body, later = self.groups(left)
         values = {name: value for name, value in body.items() if value is not None}
         now = self.session.known or {}
@@ -604,9 +574,7 @@ class _Way:
         self.put({name: None for name in [*body, *later] if self.record[name] is None})
 
     def in_parts(self, left: Mapping[str, tuple[Any, Any]]) -> None:
-        """
-        Halves of what is refused whole, down to single fields, so that no value keeps another back.
-        """
+        """Halves of what is refused whole, down to single fields, so that no value keeps another back."""
         body, later = self.groups(left)
         now = self.session.known or {}
         units: list[dict[str, Any]] = []
@@ -633,18 +601,14 @@ class _Way:
         self.halve(units[middle:])
 
     def whole(self, left: Mapping[str, tuple[Any, Any]]) -> None:
-        """
-        All that can be set, as a form sends it: what is not sent along may not stay.
-        """
+        """All that can be set, as a form sends it: what is not sent along may not stay."""
         names = [n for n in writable(self.contract) if n in self.generator.fields and n not in self.hopeless]
         given = {n: self.record[n] for n in names if self.record.get(n) is not None or n in left}
         body, later = self.groups(given)
         self.put({**body, **{n: v for n, v in later.items() if n in left}} if self.accepted else {})
 
     def aside(self, left: Mapping[str, tuple[Any, Any]]) -> None:
-        """
-        What is not stored while a selector stands where it does goes back while it stands elsewhere.
-        """
+        """What is not stored while a selector stands where it does goes back while it stands elsewhere."""
         values = {n: self.record[n] for n in left if n in self.generator.fields and self.record[n] is not None}
         for name in self.generator.selectors:
             stands = self.record[name]
@@ -663,9 +627,7 @@ class _Way:
                 self.put({name: stands, **{n: value for n, value in needed.items() if value is not None}})
 
     def blanks(self, left: Mapping[str, tuple[Any, Any]]) -> None:
-        """
-        Where null is ignored a blank may clear, and a blank is better than a value of this run.
-        """
+        """Where null is ignored a blank may clear, and a blank is better than a value of this run."""
         texts = [n for n in left if n in self.request.fields and "string" in self.request.fields[n].types]
         empty = {n: "" for n in texts if self.record[n] is None and n not in self.generator.enums}
         self.put(self.groups(empty)[0] and dict.fromkeys(self.groups(empty)[0], ""))

@@ -1,6 +1,4 @@
-"""
-What one run found: its verdict, the requests that it sent, and how it left the records.
-"""
+"""What one run found: its verdict, the requests that it sent, and how it left the records."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ FEW: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """
-    One request that was sent, for the reports.
-    """
+    """One request that was sent, for the reports."""
 
     case: Case
     url: str
@@ -39,9 +35,7 @@ class Exchange:
 
 @dataclass(slots=True, kw_only=True)
 class Result:
-    """
-    What a run found.
-    """
+    """What a run found."""
 
     contract: Contract
     settings: Settings
@@ -67,9 +61,7 @@ class Result:
 
     @property
     def entries(self) -> list[Entry]:
-        """
-        Every rule with its verdict.
-        """
+        """Every rule with its verdict."""
         if self._entries is None:
             self._entries = self.ledger.entries()
         return self._entries
@@ -86,9 +78,7 @@ class Result:
         return len(made)
 
     def accepting(self) -> list[Accepted]:
-        """
-        Accepts what is broken, for `known.DAYS` days; returns the new entries.
-        """
+        """Accepts what is broken, for `known.DAYS` days; returns the new entries."""
         ledger = self.ledger
         today = ledger.known.today
         last = today + timedelta(days=DAYS)
@@ -106,9 +96,7 @@ class Result:
         return made
 
     def notes(self) -> Iterator[str]:
-        """
-        What is to be done about the known failures: which have expired, and which no longer fail.
-        """
+        """What is to be done about the known failures: which have expired, and which no longer fail."""
         ledger = self.ledger
         judged = {entry.rule.id for entry in self.entries if entry.verdict in {"kept", "broken", "warned"}}
         whole = self.plan.profile.tour and not self.problem
@@ -127,9 +115,7 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """
-        ``kept``, ``broken`` or ``undecided``.
-        """
+        """``kept``, ``broken`` or ``undecided``."""
         if any(e.verdict == "broken" for e in self.entries):
             return "broken"
         doubtful = any(not self.ledger.weak(entry.rule.id) for entry in unsettled(self.entries))
@@ -139,9 +125,7 @@ class Result:
 
     @property
     def left_behind(self) -> bool:
-        """
-        True where a record could not be put back as it was, and nobody allowed that.
-        """
+        """True where a record could not be put back as it was, and nobody allowed that."""
         return any(
             r.verdict == "not_restored" and (r.note or not self.settings.allow_unrestorable)
             for r in self.restored.values()
@@ -149,14 +133,10 @@ class Result:
 
     @property
     def status(self) -> int:
-        """
-        The exit status: 0 kept, 1 broken, 2 could not tell.
-        """
+        """The exit status: 0 kept, 1 broken, 2 could not tell."""
         return {"kept": 0, "broken": 1, "undecided": 2}[self.verdict]
 
 
 def result_order(left: Mapping[str, str]) -> list[tuple[str, str]]:
-    """
-    Fields with the same reason together.
-    """
+    """Fields with the same reason together."""
     return sorted(left.items(), key=lambda entry: (entry[1], entry[0]))

@@ -23,9 +23,7 @@ _SHAPES = frozenset({"shape", "enum", "e164", "format"})
 
 @lru_cache(maxsize=8)
 def rules(contract: Contract) -> Mapping[str, Rule]:
-    """
-    Every rule of the contract by id, grouped by operation and promise.
-    """
+    """Every rule of the contract by id, grouped by operation and promise."""
     found: dict[str, Rule] = {}
     update = contract.update
     reads = [contract.operations[link.operation] for link in update.links]
@@ -37,9 +35,7 @@ def rules(contract: Contract) -> Mapping[str, Rule]:
 
 
 class _Maker:
-    """
-    Makes the rules of one operation.
-    """
+    """Makes the rules of one operation."""
 
     def __init__(self, contract: Contract, operation: Operation) -> None:
         self.contract = contract
@@ -60,9 +56,7 @@ class _Maker:
         value: Any = MISSING,
         needs: str = "",
     ) -> Rule:
-        """
-        One rule of this operation.
-        """
+        """One rule of this operation."""
         op = self.operation
         prefix = f"{op.id}.{promise}"
         return Rule(
@@ -79,9 +73,7 @@ class _Maker:
         )
 
     def all(self) -> Iterator[Rule]:
-        """
-        Every rule.
-        """
+        """Every rule."""
         yield from self.shape()
         record = self.record()
         for item in record.values():
@@ -98,23 +90,17 @@ class _Maker:
             yield self.rule("read_back", "", text, self.link_fact())
 
     def record(self) -> Mapping[str, Field]:
-        """
-        The fields of the record in this operation's answer.
-        """
+        """The fields of the record in this operation's answer."""
         body = self.contract.retrieve.response if self.records else self.operation.response
         return body.fields if body else {}
 
     def link_fact(self) -> Fact:
-        """
-        The fact that this operation reads back what the update wrote.
-        """
+        """The fact that this operation reads back what the update wrote."""
         links = self.contract.update.links
         return next((link.fact for link in links if link.operation == self.operation.id), self.operation.fact)
 
     def shape(self) -> Iterator[Rule]:
-        """
-        Status, media type, JSON, and the body as a whole.
-        """
+        """Status, media type, JSON, and the body as a whole."""
         op = self.operation
         yield self.rule("shape", "", f"the {op.success} of {op.label} has the documented fields")
         yield self.rule("shape", "status", f"a success of {op.label} is a {op.success}")
@@ -126,9 +112,7 @@ class _Maker:
             yield self.rule("shape", "identity", "the record answered is the one that was asked for")
 
     def facets(self, item: Field) -> Iterator[Rule]:
-        """
-        What one field of the answer may be.
-        """
+        """What one field of the answer may be."""
         name = item.name
         if item.required:
             text = f"{name} is always there"
@@ -153,9 +137,7 @@ class _Maker:
             yield self.rule("format", name, f"{name} is a well-formed {item.format}", item.facet("format"), of=item)
 
     def access(self) -> Iterator[Rule]:
-        """
-        Who may ask, and for what.
-        """
+        """Who may ask, and for what."""
         op = self.operation
         prefix = "and leaves no trace" if self.writes else "and shows nothing"
         fact = op.error_facts.get(401, op.fact)
@@ -178,9 +160,7 @@ class _Maker:
         yield self.rule("rejection", "error_body", "a refusal has the documented body for its status")
 
     def accept(self) -> Iterator[Rule]:
-        """
-        What must be taken.
-        """
+        """What must be taken."""
         yield self.rule("accept", "", "a documented body is accepted")
         for item in self.contract.request.fields.values():
             text = f"every documented value of {item.name} is accepted"
@@ -190,9 +170,7 @@ class _Maker:
                 yield self.rule("deprecated", item.name, text, item.fact, of=item, needs=_needs([item]))
 
     def handlers(self) -> Iterator[Rule]:
-        """
-        What a selector's value needs and shows.
-        """
+        """What a selector's value needs and shows."""
         request = self.contract.request
         for name, selector in request.selectors.items():
             text = f"each value of {name} needs and shows its own companion fields"
@@ -214,9 +192,7 @@ class _Maker:
                     yield self.rule("deprecated", stem, text, choice.fact, of=choice, value=choice.value, needs=needs)
 
     def writing(self, record: Mapping[str, Field]) -> Iterator[Rule]:
-        """
-        What was written comes back.
-        """
+        """What was written comes back."""
         request = self.contract.request
         yield self.rule("echo", "", "the answer shows what was sent, to the letter")
         yield self.rule(
@@ -243,9 +219,7 @@ class _Maker:
         yield self.rule("bystander", "", text, needs="bystander_ids in the configuration")
 
     def frame(self, record: Mapping[str, Field]) -> Iterator[Rule]:
-        """
-        What was not written stays.
-        """
+        """What was not written stays."""
         unsent = self.operation.unsent
         if unsent is not None:
             yield self.rule("frame", "", "what was not sent is unchanged", unsent)
@@ -264,9 +238,7 @@ class _Maker:
                 yield self.rule("time", f"{item.name}.not_before", text, item.fact, of=item)
 
     def refusals(self) -> Iterator[Rule]:
-        """
-        What must be refused, and that a refusal leaves nothing behind.
-        """
+        """What must be refused, and that a refusal leaves nothing behind."""
         op = self.operation
         fact = op.error_facts.get(422, op.error_facts.get(400, op.fact))
         yield self.rule("rejection", "", "what the documents exclude is refused with a 4xx", fact)
@@ -291,7 +263,5 @@ class _Maker:
 
 
 def _needs(fields: Any) -> str:
-    """
-    What a run must be given to send *fields*.
-    """
+    """What a run must be given to send *fields*."""
     return ", ".join(f"[resources] {item.name}" for item in fields if item.resource)

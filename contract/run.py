@@ -65,9 +65,7 @@ SILENCE: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """
-    The part of one process in a run that several carry out together, each on another id.
-    """
+    """The part of one process in a run that several carry out together, each on another id."""
 
     position: int
     """Which of the ids."""
@@ -76,9 +74,7 @@ class Share:
 
 
 class _Clock:
-    """
-    What the threads of a run share.
-    """
+    """What the threads of a run share."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -89,9 +85,7 @@ class _Clock:
         """True where the API was lost on the way, or the credentials were."""
 
     def sleep(self, seconds: float) -> None:
-        """
-        Waits, unless the run is told to stop.
-        """
+        """Waits, unless the run is told to stop."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and (self.budget.restoring or not self.budget.stopped):
             time.sleep(min(left, 0.1))
@@ -133,9 +127,7 @@ def run(
 
 
 class Runner:
-    """
-    One run: what it holds, and its steps in their order.
-    """
+    """One run: what it holds, and its steps in their order."""
 
     def __init__(
         self,
@@ -180,9 +172,7 @@ class Runner:
         )
 
     def take(self, share: Share) -> None:
-        """
-        Confines the run to one id and its part of the plan; the budget is that of all of its processes.
-        """
+        """Confines the run to one id and its part of the plan; the budget is that of all of its processes."""
         blocks = split(self.plan, len(self.settings.ids))[share.position]
         self.plan = self.result.plan = replace(self.plan, blocks=tuple(blocks))
         self.settings = self.result.settings = replace(self.settings, ids=(self.settings.ids[share.position],))
@@ -192,9 +182,7 @@ class Runner:
     # ------------------------------------------------------------------ frame
 
     def carry_out(self) -> Result:
-        """
-        The whole run.
-        """
+        """The whole run."""
         result = self.result
         folder = state_directory(self.settings.state_dir)
         with ExitStack() as stack:
@@ -237,9 +225,7 @@ class Runner:
         return Session(self.judge, made, self.ledger, id)
 
     def _sent(self, case: Case, url: str, content: bytes | None, response: Response) -> None:
-        """
-        Keeps an exchange for the reports, and notices when nobody answers any more.
-        """
+        """Keeps an exchange for the reports, and notices when nobody answers any more."""
         with self.lock:
             if len(self.result.exchanges) < 3000:
                 self.clock.kept += max(0, len(response.content) - USUAL)
@@ -260,9 +246,7 @@ class Runner:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """
-        Turns SIGINT and SIGTERM into an orderly end: the records are put back first.
-        """
+        """Turns SIGINT and SIGTERM into an orderly end: the records are put back first."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -288,9 +272,7 @@ class Runner:
     # -------------------------------------------------------------- preflight
 
     def _preflight(self) -> bool:
-        """
-        Reads what the run will write to; False where that is broken so that nothing can be written.
-        """
+        """Reads what the run will write to; False where that is broken so that nothing can be written."""
 
         def keep(session: Session) -> None:
             record = look(session, self.settings.base_url)
@@ -311,9 +293,7 @@ class Runner:
     # ---------------------------------------------------------------- writing
 
     def _write(self, held: list[Custody]) -> None:
-        """
-        Everything that writes, and the way back.
-        """
+        """Everything that writes, and the way back."""
         result = self.result
         try:
             for custody in held:
@@ -374,9 +354,7 @@ class Runner:
         )
 
     def _work(self) -> None:
-        """
-        Carries out the plan, on all records side by side.
-        """
+        """Carries out the plan, on all records side by side."""
         shares = split(self.plan, len(self.sessions))
         problems: list[str] = []
 
@@ -432,9 +410,7 @@ class Runner:
             self._unlooked()
 
     def _in_turns(self, session: Session) -> None:
-        """
-        Notes what only shows over all answers together.
-        """
+        """Notes what only shows over all answers together."""
         noted = [(one, self.judge.shown(one.response, session.id)) for one in self.ledger.interactions]
         views = [(one.case.operation, record) for one, record in noted if record is not None]
         result = self.judge.in_turns(views)
@@ -478,9 +454,7 @@ class Runner:
             raise Undecided(self.budget.stopped)
 
     def _only_read(self) -> None:
-        """
-        Looks once more at what was seen in reads, where nothing may be written.
-        """
+        """Looks once more at what was seen in reads, where nothing may be written."""
         if self.neighbours.late:
             self.neighbours.read_list("before")
         for session in self.sessions:
@@ -489,26 +463,20 @@ class Runner:
         self._unlooked()
 
     def _unlooked(self) -> None:
-        """
-        Settles what nobody can look into any more.
-        """
+        """Settles what nobody can look into any more."""
         self.ledger.fold()
         noise = sum(s.sender.noise for s in self.sessions) + self.clock.gone
         self.ledger.settle(noise, alone=not (self.ledger.bygone or any(s.foreign for s in self.sessions)))
 
     def _found(self) -> bool:
-        """
-        True where a bounded run has found something that fails it.
-        """
+        """True where a bounded run has found something that fails it."""
         if self.plan.profile.explore:
             return False
         ledger = self.ledger
         return any(not ledger.weak(f.finding.rule) and ledger.accepted(f) is None for f in ledger.failures)
 
     def _put_back(self, held: list[Custody]) -> None:
-        """
-        Puts every record back; a journal goes only when that was proved.
-        """
+        """Puts every record back; a journal goes only when that was proved."""
         self.budget.restore()
         # Each for itself: where this tool fails on one of them, the others are put back all the same.
         try:

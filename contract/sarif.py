@@ -38,9 +38,7 @@ def write(result: Result, path: Path, mask: Mask) -> Path:
 
 
 def log(result: Result, mask: Mask) -> dict[str, Any]:
-    """
-    The log as data.
-    """
+    """The log as data."""
     found = [entry for verdict in LEVELS for entry in result.entries if entry.verdict == verdict]
     open_ones = unsettled(result.entries)
     rules = [*found, *open_ones]

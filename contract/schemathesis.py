@@ -71,9 +71,7 @@ _LARGE: Final = 2**31
 
 
 class BrokenRule(Failure):
-    """
-    An answer breaks a rule of the contract; the rule's id is its identity in baselines and reports.
-    """
+    """An answer breaks a rule of the contract; the rule's id is its identity in baselines and reports."""
 
     kind_title = "Contract broken"
     __slots__ = ("rule",)
@@ -90,9 +88,7 @@ class BrokenRule(Failure):
 
 @dataclass(slots=True)
 class _Record:
-    """
-    What is known of one record.
-    """
+    """What is known of one record."""
 
     known: JSONObject | None = None
     """The record as the last answer showed it."""
@@ -106,9 +102,7 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """
-    What one answer says.
-    """
+    """What one answer says."""
 
     failures: Mapping[str, tuple[BrokenRule, ...]]
     """Promise -> the rules of it that are broken."""
@@ -117,9 +111,7 @@ class _Verdict:
 
 
 class _Local(threading.local):
-    """
-    What one thread keeps between a request, its answer and the checks of the answer.
-    """
+    """What one thread keeps between a request, its answer and the checks of the answer."""
 
     sent: tuple[int, bool] | None = None
     """How many updates were begun by anyone when the request was sent; whether another one was under way."""
@@ -128,9 +120,7 @@ class _Local(threading.local):
 
 
 class _Bridge:
-    """
-    One contract, and what is known of the records that schemathesis sends requests about.
-    """
+    """One contract, and what is known of the records that schemathesis sends requests about."""
 
     def __init__(self) -> None:
         self.settings = config.resolve()
@@ -151,17 +141,13 @@ class _Bridge:
         self.local = _Local()
 
     def operation(self, theirs: Any) -> Operation | None:
-        """
-        The contract's operation for one of schemathesis.
-        """
+        """The contract's operation for one of schemathesis."""
         return self.operations.get(theirs.label) if theirs is not None else None
 
     # ----------------------------------------------------------------- requests
 
     def tour(self, theirs: Any) -> Iterator[Any]:
-        """
-        The steps of the tour as cases of schemathesis.
-        """
+        """The steps of the tour as cases of schemathesis."""
         key = self.contract.update.key
         path = {key.name: self.settings.ids[0]} if key is not None else {}
         reads = theirs.schema.find_operation_by_label(self.contract.retrieve.label)
@@ -182,9 +168,7 @@ class _Bridge:
                     yield reads.Case(path_parameters=path)
 
     def reads(self, theirs: Any) -> Iterator[Any]:
-        """
-        A read of each record that may be updated.
-        """
+        """A read of each record that may be updated."""
         key = self.contract.retrieve.key
         if key is None:
             return
@@ -192,9 +176,7 @@ class _Bridge:
             yield theirs.Case(path_parameters={key.name: id})
 
     def prepare(self, case: Any) -> None:
-        """
-        Keeps a request away from records that it must not change, and notes that it is sent.
-        """
+        """Keeps a request away from records that it must not change, and notes that it is sent."""
         operation = self.operation(case.operation)
         if operation is None:
             return
@@ -240,35 +222,27 @@ class _Bridge:
         return found
 
     def id(self, operation: Operation, case: Any) -> str:
-        """
-        The id of the record that a case is about, or nothing.
-        """
+        """The id of the record that a case is about, or nothing."""
         value = case.path_parameters.get(operation.key.name) if operation.key is not None else None
         return "" if value is None else str(value)
 
     # ------------------------------------------------------------------ answers
 
     def lost(self, case: Any) -> None:
-        """
-        Notes that no answer came.
-        """
+        """Notes that no answer came."""
         if self.operation(case.operation) is not None and case.method not in _SAFE:
             with self.lock:
                 self.flying.discard(threading.get_ident())
                 self.records.clear()
 
     def verdict(self, case: Any, answer: Any) -> _Verdict | None:
-        """
-        What *answer* says, judged once; nothing where the contract does not know the operation.
-        """
+        """What *answer* says, judged once; nothing where the contract does not know the operation."""
         if self.local.answer is not answer:
             self.local.answer, self.local.verdict = answer, self.understand(case, answer)
         return self.local.verdict
 
     def understand(self, case: Any, answer: Answer) -> _Verdict | None:
-        """
-        Judges one answer, and remembers the record that it shows.
-        """
+        """Judges one answer, and remembers the record that it shows."""
         operation = self.operation(case.operation)
         if operation is None:
             return None
@@ -292,9 +266,7 @@ class _Bridge:
             return self.judged(operation, case, answer, _response(answer))
 
     def judged(self, operation: Operation, case: Any, answer: Answer, response: Response) -> _Verdict:
-        """
-        The verdict on *response*.
-        """
+        """The verdict on *response*."""
         id = self.id(operation, case)
         record = self.records.setdefault(id, _Record()) if id else _Record()
         body = decode(_content(answer))[0] if operation is self.contract.update else MISSING
@@ -324,9 +296,7 @@ class _Bridge:
         return self.told(operation, case, interaction, result)
 
     def open(self, body: Mapping[str, Any], before: JSONObject | None) -> dict[str, str]:
-        """
-        The members of *body* for which the documents are silent, with the kind of value.
-        """
+        """The members of *body* for which the documents are silent, with the kind of value."""
         found = {}
         for name, value in body.items():
             item = self.contract.request.fields.get(name)
@@ -369,9 +339,7 @@ class _Bridge:
             yield Finding(rule=rule, message=text, expected="a 4xx, and nothing changed", actual=value)
 
     def unstored(self, record: _Record, finding: Finding) -> Finding:
-        """
-        *finding*, or the one behind it: a field that is again as it was last read was never stored.
-        """
+        """*finding*, or the one behind it: a field that is again as it was last read was never stored."""
         name = finding.pointer.removeprefix("/")
         if not finding.follows or record.read is None or name not in record.read:
             return finding
@@ -381,9 +349,7 @@ class _Bridge:
         return replace(finding, rule=f"{self.contract.update.id}.read_back", message=message, follows=False)
 
     def listed(self, operation: Operation, response: Response, result: Judgement) -> None:
-        """
-        The records that are known, as a list shows them.
-        """
+        """The records that are known, as a list shows them."""
         if self.contract.listing is not None and operation is self.contract.listing[0]:
             for id, record in self.records.items():
                 if record.known is not None:
@@ -392,9 +358,7 @@ class _Bridge:
                     result.single += other.evidence
 
     def traces(self, record: _Record, before: JSONObject, now: JSONObject) -> Iterator[Finding]:
-        """
-        What refused updates left behind in a record that was read before and after them.
-        """
+        """What refused updates left behind in a record that was read before and after them."""
         if not record.verified:
             return
         for name, old, new in self.judge.differences(now, before):
@@ -408,9 +372,7 @@ class _Bridge:
                 )
 
     def remember(self, operation: Operation, record: _Record, response: Response, result: Judgement, body: Any) -> None:
-        """
-        Notes what an answer says about the record.
-        """
+        """Notes what an answer says about the record."""
         accepted = 200 <= response.status < 300
         if operation is self.contract.retrieve:
             if result.record is not None:
@@ -423,9 +385,7 @@ class _Bridge:
                 record.refused.append(body)
 
     def told(self, operation: Operation, case: Any, interaction: Interaction, result: Judgement) -> _Verdict:
-        """
-        The findings that stand for themselves, as failures of schemathesis.
-        """
+        """The findings that stand for themselves, as failures of schemathesis."""
         rules = self.judge.rules
         judged = {rules[name].promise for name in result.evidence if name.partition(".")[2] not in _THEIRS}
         if not result.findings:
@@ -444,9 +404,7 @@ class _Bridge:
         return _Verdict(failures, frozenset(judged | set(failures)))
 
     def message(self, finding: Finding, name: str) -> str:
-        """
-        A finding in words, with the rule that it breaks and where that is stated.
-        """
+        """A finding in words, with the rule that it breaks and where that is stated."""
         rule = self.judge.rules[name]
         place = finding.pointer.rpartition("/")[2]
         lines = [self.mask.text(finding.message) + (f" (at {finding.pointer})" if finding.pointer else ""), ""]
@@ -465,9 +423,7 @@ class _Bridge:
 
 @cache
 def _bridge() -> _Bridge:
-    """
-    The bridge of this process, made when it is first needed.
-    """
+    """The bridge of this process, made when it is first needed."""
     return _Bridge()
 
 
@@ -477,25 +433,19 @@ def _validator(schema: str) -> Any:
 
 
 def _well_formed(schema: Mapping[str, Any], value: Any) -> bool:
-    """
-    True where *value* is one that *schema* describes, its format included.
-    """
+    """True where *value* is one that *schema* describes, its format included."""
     return bool(_validator(json.dumps(schema, sort_keys=True)).is_valid(value))
 
 
 def _may_name(schema: Mapping[str, Any], value: Any) -> bool:
-    """
-    True where *value* in a path may name a record: a number is often written as text there.
-    """
+    """True where *value* in a path may name a record: a number is often written as text there."""
     text = str(value)
     forms = (value, text, int(text)) if text.isdecimal() else (value, text)
     return any(_well_formed(schema, form) for form in forms)
 
 
 def _kind(item: Field, value: Any) -> str:
-    """
-    How certain it is what becomes of an accepted *value*: see `check.settled`; nothing where it is certain.
-    """
+    """How certain it is what becomes of an accepted *value*: see `check.settled`; nothing where it is certain."""
     if value is None:
         return "null"
     if item.enum:
@@ -520,17 +470,13 @@ def _kind(item: Field, value: Any) -> str:
 
 
 def _content(answer: Answer) -> bytes:
-    """
-    The bytes of the request that *answer* answers.
-    """
+    """The bytes of the request that *answer* answers."""
     content = getattr(answer.request, "body", None)
     return content.encode() if isinstance(content, str) else content if isinstance(content, bytes) else b""
 
 
 def _response(answer: Answer) -> Response:
-    """
-    An answer as this tool sees it.
-    """
+    """An answer as this tool sees it."""
     value, problem = decode(answer.content)
     return Response(
         status=answer.status_code,
@@ -546,17 +492,13 @@ def _response(answer: Answer) -> Response:
 
 @schemathesis.hook
 def before_load_schema(context: HookContext, raw_schema: dict[str, Any]) -> None:
-    """
-    Conditions are put in words with which schemathesis can generate bodies.
-    """
+    """Conditions are put in words with which schemathesis can generate bodies."""
     export.with_alternatives(_bridge().contract, raw_schema)
 
 
 @schemathesis.hook
 def before_add_examples(context: HookContext, examples: list[Any]) -> None:
-    """
-    The tour goes along as examples of the update, and a read of each record as one of the retrieve.
-    """
+    """The tour goes along as examples of the update, and a read of each record as one of the retrieve."""
     bridge = _bridge()
     operation = bridge.operation(context.operation)
     if not bridge.settings.ids or operation is None:
@@ -570,32 +512,24 @@ def before_add_examples(context: HookContext, examples: list[Any]) -> None:
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Any, kwargs: dict[str, Any]) -> None:
-    """
-    A request is about to be sent.
-    """
+    """A request is about to be sent."""
     _bridge().prepare(case)
 
 
 @schemathesis.hook
 def after_call(context: HookContext, case: Any, response: Answer) -> None:
-    """
-    An answer came; it is judged here, so that requests which other checks send count too.
-    """
+    """An answer came; it is judged here, so that requests which other checks send count too."""
     _bridge().verdict(case, response)
 
 
 @schemathesis.hook
 def after_network_error(context: HookContext, case: Any, request: Any) -> None:
-    """
-    No answer came.
-    """
+    """No answer came."""
     _bridge().lost(case)
 
 
 def _check(promises: tuple[str, ...]) -> Callable[[CheckContext, Answer, Any], bool | None]:
-    """
-    A check of schemathesis that holds an answer to *promises*.
-    """
+    """A check of schemathesis that holds an answer to *promises*."""
 
     def check(ctx: CheckContext, response: Answer, case: Any) -> bool | None:
         verdict = _bridge().verdict(case, response)

@@ -67,18 +67,14 @@ def unknown(operation: Operation, id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """
-    What proves the right to ask; comes from the environment alone.
-    """
+    """What proves the right to ask; comes from the environment alone."""
 
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
 
     def auth(self, kind: str) -> Mapping[str, str]:
-        """
-        The headers for the right credentials, none, or wrong ones.
-        """
+        """The headers for the right credentials, none, or wrong ones."""
         if kind == "none":
             return {}
         what = "token" if self.token else "password"
@@ -96,9 +92,7 @@ class Credentials:
 
     @property
     def near(self) -> dict[str, str]:
-        """
-        What is nearly the right password or token, where it is long enough to be masked.
-        """
+        """What is nearly the right password or token, where it is long enough to be masked."""
         right = self.token or self.password
         if len(right) < MASKED:
             return {}
@@ -107,9 +101,7 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """
-        What must never be shown: the password or token, the headers made from them, and what nearly is them.
-        """
+        """What must never be shown: the password or token, the headers made from them, and what nearly is them."""
         found = [self.password, self.token]
         if self.username or self.password:
             found.append(self.auth("right")["Authorization"].partition(" ")[2])
@@ -119,16 +111,12 @@ class Credentials:
 
 
 def encode(value: Any) -> bytes:
-    """
-    The bytes that are sent for a JSON *value*: UTF-8, members in the order given.
-    """
+    """The bytes that are sent for a JSON *value*: UTF-8, members in the order given."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 class _Strict:
-    """
-    Reads one JSON text and notes what RFC 8259 does not allow or leaves unpredictable.
-    """
+    """Reads one JSON text and notes what RFC 8259 does not allow or leaves unpredictable."""
 
     def __init__(self) -> None:
         self.problem = ""
@@ -147,9 +135,7 @@ class _Strict:
 
 
 def decode(content: bytes) -> tuple[Any, str]:
-    """
-    (value, problem): the JSON in *content*, or `MISSING`, and what is wrong with it in words.
-    """
+    """(value, problem): the JSON in *content*, or `MISSING`, and what is wrong with it in words."""
     if not content:
         return MISSING, ""
     try:
@@ -183,9 +169,7 @@ _NESTS: Final = frozenset({list, dict})
 
 
 def _too_deep(value: Any) -> bool:
-    """
-    True where lists and objects nest deeper than `MAX_DEPTH` in *value*.
-    """
+    """True where lists and objects nest deeper than `MAX_DEPTH` in *value*."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [
@@ -197,9 +181,7 @@ def _too_deep(value: Any) -> bool:
 
 
 class _Watcher:
-    """
-    Cuts off an exchange that takes longer than it may: a server that drips never meets a read timeout.
-    """
+    """Cuts off an exchange that takes longer than it may: a server that drips never meets a read timeout."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -241,9 +223,7 @@ class _Watcher:
 
 
 class Sender:
-    """
-    Sends the cases of one contract to one API; used by one thread at a time.
-    """
+    """Sends the cases of one contract to one API; used by one thread at a time."""
 
     def __init__(
         self,
@@ -297,9 +277,7 @@ class Sender:
         }
 
     def close(self) -> None:
-        """
-        Lets go of the connections.
-        """
+        """Lets go of the connections."""
         self._watcher.close()
         self._transport.close()
 
@@ -312,16 +290,12 @@ class Sender:
             self._transport.close()
 
     def interrupt(self) -> None:
-        """
-        Cuts off the exchange that is under way, if there is one.
-        """
+        """Cuts off the exchange that is under way, if there is one."""
         if self._watcher.deadline:
             self._watcher.deadline = self.budget.clock() - 1
 
     def url(self, case: Case, id: str) -> str:
-        """
-        Where *case* goes.
-        """
+        """Where *case* goes."""
         operation = self.contract.operations[case.operation]
         target = {"own": id, "foreign": self.foreign_id, "malformed": MALFORMED}.get(case.target) or unknown(
             operation, id
@@ -383,9 +357,7 @@ class Sender:
             return response
 
     def _asked_for(self, response: Response) -> float | None:
-        """
-        Seconds that a Retry-After asks for, or nothing; a date is compared with the server's own clock.
-        """
+        """Seconds that a Retry-After asks for, or nothing; a date is compared with the server's own clock."""
         value = response.headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():
             return float(value)
@@ -417,9 +389,7 @@ class Sender:
         return retry
 
     def _once(self, method: str, url: str, headers: dict[str, str], content: bytes | None, most: int) -> Response:
-        """
-        One exchange.
-        """
+        """One exchange."""
         watcher = self._watcher
         limit = max(0.2, min(self.timeout, self.budget.time_left))
         at = self.budget.clock()
@@ -461,9 +431,7 @@ class Sender:
         )
 
     def _read(self, response: httpx.Response, most: int) -> bytes:
-        """
-        The body, decompressed, up to *most* bytes.
-        """
+        """The body, decompressed, up to *most* bytes."""
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in {"identity", "gzip", "deflate", ""}:
             raise SendError(f"the answer is encoded as {coding!r}, which was not asked for", kind="final")
@@ -480,9 +448,7 @@ class Sender:
 
 
 def proxy_for(base_url: str) -> str | None:
-    """
-    The proxy that the environment names for *base_url* (``HTTPS_PROXY``, ``NO_PROXY``, …), if it does.
-    """
+    """The proxy that the environment names for *base_url* (``HTTPS_PROXY``, ``NO_PROXY``, …), if it does."""
     from urllib.parse import urlsplit
     from urllib.request import getproxies, proxy_bypass
 
@@ -494,9 +460,7 @@ def proxy_for(base_url: str) -> str | None:
 
 
 def _moment(text: str) -> datetime | None:
-    """
-    An HTTP date, or nothing.
-    """
+    """An HTTP date, or nothing."""
     try:
         found = parsedate_to_datetime(text)
     except (TypeError, ValueError, OverflowError):
@@ -513,9 +477,7 @@ def _kind(error: Exception) -> str:
 
 
 def _words(error: Exception) -> str:
-    """
-    What happened to a connection, in plain words.
-    """
+    """What happened to a connection, in plain words."""
     text = str(error).strip() or type(error).__name__
     if isinstance(error, httpx.ConnectError):
         if "CERTIFICATE" in text.upper():

@@ -1,6 +1,4 @@
-"""
-One record under test: sends cases to it, keeps what is known of it, and has every answer judged.
-"""
+"""One record under test: sends cases to it, keeps what is known of it, and has every answer judged."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ MANY: Final = 200_000
 
 
 class Session:
-    """
-    Everything that one run does to one record; used by one thread.
-    """
+    """Everything that one run does to one record; used by one thread."""
 
     def __init__(self, judge: Judge, sender: Sender, ledger: Ledger, id: str) -> None:
         self.judge = judge
@@ -115,9 +111,7 @@ class Session:
         return result, interaction.response
 
     def _judged(self, case: Case, before: JSONObject | None, verified: bool) -> tuple[Interaction, Judgement]:
-        """
-        Sends *case*, and has the answer judged.
-        """
+        """Sends *case*, and has the answer judged."""
         response = self.sender.send(case, self.id)
         interaction = Interaction(
             case=case, response=response, before=before, verified=verified, id=self.id, age=self._age(response)
@@ -125,9 +119,7 @@ class Session:
         return interaction, self.judge.judge(interaction)
 
     def _take_in(self, interaction: Interaction, result: Judgement) -> None:
-        """
-        Notes what an interaction says of the record and, unless this is quiet, of the rules.
-        """
+        """Notes what an interaction says of the record and, unless this is quiet, of the rules."""
         number = self.sender.budget.spent
         self._note(interaction.case, interaction.response, result, number, interaction.before)
         self._question(interaction, result)
@@ -147,17 +139,13 @@ class Session:
         self.ledger.add(interaction, result, number)
 
     def _own(self, value: Any) -> None:
-        """
-        Remembers the values in *value*; after very many of them no value can be called novel any more.
-        """
+        """Remembers the values in *value*; after very many of them no value can be called novel any more."""
         self.ours.update(map(hash, _values(value)))
         if len(self.ours) > MANY:
             self.doubt = None
 
     def _question(self, interaction: Interaction, result: Judgement) -> None:
-        """
-        Has it looked into where an answer shows a change that was not sent.
-        """
+        """Has it looked into where an answer shows a change that was not sent."""
         case, before, record = interaction.case, interaction.before, result.record
         request = self.contract.request
         if self.doubt is None or before is None or record is None or case.target != "own":
@@ -185,9 +173,7 @@ class Session:
             self.doubt(interaction, changed)
 
     def novel(self, name: str, value: Any) -> bool:
-        """
-        True for a value of a field that this run neither found nor sent, and that no API fills in by itself.
-        """
+        """True for a value of a field that this run neither found nor sent, and that no API fills in by itself."""
         item = self.contract.request.fields.get(name)
         default = item.default if item is not None else None
         if value in (None, "", default) or hash(_text(value)) in self.ours:
@@ -195,9 +181,7 @@ class Session:
         return not any(_text(value) in text for text in self.odd)
 
     def bygone(self, name: str, value: Any) -> bool:
-        """
-        True for a free value that this run sent so long ago that no API would fall back to it.
-        """
+        """True for a free value that this run sent so long ago that no API would fall back to it."""
         request = self.contract.request
         if name not in request.fields or request.fields[name].enum or value in (None, ""):
             return False
@@ -215,9 +199,7 @@ class Session:
         return any(body.get(field) == value for body in bodies for field in fields)
 
     def fitting(self, body: Any) -> Any:
-        """
-        *body* without values that this record cannot take: some are only for records that can do it.
-        """
+        """*body* without values that this record cannot take: some are only for records that can do it."""
         if not isinstance(body, Mapping) or self.known is None:
             return body
         for name in body:
@@ -243,9 +225,7 @@ class Session:
         return case.operation == self.contract.update.id
 
     def _age(self, response: Response) -> float:
-        """
-        Seconds for which the time stamp of *known* has stood for certain, when *response* came.
-        """
+        """Seconds for which the time stamp of *known* has stood for certain, when *response* came."""
         if self.known is None or not self.judge.stamps:
             return 0.0
         value = self.known.get(self.judge.stamps[0])
@@ -266,16 +246,12 @@ class Session:
             return local
 
     def rest(self, seconds: float) -> None:
-        """
-        Waits until the time stamp of *known* has stood for *seconds*.
-        """
+        """Waits until the time stamp of *known* has stood for *seconds*."""
         stood = self.sender.budget.clock() - self._stamp[1] if self._stamp is not None else 0.0
         self.sender.sleep(max(0.0, seconds - stood))
 
     def _note(self, case: Case, response: Response, result: Judgement, number: int, before: JSONObject | None) -> None:
-        """
-        What is known of the record after an answer.
-        """
+        """What is known of the record after an answer."""
         if case.target != "own":
             if self._writes(case) and 400 <= response.status < 500:
                 self._refuse(case, number)  # It may have been applied here all the same.
@@ -312,26 +288,20 @@ class Session:
             self._refuse(case, number)
 
     def _refuse(self, case: Case, number: int) -> None:
-        """
-        Notes an update that was refused.
-        """
+        """Notes an update that was refused."""
         self.refused.append((case, number))
         if not self.quiet:
             self.refusals.append((case, number))
 
     def _learn(self, body: Any, before: JSONObject | None, record: JSONObject) -> None:
-        """
-        Notes whether null clears a field here.
-        """
+        """Notes whether null clears a field here."""
         if isinstance(body, Mapping) and before is not None:
             for name, value in body.items():
                 if value is None and before.get(name) not in (None, "") and name in record:
                     self.clears = record[name] in (None, "")
 
     def _observe(self, case: Case, response: Response, before: JSONObject | None, result: Judgement) -> None:
-        """
-        Notes the answer to a request about which the documents are silent.
-        """
+        """Notes the answer to a request about which the documents are silent."""
         accepted = 200 <= response.status < 300
         outcome = "accepted" if accepted else "refused"
         fields: dict[str, str] = {}
@@ -369,9 +339,7 @@ class Session:
         return result
 
     def _traces(self, result: Judgement, before: JSONObject, refused: list[tuple[Case, int]], verified: bool) -> None:
-        """
-        What refused updates left behind, told by the case whose value appeared.
-        """
+        """What refused updates left behind, told by the case whose value appeared."""
         assert result.record is not None
         rule = f"{self.contract.update.id}.rejection.no_trace"
         kept: list[Finding] = []
@@ -400,16 +368,12 @@ class Session:
         result.findings = kept + [f for f in result.findings if not (".read_back" in f.rule and f.pointer in pointers)]
 
     def settle(self) -> None:
-        """
-        Reads the record where it is not known.
-        """
+        """Reads the record where it is not known."""
         if self.known is None and self.blind < 4:
             self.read("read to see where the record stands")
 
     def trial(self, cases: list[Case], *, read: bool = False, cross: bool = False) -> list[Finding]:
-        """
-        The findings of *cases*, sent one after another without a note in the ledger, and of a *read* after them.
-        """
+        """The findings of *cases*, sent one after another without a note in the ledger, and of a *read* after them."""
         found: list[Finding] = []
         was, self.quiet = self.quiet, True
         try:
@@ -422,9 +386,7 @@ class Session:
         return found
 
     def attempt(self, body: JSONObject, label: str) -> tuple[Response | None, JSONObject | None]:
-        """
-        Sends an update outside of the plan; (answer, record shown), or nothing where none came back.
-        """
+        """Sends an update outside of the plan; (answer, record shown), or nothing where none came back."""
         case = Case(label=label, operation=self.contract.update.id, expect="unspecified", body=dict(body))
         was, self.quiet = self.quiet, True
         try:
@@ -438,30 +400,22 @@ class Session:
         return response, result.record
 
     def between(self, start: int, end: int) -> list[tuple[Case, int]]:
-        """
-        The updates that were answered, with the numbers of their requests, from *start* on and before *end*.
-        """
+        """The updates that were answered, with the numbers of their requests, from *start* on and before *end*."""
         answered = [(case, number) for case, number, _ in self.updates] + self.refusals
         return sorted((pair for pair in answered if start <= pair[1] < end), key=lambda pair: pair[1])
 
     def refused_before(self, number: int) -> list[Case]:
-        """
-        The update that was answered last before the request *number*, where it was refused.
-        """
+        """The update that was answered last before the request *number*, where it was refused."""
         refused = {id(case) for case, _ in self.refusals}
         return [case for case, _ in self.between(0, number)[-1:] if id(case) in refused]
 
     def failures(self) -> list[Failure]:
-        """
-        What was noted for this record.
-        """
+        """What was noted for this record."""
         return [f for f in self.ledger.failures if f.interaction.id == self.id]
 
 
 def respelled(id: str) -> str:
-    """
-    *id* with its letters in the other case: as a UUID it means the same.
-    """
+    """*id* with its letters in the other case: as a UUID it means the same."""
     return id.swapcase()
 
 
@@ -470,16 +424,12 @@ def _text(value: Any) -> str:
 
 
 def _slim(record: JSONObject | None) -> JSONObject | None:
-    """
-    *record* without what is too large to be kept many times.
-    """
+    """*record* without what is too large to be kept many times."""
     return record if record is None else {name: _short(value) for name, value in record.items()}
 
 
 def _short(value: Any) -> Any:
-    """
-    *value*, or where it is large its beginning, its size and its hash.
-    """
+    """*value*, or where it is large its beginning, its size and its hash."""
     if isinstance(value, (str, list, dict)):
         text = value if isinstance(value, str) else _text(value)
         if len(text) > USUAL:
@@ -488,9 +438,7 @@ def _short(value: Any) -> Any:
 
 
 def _values(value: Any) -> Iterator[str]:
-    """
-    The values of all members in *value*, as JSON.
-    """
+    """The values of all members in *value*, as JSON."""
     if isinstance(value, Mapping):
         for inner in value.values():
             yield _text(inner)

@@ -35,9 +35,7 @@ SLACK: Final = timedelta(seconds=1)
 
 
 class Group:
-    """
-    Rules for which one look is evidence at once; counted by identity, because there are many.
-    """
+    """Rules for which one look is evidence at once; counted by identity, because there are many."""
 
     __slots__ = ("rules",)
 
@@ -63,9 +61,7 @@ def same(item: Field | None, a: Any, b: Any) -> bool:
 
 
 class RecordShape:
-    """
-    Judges the shape of one record, compiled once for one operation.
-    """
+    """Judges the shape of one record, compiled once for one operation."""
 
     def __init__(self, operation: str, body: Body) -> None:
         self.operation = operation
@@ -99,9 +95,7 @@ class RecordShape:
         self._groups: dict[Any, Group] = {}
 
     def evidence(self, record: JSONObject) -> Group:
-        """
-        The rules for which a well-shaped *record* is evidence.
-        """
+        """The rules for which a well-shaped *record* is evidence."""
         nulls = tuple([name for name, value in record.items() if value is None])
         key = (nulls, *[name in record for name in self.optional])
         group = self._groups.get(key)
@@ -121,9 +115,7 @@ class RecordShape:
         return found
 
     def findings(self, record: JSONObject, base: str) -> list[Finding]:
-        """
-        What is wrong with the shape of *record*, which stands at pointer *base* in the answer.
-        """
+        """What is wrong with the shape of *record*, which stands at pointer *base* in the answer."""
         found: list[Finding] = []
         if not (
             self.validator.is_valid(record)
@@ -168,9 +160,7 @@ class RecordShape:
                 yield from self.field(item, record[name], f"{base}/{escape(name)}")
 
     def field(self, item: Field, value: Any, pointer: str) -> Iterator[Finding]:
-        """
-        What is wrong with one value: the first thing, because the rest follows from it.
-        """
+        """What is wrong with one value: the first thing, because the rest follows from it."""
 
         def finding(facet: str, message: str, expected: Any) -> Finding:
             detail = f"shape.{item.name}.{facet}" if facet in {"type", "null"} else f"{facet}.{item.name}"
@@ -212,9 +202,7 @@ class RecordShape:
 
 
 def _regions(code: Any, number: Any, format: str) -> tuple[str, ...]:
-    """
-    The regions that share the calling code of *number*, where *code* is well-formed and none of them.
-    """
+    """The regions that share the calling code of *number*, where *code* is well-formed and none of them."""
     return _other_regions(code, number, format) if isinstance(code, str) and isinstance(number, str) else ()
 
 
@@ -227,9 +215,7 @@ def _other_regions(code: str, number: str, format: str) -> tuple[str, ...]:
 
 
 def _is(value: Any, kind: str) -> bool:
-    """
-    True where *value* has the JSON type *kind*; 1.0 is an integer, true is no number.
-    """
+    """True where *value* has the JSON type *kind*; 1.0 is an integer, true is no number."""
     if isinstance(value, bool):
         return kind == "boolean"
     if kind == "integer" and isinstance(value, float):
@@ -238,9 +224,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _inner(schema: Any) -> Iterator[str]:
-    """
-    The formats of what stands inside of a value of *schema*.
-    """
+    """The formats of what stands inside of a value of *schema*."""
     parts = list(schema.values()) if isinstance(schema, Mapping) else schema if isinstance(schema, list) else ()
     for part in parts:
         if isinstance(part, Mapping) and isinstance(part.get("format"), str):
@@ -250,9 +234,7 @@ def _inner(schema: Any) -> Iterator[str]:
 
 @cache
 def _checker() -> Any:
-    """
-    jsonschema's view of the formats, which is that of this tool.
-    """
+    """jsonschema's view of the formats, which is that of this tool."""
     from jsonschema import FormatChecker
 
     checker = FormatChecker(formats=())
@@ -262,9 +244,7 @@ def _checker() -> Any:
 
 
 def _detail(item: Field, value: Any) -> str:
-    """
-    What jsonschema has against a value whose type, enum and format are right.
-    """
+    """What jsonschema has against a value whose type, enum and format are right."""
     schema = dict(item.schema)
     # jsonschema is slow to import, and is asked for its words only.
     if SIZES.keys().isdisjoint(_inner(schema)):

@@ -42,9 +42,7 @@ _SMALLER: Final[Mapping[str, str]] = {"s": "m", "m": "h"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """
-    What was found on one id, as it is handed from process to process.
-    """
+    """What was found on one id, as it is handed from process to process."""
 
     started: datetime
     only: frozenset[str] | None = None
@@ -120,9 +118,7 @@ def collected(settings: Settings, folder: Path) -> Result | None:
 
 
 def _fair(settings: Settings, workers: int) -> Settings:
-    """
-    The settings of one share: what is limited for the whole run is divided by how many work at once.
-    """
+    """The settings of one share: what is limited for the whole run is divided by how many work at once."""
     count = len(settings.ids)
     at_once = min(count, max(1, workers))
     turns = -(-count // at_once)
@@ -130,9 +126,7 @@ def _fair(settings: Settings, workers: int) -> Settings:
 
 
 def _divided(rate: str, by: int) -> str:
-    """
-    A rate such as ``50/s``, divided; over a longer time where that takes less than one request.
-    """
+    """A rate such as ``50/s``, divided; over a longer time where that takes less than one request."""
     if not rate or by == 1:
         return rate
     number, _, unit = rate.partition("/")
@@ -163,9 +157,7 @@ def _take(
     position: int,
     only: frozenset[str] | None,
 ) -> Part | None:
-    """
-    Does one share, if nobody else is at it or has done it.
-    """
+    """Does one share, if nobody else is at it or has done it."""
     lock = FileLock(str(folder / f"{position}.lock"), timeout=0)
     try:
         lock.acquire()
@@ -252,9 +244,7 @@ def merge(settings: Settings, contract: Contract, made: Plan, parts: list[Part],
 
 
 def _settle(result: Result) -> None:
-    """
-    Calls broken what no process saw again, and several saw: it was no accident.
-    """
+    """Calls broken what no process saw again, and several saw: it was no accident."""
     for rule, failures in result.ledger.causes().items():
         unseen = len(failures) > 2 and all(failure.confirmed is False for failure in failures)
         alone = result.noise == 0 and (of_answer(rule) or not (result.foreign or result.ledger.bygone))

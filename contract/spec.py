@@ -28,9 +28,7 @@ _BODY_KEYS: Final = frozenset({"pattern", "oneOf", "anyOf", "allOf", "multipleOf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """
-    One value of a selector: the companion fields that it needs, and those that it uses besides.
-    """
+    """One value of a selector: the companion fields that it needs, and those that it uses besides."""
 
     value: str
     fact: Fact
@@ -41,17 +39,13 @@ class Choice:
 
     @property
     def companions(self) -> tuple[str, ...]:
-        """
-        Every field that belongs to this value.
-        """
+        """Every field that belongs to this value."""
         return (*self.requires, *self.uses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """
-    One property of a request or response body.
-    """
+    """One property of a request or response body."""
 
     name: str
     schema: Mapping[str, Any]
@@ -66,122 +60,88 @@ class Field:
 
     @property
     def types(self) -> tuple[str, ...]:
-        """
-        The JSON types that it may have, null included; empty where any will do.
-        """
+        """The JSON types that it may have, null included; empty where any will do."""
         kinds = self.schema.get("type", ())
         return (kinds,) if isinstance(kinds, str) else tuple(kinds)
 
     @property
     def nullable(self) -> bool:
-        """
-        True where null is documented.
-        """
+        """True where null is documented."""
         return not self.types or "null" in self.types
 
     @property
     def enum(self) -> tuple[Any, ...]:
-        """
-        The documented values beside null; empty where there is no list.
-        """
+        """The documented values beside null; empty where there is no list."""
         return tuple(value for value in self.schema.get("enum", ()) if value is not None)
 
     @property
     def item_enum(self) -> tuple[Any, ...]:
-        """
-        The documented items, where it is a list of enumerated values.
-        """
+        """The documented items, where it is a list of enumerated values."""
         items = self.schema.get("items", {})
         return tuple(items.get("enum", ())) if isinstance(items, Mapping) else ()
 
     @property
     def format(self) -> str:
-        """
-        Its format, or nothing.
-        """
+        """Its format, or nothing."""
         return str(self.schema.get("format", ""))
 
     @property
     def default(self) -> Any:
-        """
-        The value that stands where none was ever set, or `MISSING`.
-        """
+        """The value that stands where none was ever set, or `MISSING`."""
         return self.schema.get("default", MISSING)
 
     @property
     def deprecated(self) -> bool:
-        """
-        True where the documents advise against it.
-        """
+        """True where the documents advise against it."""
         return bool(self.schema.get("deprecated"))
 
     @property
     def read_only(self) -> bool:
-        """
-        True where it is only ever answered.
-        """
+        """True where it is only ever answered."""
         return bool(self.schema.get("readOnly"))
 
     @property
     def write_only(self) -> bool:
-        """
-        True where it is never answered.
-        """
+        """True where it is never answered."""
         return bool(self.schema.get("writeOnly"))
 
     @property
     def resource(self) -> bool:
-        """
-        True where its value must be the id of something that exists.
-        """
+        """True where its value must be the id of something that exists."""
         return bool(self.schema.get("x-resource"))
 
     @property
     def may_name(self) -> bool:
-        """
-        True where its value can be the id or the name of something that exists.
-        """
+        """True where its value can be the id or the name of something that exists."""
         return "string" in self.types and not self.schema.get("enum") and not self.read_only
 
     def naming(self) -> Field:
-        """
-        The same field, with `resource` true.
-        """
+        """The same field, with `resource` true."""
         return replace(self, schema={**self.schema, "x-resource": True})
 
     @property
     def among(self) -> str:
-        """
-        The field of the answer whose list must hold a value before it may be sent, or nothing.
-        """
+        """The field of the answer whose list must hold a value before it may be sent, or nothing."""
         return str(self.schema.get("x-among", ""))
 
     @property
     def open_values(self) -> tuple[Any, ...]:
-        """
-        Values about which the sources disagree.
-        """
+        """Values about which the sources disagree."""
         return tuple(self.schema.get("x-open-values", ()))
 
     @property
     def changes(self) -> str:
-        """
-        When it changes although nobody sent it: one of `CHANGES`, or nothing.
-        """
+        """When it changes although nobody sent it: one of `CHANGES`, or nothing."""
         return str(self.schema.get("x-changes", ""))
 
     def facet(self, name: str) -> Fact:
-        """
-        How well the facet *name* (``enum``, ``null``, …) is known.
-        """
+        """How well the facet *name* (``enum``, ``null``, …) is known."""
         return self.facets.get(name, self.fact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AliasGroup:
-    """
-    Request fields that are names for one thing; *wins* takes precedence.
-    """
+    """Request fields that are names for one thing; *wins* takes precedence."""
 
     fields: tuple[str, ...]
     wins: str
@@ -190,9 +150,7 @@ class AliasGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """
-    An object that is sent or answered.
-    """
+    """An object that is sent or answered."""
 
     fields: Mapping[str, Field]
     schema: Mapping[str, Any]
@@ -205,22 +163,16 @@ class Body:
         return {name: frozenset(group.fields) for group in self.aliases for name in group.fields}
 
     def aliases_of(self, names: Any) -> frozenset[str]:
-        """
-        Every alias of the fields *names*, themselves included.
-        """
+        """Every alias of the fields *names*, themselves included."""
         return frozenset(names).union(*(self._siblings.get(name, frozenset()) for name in names))
 
     @cached_property
     def selectors(self) -> Mapping[str, Field]:
-        """
-        The fields whose value decides which other fields matter.
-        """
+        """The fields whose value decides which other fields matter."""
         return {name: item for name, item in self.fields.items() if item.choices}
 
     def active(self, record: Mapping[str, Any]) -> dict[str, Choice]:
-        """
-        Selector -> what is known of its value in *record*; without those whose value is absent or not documented.
-        """
+        """Selector -> what is known of its value in *record*; without those whose value is absent or not documented."""
         found: dict[str, Choice] = {}
         for name, item in self.selectors.items():
             value = record.get(name)
@@ -229,15 +181,11 @@ class Body:
         return found
 
     def needed(self, record: Mapping[str, Any]) -> tuple[str, ...]:
-        """
-        The companions that the selectors of *record* require where they stand, each once, in the order of the fragment.
-        """
+        """The companions that the selectors of *record* require where they stand, each once, in the order of the fragment."""
         return tuple(dict.fromkeys(name for choice in self.active(record).values() for name in choice.requires))
 
     def channel(self, body: Mapping[str, Any], selector: str) -> dict[str, Any]:
-        """
-        What *body* holds of a selector and the companions that its value requires.
-        """
+        """What *body* holds of a selector and the companions that its value requires."""
         choice = self.active(body).get(selector)
         names = (selector, *(choice.requires if choice is not None else ()))
         return {name: body[name] for name in names if name in body}
@@ -245,9 +193,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """
-    One parameter of an operation.
-    """
+    """One parameter of an operation."""
 
     name: str
     place: str
@@ -256,9 +202,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """
-    An operation that reads back what another wrote.
-    """
+    """An operation that reads back what another wrote."""
 
     operation: str
     records: str
@@ -268,9 +212,7 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Operation:
-    """
-    One method on one path.
-    """
+    """One method on one path."""
 
     id: str
     method: str
@@ -295,30 +237,22 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """
-        Method and path, as in ``PUT /things/{id}``.
-        """
+        """Method and path, as in ``PUT /things/{id}``."""
         return f"{self.method} {self.path}"
 
     @property
     def key(self) -> Parameter | None:
-        """
-        The path parameter that names the record, if there is one.
-        """
+        """The path parameter that names the record, if there is one."""
         return next((p for p in self.parameters if p.place == "path"), None)
 
     def url(self, key: str = "") -> str:
-        """
-        The path with *key* in it.
-        """
+        """The path with *key* in it."""
         return re.sub(r"\{[^}]*\}", quote(key, safe=""), self.path)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Contract:
-    """
-    A whole fragment.
-    """
+    """A whole fragment."""
 
     title: str
     version: str
@@ -402,18 +336,14 @@ class Contract:
 
     @cached_property
     def listing(self) -> tuple[Operation, str] | None:
-        """
-        The operation that lists the records, and the pointer to the list in its answer.
-        """
+        """The operation that lists the records, and the pointer to the list in its answer."""
         for link in self.update.links:
             if link.records:
                 return self.operations[link.operation], link.records
         return None
 
     def match(self, method: str, path: str) -> tuple[Operation, str] | None:
-        """
-        (operation, id of the record) of a request: that for *method* with the longest template that *path* ends with.
-        """
+        """(operation, id of the record) of a request: that for *method* with the longest template that *path* ends with."""
         tokens = path.rstrip("/").split("/")
         best: tuple[Operation, str] | None = None
         longest = 0
@@ -428,9 +358,7 @@ class Contract:
         return best
 
     def like(self, body: Any) -> Operation | None:
-        """
-        The operation whose answer *body* resembles: a list of records, or one record.
-        """
+        """The operation whose answer *body* resembles: a list of records, or one record."""
         if not isinstance(body, Mapping):
             return None
         if self.listing is not None:
@@ -450,9 +378,7 @@ class Contract:
                 raise self.document.error(problem, f"#/components/securitySchemes/{escape(operation.security[0])}")
 
     def source(self, fact: Fact) -> str:
-        """
-        Where a fact stands, for a reader: title, detail and address.
-        """
+        """Where a fact stands, for a reader: title, detail and address."""
         key, _, detail = fact.source.partition(":")
         entry = self.sources.get(key.strip())
         if entry is None:
@@ -492,9 +418,7 @@ def load(source: str | Path | None = None) -> Contract:
 
 @lru_cache(maxsize=8)
 def _loaded(path: Path, changed: int, size: int) -> Contract:
-    """
-    The contract in *path*, read once for as long as the file stays as it is.
-    """
+    """The contract in *path*, read once for as long as the file stays as it is."""
     return from_document(read_file(path))
 
 
@@ -539,16 +463,12 @@ def from_document(document: Document) -> Contract:
 
 
 def sendable(scheme: Mapping[str, Any]) -> bool:
-    """
-    True for a security scheme whose credentials can be sent.
-    """
+    """True for a security scheme whose credentials can be sent."""
     return scheme.get("type") == "http" and scheme.get("scheme") in {"basic", "bearer"}
 
 
 class _Reader:
-    """
-    Reads the operations out of one document.
-    """
+    """Reads the operations out of one document."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -560,9 +480,7 @@ class _Reader:
         self.default = Fact("documented", "")
 
     def operations(self) -> Iterator[Operation]:
-        """
-        Every operation, in the order of the document.
-        """
+        """Every operation, in the order of the document."""
         seen: dict[str, str] = {}
         for path, item in self.document.data["paths"].items():
             for method in METHODS:
@@ -578,9 +496,7 @@ class _Reader:
                 yield operation
 
     def operation(self, path: str, item: Mapping[str, Any], method: str, pointer: str) -> Operation:
-        """
-        The operation at *pointer*.
-        """
+        """The operation at *pointer*."""
         raw = item[method]
         name = raw.get("operationId")
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
@@ -616,9 +532,7 @@ class _Reader:
         )
 
     def parameters(self, item: Mapping[str, Any], raw: Mapping[str, Any], pointer: str) -> Iterator[Parameter]:
-        """
-        The parameters of a path item and of its operation.
-        """
+        """The parameters of a path item and of its operation."""
         places = [(p, f"{pointer.rpartition('/')[0]}/parameters/{i}") for i, p in enumerate(item.get("parameters", ()))]
         places += [(p, f"{pointer}/parameters/{i}") for i, p in enumerate(raw.get("parameters", ()))]
         for value, place in places:
@@ -629,9 +543,7 @@ class _Reader:
             yield Parameter(name=found["name"], place=found["in"], schema=schema)
 
     def request(self, raw: Mapping[str, Any], pointer: str, fact: Fact) -> Body | None:
-        """
-        The JSON body that the operation takes, or none.
-        """
+        """The JSON body that the operation takes, or none."""
         if "requestBody" not in raw:
             return None
         found, place = self.document.follow(raw["requestBody"], f"{pointer}/requestBody")
@@ -654,9 +566,7 @@ class _Reader:
     def responses(
         self, raw: Mapping[str, Any], pointer: str, fact: Fact
     ) -> tuple[int, Body | None, tuple[Link, ...], dict[int, Mapping[str, Any]], dict[int, Fact]]:
-        """
-        Status and body of the success, its links, and the bodies of the refusals.
-        """
+        """Status and body of the success, its links, and the bodies of the refusals."""
         success = 0
         body: Body | None = None
         links: tuple[Link, ...] = ()
@@ -684,16 +594,12 @@ class _Reader:
         return success, body, links, errors, facts
 
     def media(self, found: Mapping[str, Any], place: str) -> tuple[Mapping[str, Any] | None, str]:
-        """
-        The JSON media type object below *place*.
-        """
+        """The JSON media type object below *place*."""
         content = found.get("content") or {}
         return content.get("application/json"), f"{place}/content/application~1json"
 
     def links(self, found: Mapping[str, Any], place: str, fact: Fact) -> Iterator[Link]:
-        """
-        The links that read back.
-        """
+        """The links that read back."""
         for name, value in (found.get("links") or {}).items():
             where = f"{place}/links/{escape(name)}"
             if "x-reads-back" in value:
@@ -704,9 +610,7 @@ class _Reader:
                 )
 
     def body(self, raw: Any, pointer: str, fact: Fact) -> Body | None:
-        """
-        The object schema at *pointer*, or nothing where it is something else.
-        """
+        """The object schema at *pointer*, or nothing where it is something else."""
         found, place = self.document.follow(raw, pointer)
         schema = self.document.expand(found, place, (place,))
         properties = schema.get("properties")
@@ -734,9 +638,7 @@ class _Reader:
     def field(
         self, name: str, schema: Mapping[str, Any], pointer: str, fact: Fact, required: bool, known: set[str]
     ) -> Field:
-        """
-        The property *name*.
-        """
+        """The property *name*."""
         own = self.fact(schema, fact, pointer)
         if (changes := schema.get("x-changes")) is not None and changes not in CHANGES:
             raise self.document.error(
@@ -769,9 +671,7 @@ class _Reader:
         )
 
     def choice(self, value: str, entry: Mapping[str, Any], pointer: str, fact: Fact, known: set[str]) -> Choice:
-        """
-        One value of a selector.
-        """
+        """One value of a selector."""
         for key in entry:
             if key not in {"requires", "uses", "x-basis", "x-source", "basis", "source", "deprecated"}:
                 raise self.document.error(f"{key!r} is not read in a selector's value", f"{pointer}/{escape(key)}")
@@ -799,9 +699,7 @@ class _Reader:
         )
 
     def alias(self, raw: Mapping[str, Any], pointer: str, fields: Mapping[str, Field], fact: Fact) -> AliasGroup:
-        """
-        One group of aliases.
-        """
+        """One group of aliases."""
         names, wins = raw.get("fields"), raw.get("wins")
         if not isinstance(names, list) or not isinstance(wins, str) or wins not in names:
             raise self.document.error("a group of aliases has a list of 'fields', and one of them 'wins'", pointer)
@@ -811,9 +709,7 @@ class _Reader:
         return AliasGroup(fields=tuple(names), wins=wins, fact=self.fact(raw, fact, pointer))
 
     def fact(self, raw: Mapping[str, Any], above: Fact, pointer: str) -> Fact:
-        """
-        Basis and source that *raw* states, or those of what stands above it.
-        """
+        """Basis and source that *raw* states, or those of what stands above it."""
         if not isinstance(raw, Mapping):
             raise self.document.error(f"an object is wanted here, not {raw!r}"[:200], pointer)
         basis = raw.get("x-basis", raw.get("basis", above.basis))

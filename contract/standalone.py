@@ -260,17 +260,13 @@ def text(
 
 
 def _quoted(words: str) -> str:
-    """
-    *words* as a docstring.
-    """
+    """*words* as a docstring."""
     safe = "\n".join(plain(line) for line in words.split("\n")).replace("\\", "\\\\").replace('"', "'")
     return f'"""\n{safe}\n"""' if "\n" in safe else f'"""{safe}"""'
 
 
 def _literal(value: Any, indent: int) -> str:
-    """
-    *value* as Python, over as many lines as it needs.
-    """
+    """*value* as Python, over as many lines as it needs."""
     if value is MISSING:
         return "None"
     lines = pprint.pformat(value, width=110 - indent, sort_dicts=False).split("\n")
@@ -278,9 +274,7 @@ def _literal(value: Any, indent: int) -> str:
 
 
 def _schema(value: Any) -> Any:
-    """
-    *value* with the words that the file reads, and no others.
-    """
+    """*value* with the words that the file reads, and no others."""
     if not isinstance(value, Mapping):
         return value
     found: dict[str, Any] = {}
@@ -296,9 +290,7 @@ def _schema(value: Any) -> Any:
 
 
 class _Maker:
-    """
-    Writes one test after another.
-    """
+    """Writes one test after another."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
@@ -308,16 +300,12 @@ class _Maker:
         self.generator = Generator(contract.update)
 
     def needs(self) -> dict[str, dict[str, list[str]]]:
-        """
-        Selector -> value -> its companions.
-        """
+        """Selector -> value -> its companions."""
         selectors = self.contract.request.selectors.items()
         return {n: {v: list(choice.requires) for v, choice in f.choices.items()} for n, f in selectors}
 
     def unknown(self) -> str:
-        """
-        The source of an id of nothing, as `contract.send.unknown` makes it.
-        """
+        """The source of an id of nothing, as `contract.send.unknown` makes it."""
         key = self.contract.update.key
         kinds = key.schema.get("type", "string") if key is not None else "string"
         if "integer" in kinds:
@@ -325,9 +313,7 @@ class _Maker:
         return f'f"{{ID[:9]}}{{int(ID[9:13], 16) ^ 0xFFFF:04x}}{{ID[13:]}}" if UUID.fullmatch(ID) else "{UNKNOWN}"'
 
     def test(self, one: Recorded, number: int) -> str | None:
-        """
-        The test for one failure, or nothing.
-        """
+        """The test for one failure, or nothing."""
         rule = self.rules.get(one.rule)
         if one.recipe is None or rule is None:
             return None
@@ -343,9 +329,7 @@ class _Maker:
         return f"def test_{number:02}_{slug}(api, record):\n" + "\n".join(f"    {line}" for line in body)
 
     def steps(self, one: Recorded, recipe: Recipe) -> Iterator[str]:
-        """
-        What is sent.
-        """
+        """What is sent."""
         state = self.state(one, recipe)
         if state:
             yield f"stand(api, {_literal(state, 15)})"
@@ -362,16 +346,12 @@ class _Maker:
             yield from self.call(case, name)
 
     def time(self, one: Recorded) -> bool:
-        """
-        True where the rule compares times.
-        """
+        """True where the rule compares times."""
         item = self.fields[one.finding.pointer.strip("/")]
         return item.format == "date-time" and not any(part in one.rule for part in (".shape", ".format"))
 
     def state(self, one: Recorded, recipe: Recipe) -> dict[str, Any]:
-        """
-        How the record has to stand, as far as that may matter.
-        """
+        """How the record has to stand, as far as that may matter."""
         state = recipe.state or {}
         name = one.finding.pointer.strip("/").partition("/")[0]
         names = [name]
@@ -399,9 +379,7 @@ class _Maker:
         return found
 
     def another(self, name: str, sent: Any, stood: Any) -> dict[str, Any]:
-        """
-        A value that differs from what is sent, where it stood at that: one that is not stored would not be seen.
-        """
+        """A value that differs from what is sent, where it stood at that: one that is not stored would not be seen."""
         gen = self.generator
         if stood != sent or name not in gen.fields:
             return {}
@@ -410,9 +388,7 @@ class _Maker:
         return {} if other is None else gen.complete({name: other})
 
     def call(self, case: Case, name: str) -> Iterator[str]:
-        """
-        One request.
-        """
+        """One request."""
         operation = self.contract.operations[case.operation]
         known = {self.contract.update.id: "UPDATE", self.contract.retrieve.id: "RETRIEVE"}
         request = known.get(operation.id) or repr((operation.method, operation.path))
@@ -430,9 +406,7 @@ class _Maker:
 
 
 class _Asserts:
-    """
-    What one rule expects, as lines of Python.
-    """
+    """What one rule expects, as lines of Python."""
 
     def __init__(self, maker: _Maker, one: Recorded, recipe: Recipe, operation: Operation) -> None:
         self.maker = maker
@@ -449,9 +423,7 @@ class _Asserts:
         self.field = pointer.rpartition("/")[2] if self.in_list else pointer.partition("/")[0]
 
     def lines(self) -> Iterator[str]:
-        """
-        The assertions; none where the rule is about something that one test cannot show.
-        """
+        """The assertions; none where the rule is about something that one test cannot show."""
         writer = {
             "shape": self.shape, "enum": self.value, "e164": self.value, "format": self.value, "access": self.refused,
             "accept": self.accepted, "deprecated": self.accepted, "handler": self.handler, "echo": self.echo,
@@ -467,9 +439,7 @@ class _Asserts:
         return f"assert answer.status_code == {self.operation.success}, answer.text"
 
     def answered(self) -> Iterator[str]:
-        """
-        The record, or the records, in the answer.
-        """
+        """The record, or the records, in the answer."""
         reads = self.recipe.read and self.operation is self.maker.contract.retrieve
         yield "shown = read(api)" if reads else "shown = answer.json()"
 
@@ -477,9 +447,7 @@ class _Asserts:
         return f"assert like({left}[{self.field!r}], {right}[{self.field!r}])"
 
     def refused(self) -> Iterator[str]:
-        """
-        The request is refused, and nothing changed.
-        """
+        """The request is refused, and nothing changed."""
         if self.case.credentials != "right":
             yield "assert answer.status_code in (401, 403), answer.text"
         elif self.case.target in {"unknown", "foreign"}:
@@ -518,9 +486,7 @@ class _Asserts:
             yield from self.value()
 
     def value(self) -> Iterator[str]:
-        """
-        A value has the documented type, format, or is one of those that are documented.
-        """
+        """A value has the documented type, format, or is one of those that are documented."""
         item = self.maker.fields.get(self.field)
         if item is None:
             return
@@ -552,9 +518,7 @@ class _Asserts:
             yield f"assert {name}[{item.name!r}] != {self.one.finding.actual!r}"
 
     def number(self, item: Field) -> str:
-        """
-        The number whose regions a country code must be among, where the failure is about that.
-        """
+        """The number whose regions a country code must be among, where the failure is about that."""
         expected = self.one.finding.expected
         known = isinstance(expected, str) and expected.startswith("one of ") and "x-region-of" in item.schema
         answer = self.one.answer

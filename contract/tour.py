@@ -97,9 +97,7 @@ def near(value: Any, how: str, item: Field) -> Any:
 
 
 class Values:
-    """
-    The boundary values of every field, each with how many of them were given out.
-    """
+    """The boundary values of every field, each with how many of them were given out."""
 
     def __init__(self, generator: Generator, seed: int) -> None:
         self.generator = generator
@@ -112,9 +110,7 @@ class Values:
         self.marks = 0
 
     def take(self, name: str) -> Any:
-        """
-        The next boundary value of a field, or a value of its enum.
-        """
+        """The next boundary value of a field, or a value of its enum."""
         if name in self.generator.enums:
             return self.generator.enums[name][0]
         values = self.firm[name]
@@ -123,15 +119,11 @@ class Values:
         return value
 
     def left(self, name: str) -> int:
-        """
-        How many boundary values of a field were not sent yet.
-        """
+        """How many boundary values of a field were not sent yet."""
         return max(0, len(self.firm[name]) - self.used[name])
 
     def mark(self, body: dict[str, Any], tag: str) -> dict[str, Any]:
-        """
-        *body* with harmless changes in it that would show if a refused body were applied in part.
-        """
+        """*body* with harmless changes in it that would show if a refused body were applied in part."""
         gen = self.generator
         name = gen.marker
         if name is not None and name not in body:
@@ -153,9 +145,7 @@ class Values:
 
 
 class Tour:
-    """
-    The deterministic walk; see the first lines of this module.
-    """
+    """The deterministic walk; see the first lines of this module."""
 
     def __init__(
         self,
@@ -236,9 +226,7 @@ class Tour:
         }
 
     def among(self, pairs: Iterable[Pair], size: int, need: int) -> Iterator[tuple[Pair, ...]]:
-        """
-        Every choice of *size* out of *pairs* in which at least *need* are of `core`.
-        """
+        """Every choice of *size* out of *pairs* in which at least *need* are of `core`."""
         if need <= 0:
             yield from combinations(pairs, size)
             return
@@ -256,9 +244,7 @@ class Tour:
         return found
 
     def cases(self) -> Iterator[Case]:
-        """
-        The steps, in order.
-        """
+        """The steps, in order."""
         if self.primary is None:
             targets: list[Any] = [None] * self.bound
         else:
@@ -404,38 +390,28 @@ class Tour:
         remaining: Mapping[frozenset[Pair], bool],
         fixed: Collection[str],
     ) -> dict[str, Any]:
-        """
-        *state* with the values of all but the *fixed* fields with which most wanted combinations are met.
-        """
+        """*state* with the values of all but the *fixed* fields with which most wanted combinations are met."""
         for name in self.others:
             if name not in fixed:
                 state[name] = self.best(name, state, before, remaining)
         return state
 
     def leads(self) -> list[dict[str, Any]]:
-        """
-        Every value of the next largest field.
-        """
+        """Every value of the next largest field."""
         return [{name: value} for name in self.others[:1] for value in self.enums[name]] or [{}]
 
     def case(self, label: str, **values: Any) -> Case:
-        """
-        A case of the update.
-        """
+        """A case of the update."""
         return Case(label=label, operation=self.operation, **values)
 
     def single(self, step: int, body: Mapping[str, Any]) -> Case:
-        """
-        A step with one thing in it.
-        """
+        """A step with one thing in it."""
         rested = not {*body} & {*self.gen.selectors} and self.rests > 0
         self.rests -= rested
         return self.case(f"tour {step}: {' '.join(body)} alone", body=body, rested=rested)
 
     def switched_off(self, before: Mapping[str, Any], target: Any) -> frozenset[str]:
-        """
-        Companions of the value that is left: a server may clear them, so they are not sent along.
-        """
+        """Companions of the value that is left: a server may clear them, so they are not sent along."""
         name = self.primary
         if name not in self.gen.selectors or name not in before or before[name] == target:
             return frozenset()
@@ -450,9 +426,7 @@ class Tour:
         before: Mapping[str, Any],
         remaining: Mapping[frozenset[tuple[str, Any]], bool],
     ) -> Any:
-        """
-        The value of *name* with which most wanted combinations are met; a change, where equal.
-        """
+        """The value of *name* with which most wanted combinations are met; a change, where equal."""
         known = [(other, value) for other, value in state.items() if other != name and other in self.gen.enums]
         fixed = [pair for pair in known if pair[0] == self.primary or pair[0] in self.gen.selectors]
         both = [(pair, sum(p in fixed for p in pair)) for pair in self.among(known, 2, self.need - (name in self.core))]
@@ -477,9 +451,7 @@ class Tour:
         return max(scores, key=lambda entry: entry[:4])[4]
 
     def fresh(self, name: str, value: Any, state: Mapping[str, Any], remaining: Mapping[Any, bool]) -> int:
-        """
-        How many wanted combinations are open for *value* beside the largest selector's.
-        """
+        """How many wanted combinations are open for *value* beside the largest selector's."""
         if self.primary is None or self.primary not in state:
             return 0
         pair = ((self.primary, state[self.primary]), (name, value))
@@ -491,24 +463,18 @@ class Tour:
         )
 
     def tick(self, state: Mapping[str, Any], remaining: dict[frozenset[tuple[str, Any]], bool]) -> None:
-        """
-        Strikes out the combinations that *state* meets.
-        """
+        """Strikes out the combinations that *state* meets."""
         for group in self.met(state):
             remaining.pop(group, None)
 
     def met(self, values: Mapping[str, Any]) -> Iterator[frozenset[Pair]]:
-        """
-        The combinations of three that stand in *values*.
-        """
+        """The combinations of three that stand in *values*."""
         pairs = [(name, value) for name, value in values.items() if name == self.primary or name in self.others]
         size = min(3, len(self.others) + (self.primary is not None))
         yield from map(frozenset, self.among(pairs, size, self.need))
 
     def news(self, name: str, value: Any, body: Mapping[str, Any]) -> bool:
-        """
-        True where *value* beside what *body* holds makes a combination that no body held yet.
-        """
+        """True where *value* beside what *body* holds makes a combination that no body held yet."""
         return not self.apart.isdisjoint(g for g in self.met({**body, name: value}) if (name, value) in g)
 
     def places(self, before: Mapping[str, Any], body: Mapping[str, Any]) -> dict[Any, int]:
@@ -525,9 +491,7 @@ class Tour:
         return found
 
     def due(self, name: str, places: Mapping[Any, int]) -> int:
-        """
-        More than nothing where it is worth more to send a field in *places* than not to send it.
-        """
+        """More than nothing where it is worth more to send a field in *places* than not to send it."""
         sent, kept = (
             sum(worth for place, worth in places.items() if (name, place, there) not in self.tried)
             for there in (True, False)
@@ -632,25 +596,19 @@ class Tour:
         self.total += 1
 
     def spent(self, target: Any) -> bool:
-        """
-        True where no boundary value is left of what *target* requires, by any name.
-        """
+        """True where no boundary value is left of what *target* requires, by any name."""
         needs = self.gen.choice(self.primary, target).requires if self.primary in self.gen.selectors else ()
         names = self.gen.request.aliases_of(needs) & {*self.boundary.firm}
         return bool(needs) and not any(self.boundary.left(name) for name in names)
 
     def kept(self, body: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
-        """
-        What is stored of what the values of selectors in *body* require, where they were the same *before*.
-        """
+        """What is stored of what the values of selectors in *body* require, where they were the same *before*."""
         same = [name for name in self.gen.selectors if name in body and before.get(name) == body[name]]
         needs = [other for name in same for other in self.gen.choice(name, body[name]).requires]
         return [name for name in needs if name in self.stored]
 
     def standing(self, body: Mapping[str, Any]) -> list[str]:
-        """
-        What the values of selectors require that stay where they are, in a *body* without the largest selector.
-        """
+        """What the values of selectors require that stay where they are, in a *body* without the largest selector."""
         if self.primary is None or self.primary in body:
             return []
         left = [name for name in self.gen.selectors if name not in body and name in self.state]
@@ -658,9 +616,7 @@ class Tour:
         return [name for name in needs if name in self.gen.free and not self.gen.fields[name].resource]
 
     def alone(self) -> Iterator[dict[str, Any]]:
-        """
-        Bodies with one thing in them: what they leave out must stay.
-        """
+        """Bodies with one thing in them: what they leave out must stay."""
         gen = self.gen
         for name in gen.selectors:
             if name != self.primary:
@@ -685,9 +641,7 @@ class Tour:
             yield gen.complete({name: self.fresh_value(name)}, self.boundary.take)
 
     def fresh_value(self, name: str) -> Any:
-        """
-        A value of a field that is not stored.
-        """
+        """A value of a field that is not stored."""
         stored = self.state.get(name, self.stored.get(name))
         if name in self.gen.enums:
             return next((v for v in self.gen.enums[name] if v != stored), stored)

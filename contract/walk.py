@@ -33,9 +33,7 @@ _PARTS: Final = re.compile(r"\.\d*[1-9]")
 
 
 class Walk:
-    """
-    Walks through one block on one record.
-    """
+    """Walks through one block on one record."""
 
     def __init__(self, session: Session, generator: Generator, block: Block, ledger: Ledger) -> None:
         self.session = session
@@ -50,9 +48,7 @@ class Walk:
         """False while cases that need to be prepared come later: only these are worth a rest."""
 
     def walk(self) -> None:
-        """
-        Sends every case of the block.
-        """
+        """Sends every case of the block."""
         cases = self.first() if self.block.name == "first" else self.block.cases
         self.waits = self.block.name == "tour" or all(self.proves(case) for case in cases)
         reads = 0
@@ -77,9 +73,7 @@ class Walk:
             self.session.read(f"read after {self.block.name}")
 
     def first(self) -> list[Case]:
-        """
-        The one case whose fields hold something, or else the first.
-        """
+        """The one case whose fields hold something, or else the first."""
         known, cases = self.session.known or {}, self.block.cases
         full = (c for c in cases if all(known.get(name) not in (None, "") for name in c.body))
         return [replace(case, unless="") for case in (next(full, cases[0]),)]
@@ -99,9 +93,7 @@ class Walk:
             session.read("read before a refusal")
 
     def send(self, case: Case) -> None:
-        """
-        Sends one case and notes whether it was accepted.
-        """
+        """Sends one case and notes whether it was accepted."""
         stamps, before = self.session.judge.stamps, self.session.known or {}
         rests = case.rested and self.waits and bool(stamps) and self.session.sender.budget.time_left > ENOUGH
         if rests:
@@ -118,17 +110,13 @@ class Walk:
                 )
 
     def other(self, body: JSONObject) -> dict[str, Any]:
-        """
-        The fields of *body* with other values than they have.
-        """
+        """The fields of *body* with other values than they have."""
         gen, known = self.generator, self.session.known or {}
         chosen = {n: next((v for v in gen.enums.get(n) or gen.firm(n) if v != known.get(n)), body[n]) for n in body}
         return gen.complete(chosen, lambda field: gen.firm(field)[-1])
 
     def proves(self, case: Case) -> bool:
-        """
-        True where the record stands so that the case proves something.
-        """
+        """True where the record stands so that the case proves something."""
         known = self.session.known
         if known is None:
             return not case.absent
@@ -137,9 +125,7 @@ class Walk:
         return all(known[n] in (None, "") if n in known else n in self.cleared for n in case.absent)
 
     def prepared(self) -> None:
-        """
-        Sends the cases that need companions cleared or another selector value first.
-        """
+        """Sends the cases that need companions cleared or another selector value first."""
         for _ in range(2):
             if not self.later:
                 return
@@ -159,9 +145,7 @@ class Walk:
                 self.ledger.reasons[case.rule] = "its companion is stored, and could not be cleared"
 
     def move_away(self) -> None:
-        """
-        Gives each selector a value that none of the waiting cases is about.
-        """
+        """Gives each selector a value that none of the waiting cases is about."""
         known = self.session.known or {}
         active = self.generator.request.active(known)
         stored = {name for case in self.later for name in case.absent}
@@ -185,9 +169,7 @@ class Walk:
                 self.session.perform(case)
 
     def clear(self) -> None:
-        """
-        Sends null, and then a blank, for the companions that are stored.
-        """
+        """Sends null, and then a blank, for the companions that are stored."""
         update = self.session.contract.update.id
         rule = f"{update}.rejection.consistent"
         request = self.generator.request

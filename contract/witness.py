@@ -1,6 +1,4 @@
-"""
-Tells what the API does from what someone else does to the same record at the same time.
-"""
+"""Tells what the API does from what someone else does to the same record at the same time."""
 
 from __future__ import annotations
 
@@ -79,9 +77,7 @@ class Witness:
         self.tell(found)
 
     def remade(self, name: str, before: Any, now: Any) -> bool:
-        """
-        True where *now* is made of the text *before*, which only this run has written: nobody else would.
-        """
+        """True where *now* is made of the text *before*, which only this run has written: nobody else would."""
         found = (self.session.updates[0][2] or {}).get(name) if self.session.updates else before
         if not (isinstance(before, str) and isinstance(now, str)) or before == found:
             return False
@@ -89,9 +85,7 @@ class Witness:
         return len(short) >= REMADE and short in long
 
     def tell(self, found: Mapping[str, tuple[Any, Any]]) -> None:
-        """
-        Ends the run where something was *found* that someone else wrote.
-        """
+        """Ends the run where something was *found* that someone else wrote."""
         if found:
             self.session.foreign.update(found)
             told = f"someone else writes to {self.session.id} at the same time, so nothing can be told: " + ", ".join(
@@ -103,9 +97,7 @@ class Witness:
     def not_again(
         self, interaction: Interaction, strange: Mapping[str, tuple[Any, Any]]
     ) -> Mapping[str, tuple[Any, Any]]:
-        """
-        What is there to stay and does not come again, although the same was sent again.
-        """
+        """What is there to stay and does not come again, although the same was sent again."""
         session, case = self.session, interaction.case
         self.stepped = False
         session.read("read to see whether it stays")
@@ -187,17 +179,13 @@ class Witness:
         self.tell(moved)
 
     def own(self, name: str, was: Any, other: Any = MISSING) -> dict[str, Any]:
-        """
-        A body that sets one field.
-        """
+        """A body that sets one field."""
         if name not in self.generator.fields:
             return {name: was}
         return self.generator.complete({name: next((v for v in self.generator.firm(name) if v != other), was)})
 
     def restless(self) -> Mapping[str, tuple[Any, Any]]:
-        """
-        What changes again and again although nothing is sent.
-        """
+        """What changes again and again although nothing is sent."""
         session, seen = self.session, list[JSONObject]()
         names = [n for n in writable(session.contract) if n in session.judge.plain]
         for gap in GAPS:

@@ -51,9 +51,7 @@ PATIENCE = 60.0
 
 
 class Browser:
-    """
-    A Chromium and the two pipes to it.
-    """
+    """A Chromium and the two pipes to it."""
 
     def __init__(self, process: subprocess.Popen[bytes], to: int, back: int) -> None:
         self.process = process
@@ -98,9 +96,7 @@ class Browser:
         return told
 
     def events(self, session: str) -> list[dict[str, Any]]:
-        """
-        The events of one page that came with the answers so far.
-        """
+        """The events of one page that came with the answers so far."""
         return [event for event in self._events if event.get("sessionId") == session]
 
     @contextmanager
@@ -129,18 +125,14 @@ class Browser:
 
 
 class Page:
-    """
-    One page in a browser.
-    """
+    """One page in a browser."""
 
     def __init__(self, browser: Browser, session: str) -> None:
         self.browser = browser
         self.session = session
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """
-        The result of one command to this page.
-        """
+        """The result of one command to this page."""
         return self.browser.call(method, self.session, **params)
 
     def run(self, script: str) -> Any:
@@ -156,17 +148,13 @@ class Page:
         return told["result"].get("value")
 
     def until(self, script: str) -> None:
-        """
-        Waits until a JavaScript expression is true.
-        """
+        """Waits until a JavaScript expression is true."""
         end = time.monotonic() + PATIENCE
         while not self.run(script):
             assert time.monotonic() < end, f"never true: {script}"
 
     def press(self, key: str, code: int = 0, text: str = "") -> None:
-        """
-        Presses one key and lets it go.
-        """
+        """Presses one key and lets it go."""
         what: Mapping[str, Any] = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         self.call(
             "Input.dispatchKeyEvent",
@@ -177,17 +165,13 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyUp", **what)
 
     def size(self, width: int, height: int) -> None:
-        """
-        Sets the size of the view, in pixels.
-        """
+        """Sets the size of the view, in pixels."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
 
     def complaints(self) -> list[str]:
-        """
-        Whatever the console holds: messages, errors, violations of the policy, exceptions.
-        """
+        """Whatever the console holds: messages, errors, violations of the policy, exceptions."""
         found = []
         for event in self.browser.events(self.session):
             told = event.get("params", {})
@@ -200,9 +184,7 @@ class Page:
         return found
 
     def requested(self) -> list[str]:
-        """
-        The addresses that the page asked for, its own among them.
-        """
+        """The addresses that the page asked for, its own among them."""
         return [
             event["params"]["request"]["url"]
             for event in self.browser.events(self.session)
@@ -210,18 +192,14 @@ class Page:
         ]
 
     def blocked(self) -> list[str]:
-        """
-        The addresses that the page's own policy kept it from.
-        """
+        """The addresses that the page's own policy kept it from."""
         events = self.browser.events(self.session)
         asked = {e["params"]["requestId"]: e["params"] for e in events if e["method"] == "Network.requestWillBeSent"}
         failed = (e["params"] for e in events if e["method"] == "Network.loadingFailed")
         return [asked[f["requestId"]]["request"]["url"] for f in failed if f.get("blockedReason") == "csp"]
 
     def names(self) -> dict[str, list[str]]:
-        """
-        Role -> the accessible names of everything that has it, in order, as a screen reader is told them.
-        """
+        """Role -> the accessible names of everything that has it, in order, as a screen reader is told them."""
         found: dict[str, list[str]] = {}
         for node in self.call("Accessibility.getFullAXTree")["nodes"]:
             if not node.get("ignored"):
@@ -230,9 +208,7 @@ class Page:
         return found
 
     def picture(self, path: Path, *, top: int = 0, height: int | None = None) -> Path:
-        """
-        Writes a picture of the page from *top* to *path*, as PNG.
-        """
+        """Writes a picture of the page from *top* to *path*, as PNG."""
         width, whole = self.run("[document.documentElement.clientWidth, document.documentElement.scrollHeight]")
         clip = {"x": 0, "y": top, "width": width, "height": height or whole - top, "scale": 1}
         told = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
@@ -242,9 +218,7 @@ class Page:
 
 @contextmanager
 def running() -> Iterator[Browser]:
-    """
-    A Chromium of its own, which is gone afterwards.
-    """
+    """A Chromium of its own, which is gone afterwards."""
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     with tempfile.TemporaryDirectory(prefix="contract-chromium", ignore_cleanup_errors=True) as home:

@@ -1,6 +1,4 @@
-"""
-Results for the tests of reports: of real runs, each made once, and one whose every text is hostile.
-"""
+"""Results for the tests of reports: of real runs, each made once, and one whose every text is hostile."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The GitHub Action: its shell steps, run as a runner would run them.
-"""
+"""The GitHub Action: its shell steps, run as a runner would run them."""
 
 from __future__ import annotations
 
@@ -19,18 +17,14 @@ ROOT = Path(__file__).parent.parent
 
 
 def step(name: str) -> dict[str, Any]:
-    """
-    One step of the action.
-    """
+    """One step of the action."""
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
     found: dict[str, Any] = next(s for s in action["runs"]["steps"] if s["name"] == name)
     return found
 
 
 def carried_out(name: str, tmp_path: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
-    """
-    The step *name*, with its inputs put in as a runner does.
-    """
+    """The step *name*, with its inputs put in as a runner does."""
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
     given = {key: str(spec.get("default", "")) for key, spec in action["inputs"].items()} | {
         key.replace("_", "-"): value for key, value in inputs.items()
@@ -44,9 +38,7 @@ def carried_out(name: str, tmp_path: Path, **inputs: str) -> subprocess.Complete
 
 @pytest.mark.parametrize(("defect", "status"), [(None, 0), ("video-room-lost", 1)])
 def test_run_step_ends_with_the_status_of_the_run(tmp_path: Path, defect: str | None, status: int) -> None:
-    """
-    The step fails where the contract is broken, and says the status as an output.
-    """
+    """The step fails where the contract is broken, and says the status as an output."""
     with reference.running(defect=defect) as server:
         resources = "\n".join(f'{name} = "{id}"' for name, id in server.resources.items())
         (tmp_path / "contract.toml").write_text(f"[resources]\n{resources}\n", encoding="utf-8")
@@ -59,9 +51,7 @@ def test_run_step_ends_with_the_status_of_the_run(tmp_path: Path, defect: str | 
 
 
 def test_restore_step_has_nothing_to_put_back(tmp_path: Path) -> None:
-    """
-    After a run that ended by itself there is nothing to put back, and the step succeeds.
-    """
+    """After a run that ended by itself there is nothing to put back, and the step succeeds."""
     with reference.running() as server:
         given = {"username": server.username, "password": server.password, "base_url": server.base_url}
         done = carried_out("Put back", tmp_path, **given)
@@ -71,9 +61,7 @@ def test_restore_step_has_nothing_to_put_back(tmp_path: Path) -> None:
 
 
 def test_every_input_is_used() -> None:
-    """
-    No input is promised that no step takes.
-    """
+    """No input is promised that no step takes."""
     text = (ROOT / "action.yml").read_text(encoding="utf-8")
     action = yaml.safe_load(text)
 

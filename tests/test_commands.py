@@ -1,6 +1,4 @@
-"""
-The command, as a person types it: what is printed, and the exit status.
-"""
+"""The command, as a person types it: what is printed, and the exit status."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ from contract import cli, reference
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[reference.Running]:
-    """
-    The reference server, with its credentials in the environment, seen from an empty folder.
-    """
+    """The reference server, with its credentials in the environment, seen from an empty folder."""
     with reference.running() as running:
         monkeypatch.setenv("CONTRACT_USERNAME", running.username)
         monkeypatch.setenv("CONTRACT_PASSWORD", running.password)
@@ -28,9 +24,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[referenc
 
 
 def typed(*args: str) -> int:
-    """
-    The exit status of ``contract`` with *args*.
-    """
+    """The exit status of ``contract`` with *args*."""
     with pytest.raises(SystemExit) as ended:
         cli.main(list(args))
     assert isinstance(ended.value.code, int)
@@ -38,9 +32,7 @@ def typed(*args: str) -> int:
 
 
 def test_run_writes_its_reports(server: reference.Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    A kept run ends with 0, says so, and leaves reports without a secret.
-    """
+    """A kept run ends with 0, says so, and leaves reports without a secret."""
     options = ["--base-url", server.base_url, "--id", server.ids[0], "--profile", "smoke", "--report-dir", "out"]
     more = ["--junit", "j.xml", "--sarif", "s.sarif", "--code-quality", "q.json"]
 
@@ -56,9 +48,7 @@ def test_run_writes_its_reports(server: reference.Running, tmp_path: Path, capsy
 
 
 def test_quiet_prints_the_verdict_alone(server: reference.Running, capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    With -q a kept run is one line.
-    """
+    """With -q a kept run is one line."""
     assert typed("run", "--base-url", server.base_url, "--id", server.ids[0], "--profile", "smoke", "-q") == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
 
@@ -66,9 +56,7 @@ def test_quiet_prints_the_verdict_alone(server: reference.Running, capsys: pytes
 def test_dry_run_needs_no_network(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """
-    What would be sent is shown without a server, credentials or an id.
-    """
+    """What would be sent is shown without a server, credentials or an id."""
     monkeypatch.chdir(tmp_path)
 
     assert typed("run", "--dry-run") == 0
@@ -101,9 +89,7 @@ def test_dry_run_needs_no_network(
 def test_bad_input_ends_with_two_and_a_plain_line(
     args: list[str], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """
-    What cannot be done is said in one or two lines, without a traceback.
-    """
+    """What cannot be done is said in one or two lines, without a traceback."""
     monkeypatch.chdir(tmp_path)
 
     assert typed(*args) == 2
@@ -117,9 +103,7 @@ def test_bad_input_ends_with_two_and_a_plain_line(
 def test_wrong_credentials_and_ids_are_told_apart(
     server: reference.Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """
-    A refused login, an unknown id, an address without its path and a closed port each say what to look at.
-    """
+    """A refused login, an unknown id, an address without its path and a closed port each say what to look at."""
     unknown = "00000000-0000-4000-8000-000000000000"
     host = server.base_url.split("/api")[0]
     for url, id, says in (
@@ -137,9 +121,7 @@ def test_wrong_credentials_and_ids_are_told_apart(
 
 
 def test_rules_and_explain(capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    Every rule is listed with basis and source, as text and as JSON, and explained by its id.
-    """
+    """Every rule is listed with basis and source, as text and as JSON, and explained by its id."""
     assert typed("rules", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) > 300
@@ -151,25 +133,19 @@ def test_rules_and_explain(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_restore_has_nothing_to_do(server: reference.Running, capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    Where no run was cut off there is nothing to put back.
-    """
+    """Where no run was cut off there is nothing to put back."""
     assert typed("restore", "--base-url", server.base_url) == 0
     assert "nothing to put back" in capsys.readouterr().out
 
 
 def test_defects_lists_names(capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    ``contract defects --list`` runs nothing.
-    """
+    """``contract defects --list`` runs nothing."""
     assert typed("defects", "--list") == 0
     assert len(capsys.readouterr().out.splitlines()) == len(reference.DEFECTS) + len(reference.VARIANTS)
 
 
 def test_module_and_command_are_one() -> None:
-    """
-    ``python -m contract --version`` works, and an unknown command ends with 2.
-    """
+    """``python -m contract --version`` works, and an unknown command ends with 2."""
     done = subprocess.run([sys.executable, "-m", "contract", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("contract, version ")
     wrong = subprocess.run([sys.executable, "-m", "contract", "runn"], capture_output=True, text=True, check=False)
@@ -179,9 +155,7 @@ def test_module_and_command_are_one() -> None:
 def test_reports_of_an_earlier_run_are_called_that(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """
-    Where a run cannot even begin, what lies in the folder is not about it.
-    """
+    """Where a run cannot even begin, what lies in the folder is not about it."""
     monkeypatch.chdir(tmp_path)
     command = ("run", "--base-url", "http://127.0.0.1:9/api", "--id", "x")
     monkeypatch.setenv("CONTRACT_USERNAME", "project")
@@ -209,9 +183,7 @@ def test_reports_of_an_earlier_run_are_called_that(
 def test_a_slip_in_a_variable_is_refused(
     variable: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """
-    A variable that is almost one that is read is a slip; others that only begin like these are let be.
-    """
+    """A variable that is almost one that is read is a slip; others that only begin like these are let be."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(variable, "x")
 

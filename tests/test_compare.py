@@ -1,6 +1,4 @@
-"""
-Two runs compared: unchanged servers are equal, and what changed is named, documented or not.
-"""
+"""Two runs compared: unchanged servers are equal, and what changed is named, documented or not."""
 
 from __future__ import annotations
 
@@ -116,9 +114,7 @@ TOGETHER = (
 
 
 def made(*, defect: str | None = None, numbers: tuple[int, ...] = (0,)) -> dict[str, Any]:
-    """
-    The run.json of a run against the reference server.
-    """
+    """The run.json of a run against the reference server."""
     with reference.running(defect=defect) as server, tempfile.TemporaryDirectory() as folder:
         chosen = settings(server, Path(folder), ids=tuple(server.ids[n] for n in numbers), allow_unrestorable=True)
         result = run(chosen, credentials(server))
@@ -128,39 +124,29 @@ def made(*, defect: str | None = None, numbers: tuple[int, ...] = (0,)) -> dict[
 
 @cache
 def clean(number: int = 0) -> dict[str, Any]:
-    """
-    The run.json of a run against the plain server, on one of its numbers; not to be changed.
-    """
+    """The run.json of a run against the plain server, on one of its numbers; not to be changed."""
     return made(numbers=(number,))
 
 
 def changed(change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-    """
-    The clean run with something changed.
-    """
+    """The clean run with something changed."""
     found = copy.deepcopy(clean())
     change(found)
     return found
 
 
 def case(run: dict[str, Any], label: str) -> dict[str, Any]:
-    """
-    One case of a run.
-    """
+    """One case of a run."""
     return next(one for one in run["cases"] if one["label"] == label)
 
 
 def updating(label: str, **values: Any) -> Callable[[dict[str, Any]], Any]:
-    """
-    A change of one case.
-    """
+    """A change of one case."""
     return lambda run: case(run, label).update(values)
 
 
 def texts(found: compare.Comparison) -> list[str]:
-    """
-    The changes in words.
-    """
+    """The changes in words."""
     return [change.text for change in found.changes]
 
 
@@ -169,9 +155,7 @@ def texts(found: compare.Comparison) -> list[str]:
 
 @pytest.mark.parametrize("numbers", [(0, 0), (0, 1), (1, 2), (2, 5), (5, 6), (6, 0)])
 def test_the_plain_server_compares_equal(numbers: tuple[int, int]) -> None:
-    """
-    Two runs of the plain server are equal, on one number or on two that were found in other states.
-    """
+    """Two runs of the plain server are equal, on one number or on two that were found in other states."""
     old, new = (made(numbers=(n,)) if i and numbers == (0, 0) else clean(n) for i, n in enumerate(numbers))
 
     found = compare.compare(old, new)
@@ -182,9 +166,7 @@ def test_the_plain_server_compares_equal(numbers: tuple[int, int]) -> None:
 
 
 def test_runs_on_other_numbers_of_records_compare_equal() -> None:
-    """
-    A plan that is shared out among two records meets other states: what depends on them is not compared.
-    """
+    """A plan that is shared out among two records meets other states: what depends on them is not compared."""
     found = compare.compare(clean(), made(numbers=(1, 2)))
 
     assert (found.status, texts(found)) == (0, [])
@@ -196,9 +178,7 @@ def test_runs_on_other_numbers_of_records_compare_equal() -> None:
 def test_changes_where_the_documents_are_silent_are_caught(
     variants: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """
-    Variants are kept; two runs of them are equal, and compared with the plain server each change is named.
-    """
+    """Variants are kept; two runs of them are equal, and compared with the plain server each change is named."""
     clean()
     create = reference.create_app
     # By its full name: the function of the package that is called the same stands before it.
@@ -219,16 +199,12 @@ def test_changes_where_the_documents_are_silent_are_caught(
 
 
 def test_every_change_is_looked_for() -> None:
-    """
-    Each variant of the two tables is in one server.
-    """
+    """Each variant of the two tables is in one server."""
     assert sorted(itertools.chain(*TOGETHER)) == sorted({*RANDOM, *CAUGHT})
 
 
 def test_a_defect_is_newly_broken() -> None:
-    """
-    A rule that was kept and is broken is told with what was found; the other way round it is newly kept.
-    """
+    """A rule that was kept and is broken is told with what was found; the other way round it is newly kept."""
     new = made(defect="name-trimmed")
 
     found = compare.compare(clean(), new)
@@ -246,9 +222,7 @@ def test_a_defect_is_newly_broken() -> None:
 
 
 def test_where_a_run_could_not_tell_nothing_is_equal() -> None:
-    """
-    Runs that stopped, and runs without a common case, are not equal; what regressed still regresses.
-    """
+    """Runs that stopped, and runs without a common case, are not equal; what regressed still regresses."""
     undecided = changed(lambda run: run.update(verdict="undecided"))
     empty = changed(lambda run: run.update(cases=[]))
 
@@ -266,9 +240,7 @@ def test_where_a_run_could_not_tell_nothing_is_equal() -> None:
 
 
 def test_what_only_warns_is_newly_broken_where_it_was_kept() -> None:
-    """
-    A rule that was not looked at before, and warns now, is no news; one that was kept is.
-    """
+    """A rule that was not looked at before, and warns now, is no news; one that was kept is."""
     rule = next(r["id"] for r in clean()["rules"] if r["verdict"] == "warned")
 
     def verdict(run: dict[str, Any], was: str) -> None:
@@ -280,9 +252,7 @@ def test_what_only_warns_is_newly_broken_where_it_was_kept() -> None:
 
 
 def test_long_lists_of_rules_are_cut_short() -> None:
-    """
-    Hundreds of rules that were not exercised do not push the verdict off the screen.
-    """
+    """Hundreds of rules that were not exercised do not push the verdict off the screen."""
 
     def idle(run: dict[str, Any]) -> None:
         for rule in run["rules"][:100]:
@@ -296,9 +266,7 @@ def test_long_lists_of_rules_are_cut_short() -> None:
 
 
 def test_another_fragment_is_compared_by_the_same_words(tmp_path: Path) -> None:
-    """
-    Nothing of this knows one API: the news service is equal to itself, and its variant is not.
-    """
+    """Nothing of this knows one API: the news service is equal to itself, and its variant is not."""
 
     def one(habit: str) -> dict[str, Any]:
         with subscriptions.running(habit) as service, tempfile.TemporaryDirectory() as folder:
@@ -318,9 +286,7 @@ def test_another_fragment_is_compared_by_the_same_words(tmp_path: Path) -> None:
 
 
 def subscriptions_settings(service: Any, folder: Path) -> Any:
-    """
-    A run on the news service.
-    """
+    """A run on the news service."""
     from contract.config import Settings
 
     return Settings(
@@ -337,9 +303,7 @@ def subscriptions_settings(service: Any, folder: Path) -> Any:
 
 
 def test_runs_that_sent_something_else_cannot_be_compared() -> None:
-    """
-    Another fragment, seed, profile or set of resources, and files that are no runs, are refused in one line.
-    """
+    """Another fragment, seed, profile or set of resources, and files that are no runs, are refused in one line."""
     changes: dict[str, Callable[[dict[str, Any]], Any]] = {
         "another seed: 0 and 7": lambda run: run.update(seed=7),
         "another profile: 'standard' and 'deep'": lambda run: run.update(profile="deep"),
@@ -365,9 +329,7 @@ def test_runs_that_sent_something_else_cannot_be_compared() -> None:
     ],
 )
 def test_what_is_no_run_is_refused(text: str, says: str, tmp_path: Path) -> None:
-    """
-    A file that is no run.json, or one of another format, is named together with what is wrong.
-    """
+    """A file that is no run.json, or one of another format, is named together with what is wrong."""
     path = tmp_path / "run.json"
     path.write_text(text, encoding="utf-8")
 
@@ -378,17 +340,13 @@ def test_what_is_no_run_is_refused(text: str, says: str, tmp_path: Path) -> None
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    """
-    A file that does not exist is a plain line.
-    """
+    """A file that does not exist is a plain line."""
     with pytest.raises(ConfigError, match="No such file"):
         compare.read(tmp_path / "run.json")
 
 
 def test_cases_that_one_run_lacks_are_not_compared() -> None:
-    """
-    A run that ended early is equal as far as it went, and it is said how many cases were not compared.
-    """
+    """A run that ended early is equal as far as it went, and it is said how many cases were not compared."""
     new = changed(lambda run: run["cases"].__delitem__(slice(60, None)))
 
     found = compare.compare(clean(), new)
@@ -399,9 +357,7 @@ def test_cases_that_one_run_lacks_are_not_compared() -> None:
 
 
 def test_runs_without_anything_in_common_are_not_called_equal() -> None:
-    """
-    Where no case and no rule was exercised by both there is nothing to say.
-    """
+    """Where no case and no rule was exercised by both there is nothing to say."""
 
     def nothing(run: dict[str, Any]) -> None:
         run["cases"].clear()
@@ -414,9 +370,7 @@ def test_runs_without_anything_in_common_are_not_called_equal() -> None:
 
 
 def test_a_case_that_failed_is_left_to_the_rules() -> None:
-    """
-    A 5xx and a 429 say nothing about what the documents leave open.
-    """
+    """A 5xx and a 429 say nothing about what the documents leave open."""
     for status in (500, 503, 429):
         new = changed(updating("an unknown key", status=status, outcome="failed"))
         found = compare.compare(clean(), new)
@@ -424,18 +378,14 @@ def test_a_case_that_failed_is_left_to_the_rules() -> None:
 
 
 def test_a_case_with_another_body_is_not_compared() -> None:
-    """
-    A newer version of this tool may send another body under the same name.
-    """
+    """A newer version of this tool may send another body under the same name."""
     new = changed(updating("an unknown key", body="0", status=422, outcome="refused"))
 
     assert compare.compare(clean(), new).missing == ("an unknown key",)
 
 
 def test_several_explanations_are_equal_where_one_is_shared() -> None:
-    """
-    What was sent as it stood was applied or ignored: that is no change from either.
-    """
+    """What was sent as it stood was applied or ignored: that is no change from either."""
     label = "blank values"
     shown = case(clean(), label)["fields"]
     name = next(iter(shown))
@@ -445,9 +395,7 @@ def test_several_explanations_are_equal_where_one_is_shared() -> None:
 
 
 def test_from_where_records_stand_differently_cases_are_not_compared() -> None:
-    """
-    A field that changed against the documents is for the rules; what follows from it is no change.
-    """
+    """A field that changed against the documents is for the rules; what follows from it is no change."""
 
     def stray(run: dict[str, Any]) -> None:
         labels = [one["label"] for one in run["cases"]]
@@ -463,9 +411,7 @@ def test_from_where_records_stand_differently_cases_are_not_compared() -> None:
 
 
 def test_the_words_of_an_error_are_compared_without_case() -> None:
-    """
-    Capital letters are no other words; early on one common part is enough.
-    """
+    """Capital letters are no other words; early on one common part is enough."""
     label = "a number in name"
     was = case(clean(), label)["error"]
     for text, early, status in ((was.upper(), False, 0), ("other words", False, 1), (f"more; {was}", True, 0)):
@@ -474,9 +420,7 @@ def test_the_words_of_an_error_are_compared_without_case() -> None:
 
 
 def test_latency_that_multiplied_is_a_regression() -> None:
-    """
-    More than five times and more than 20 ms slower regresses; less is not told.
-    """
+    """More than five times and more than 20 ms slower regresses; less is not told."""
     operation = "update_phone_number"
 
     def taking(milliseconds: float) -> dict[str, Any]:
@@ -489,9 +433,7 @@ def test_latency_that_multiplied_is_a_regression() -> None:
 
 
 def test_what_changes_at_any_time_is_a_note() -> None:
-    """
-    A field that the fragment lets change at any time may be told, and fails nothing.
-    """
+    """A field that the fragment lets change at any time may be told, and fails nothing."""
     record, fields = next(iter(clean()["moving"].items()))
     new = changed(lambda run: run["moving"][record].update(dict.fromkeys(fields, "something else")))
 
@@ -502,9 +444,7 @@ def test_what_changes_at_any_time_is_a_note() -> None:
 
 
 def test_lists_that_no_request_sets_are_compared() -> None:
-    """
-    What a record can do is told where it is another list than before.
-    """
+    """What a record can do is told where it is another list than before."""
     record = next(iter(clean()["records"]))
     new = changed(lambda run: run["records"][record].update(capabilities=["fax"]))
     found = compare.compare(clean(), new)
@@ -514,9 +454,7 @@ def test_lists_that_no_request_sets_are_compared() -> None:
 
 
 def test_masked_fields_are_not_compared() -> None:
-    """
-    What one report masks says nothing about the other.
-    """
+    """What one report masks says nothing about the other."""
     record, fields = next(iter(clean()["records"].items()))
     name = next(iter(fields))
 
@@ -528,9 +466,7 @@ def test_masked_fields_are_not_compared() -> None:
 
 
 def test_a_rule_that_depends_on_the_clock_is_not_newly_anything() -> None:
-    """
-    Whether a time stamp had the time to move is up to how fast a run was.
-    """
+    """Whether a time stamp had the time to move is up to how fast a run was."""
 
     def slow(run: dict[str, Any]) -> None:
         rule = next(r for r in run["rules"] if r["id"].endswith(".time.updated_at.moves"))
@@ -542,9 +478,7 @@ def test_a_rule_that_depends_on_the_clock_is_not_newly_anything() -> None:
 
 
 def test_an_accepted_failure_is_not_newly_broken() -> None:
-    """
-    A known failure fails no comparison.
-    """
+    """A known failure fails no comparison."""
 
     def known(run: dict[str, Any]) -> None:
         next(r for r in run["rules"] if r["id"].endswith(".echo.name")).update(verdict="warned", accepted=True)
@@ -553,9 +487,7 @@ def test_an_accepted_failure_is_not_newly_broken() -> None:
 
 
 def test_a_comparison_as_markdown_shows_and_obeys_nothing() -> None:
-    """
-    What an API answered cannot mark up a report.
-    """
+    """What an API answered cannot mark up a report."""
     change = compare.Change(kind="error", old="", new="</td> `x` [a](b)\x1b[1m", places=("op 422",), cases=("a | b",))
     found = compare.Comparison(newly_broken=("op.echo.a",), messages={"op.echo.a": "a *b*"}, changes=(change,))
 
@@ -570,9 +502,7 @@ def test_a_comparison_as_markdown_shows_and_obeys_nothing() -> None:
 
 
 def test_what_was_done_to_a_value_has_a_name() -> None:
-    """
-    Each way to treat a value is told apart; all that are possible are named.
-    """
+    """Each way to treat a value is told apart; all that are possible are named."""
     rows: list[tuple[Any, Any, Any, list[str]]] = [
         ("a", "a", "b", ["applied"]),
         ("a", "a", "a", ["applied", "ignored"]),
@@ -601,9 +531,7 @@ def test_what_was_done_to_a_value_has_a_name() -> None:
 
 
 def test_error_texts_are_left_with_their_words() -> None:
-    """
-    Quoted values, values that were sent, numbers and ids go; words and names of fields stay.
-    """
+    """Quoted values, values that were sent, numbers and ids go; words and names of fields stay."""
     assert words('Name "x y" isn\'t valid.') == "Name \u2026 isn't valid"
     assert words("maximum is 255 characters (was 300)") == "maximum is # characters (was #)"
     assert words("no record 1ac064a1-369d-47e7-8265-594594af405f") == "no record #"
@@ -613,9 +541,7 @@ def test_error_texts_are_left_with_their_words() -> None:
 
 
 def test_notations_are_told_apart() -> None:
-    """
-    Times, ids and addresses are known by how they are written, whatever they say.
-    """
+    """Times, ids and addresses are known by how they are written, whatever they say."""
     rows = {
         "2030-01-31T12:00:00Z": "a time Z",
         "2030-01-31T12:00:00.5Z": "a time Z, fractions",
@@ -645,9 +571,7 @@ def test_notations_are_told_apart() -> None:
 
 
 def typed(*args: str) -> int:
-    """
-    The exit status of ``contract`` with *args*.
-    """
+    """The exit status of ``contract`` with *args*."""
     with pytest.raises(SystemExit) as ended:
         cli.main(list(args))
     assert isinstance(ended.value.code, int)
@@ -656,17 +580,13 @@ def typed(*args: str) -> int:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """
-    An empty working directory.
-    """
+    """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def configured(server: reference.Running, path: Path) -> str:
-    """
-    A configuration file for *server*, except for its address and credentials.
-    """
+    """A configuration file for *server*, except for its address and credentials."""
     resources = "".join(f'{name} = "{value}"\n' for name, value in server.resources.items())
     path.write_text(f'ids = ["{server.ids[0]}"]\n[resources]\n{resources}', encoding="utf-8")
     return str(path)
@@ -675,9 +595,7 @@ def configured(server: reference.Running, path: Path) -> str:
 def test_a_run_against_an_earlier_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """
-    A run that is kept fails where it regressed, and only with --against; its reports say why.
-    """
+    """A run that is kept fails where it regressed, and only with --against; its reports say why."""
     with reference.running() as server:
         monkeypatch.setenv("CONTRACT_USERNAME", server.username)
         monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
@@ -709,9 +627,7 @@ def test_a_run_against_an_earlier_one(
 def test_two_environments_at_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """
-    One plan goes to both environments, each with its own credentials and id.
-    """
+    """One plan goes to both environments, each with its own credentials and id."""
     monkeypatch.setenv("CONTRACT_B_USERNAME", "another-project")
     monkeypatch.setenv("CONTRACT_B_PASSWORD", "another-password")
     with reference.running() as one:
@@ -732,9 +648,7 @@ def test_two_environments_at_once(
 
 
 def test_where_the_second_environment_comes_from(folder: Path) -> None:
-    """
-    Variables that begin with CONTRACT_B_, then what the first one has; two ids in a file are one for each.
-    """
+    """Variables that begin with CONTRACT_B_, then what the first one has; two ids in a file are one for each."""
     environ = {"CONTRACT_BASE_URL": "https://a.example.com", "CONTRACT_USERNAME": "u", "CONTRACT_PASSWORD": "p"}
     second = {"CONTRACT_B_BASE_URL": "https://b.example.com", "CONTRACT_B_PASSWORD": "q"}
     (folder / "contract.toml").write_text('ids = ["one", "two"]\n', encoding="utf-8")

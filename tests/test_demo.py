@@ -1,6 +1,4 @@
-"""
-The demonstration: what a newcomer sees, and the examples that it writes.
-"""
+"""The demonstration: what a newcomer sees, and the examples that it writes."""
 
 from __future__ import annotations
 
@@ -10,17 +8,13 @@ from contract import demo
 
 
 def shown(folder: Path) -> tuple[int, list[str]]:
-    """
-    Status and lines of one demonstration.
-    """
+    """Status and lines of one demonstration."""
     lines: list[str] = []
     return demo.demo(folder, lambda text, name: text, lines.append), lines
 
 
 def test_it_shows_a_kept_and_a_broken_run(tmp_path: Path) -> None:
-    """
-    The clean server is kept, the defective one is broken, with all that a failure has to tell.
-    """
+    """The clean server is kept, the defective one is broken, with all that a failure has to tell."""
     status, lines = shown(tmp_path)
 
     assert status == 0
@@ -30,9 +24,7 @@ def test_it_shows_a_kept_and_a_broken_run(tmp_path: Path) -> None:
 
 
 def test_examples_are_the_same_at_every_run(tmp_path: Path) -> None:
-    """
-    Two demonstrations write the same bytes, and the committed examples are these.
-    """
+    """Two demonstrations write the same bytes, and the committed examples are these."""
     one, two = tmp_path / "one", tmp_path / "two"
     shown(one)
     shown(two)

@@ -1,6 +1,4 @@
-"""
-Exploring with Hypothesis: what it finds, how it ends, and that it is repeatable.
-"""
+"""Exploring with Hypothesis: what it finds, how it ends, and that it is repeatable."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ from contract.walk import TURN
 
 
 def carried_out(server: reference.Running, tmp_path: Path, **more: Any) -> Result:
-    """
-    A run against *server*.
-    """
+    """A run against *server*."""
     values: dict[str, Any] = {
         "base_url": server.base_url,
         "ids": server.ids[:1],
@@ -31,9 +27,7 @@ def carried_out(server: reference.Running, tmp_path: Path, **more: Any) -> Resul
 
 
 def test_deep_spends_its_budget_and_stays_kept(tmp_path: Path) -> None:
-    """
-    A deep run explores until its budget is spent, which is no reason to doubt what it found.
-    """
+    """A deep run explores until its budget is spent, which is no reason to doubt what it found."""
     with reference.running() as server:
         result = carried_out(server, tmp_path, profile="deep", max_requests=700, max_seconds=30)
 
@@ -43,9 +37,7 @@ def test_deep_spends_its_budget_and_stays_kept(tmp_path: Path) -> None:
 
 
 def test_deep_rests_before_an_update_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Only after a rest does an update show that it moves the time stamp; a run that has no time to spare does without.
-    """
+    """Only after a rest does an update show that it moves the time stamp; a run that has no time to spare does without."""
     slept: list[float] = []
     monkeypatch.setattr(_Clock, "sleep", lambda self, seconds: slept.append(seconds))
     with reference.running() as server:
@@ -58,9 +50,7 @@ def test_deep_rests_before_an_update_of_each_kind(tmp_path: Path, monkeypatch: p
 
 
 def test_deep_keeps_examples_in_the_database(tmp_path: Path) -> None:
-    """
-    A failing sequence is kept, so that the next run begins with it.
-    """
+    """A failing sequence is kept, so that the next run begins with it."""
     with reference.running(defect="third-write-lost") as server:
         result = carried_out(
             server, tmp_path, profile="deep", max_requests=900, max_seconds=30, database=str(tmp_path / "examples")
@@ -70,9 +60,7 @@ def test_deep_keeps_examples_in_the_database(tmp_path: Path) -> None:
 
 
 def test_two_standard_runs_send_the_same_bodies(tmp_path: Path) -> None:
-    """
-    With one seed the same bodies go out in the same order.
-    """
+    """With one seed the same bodies go out in the same order."""
     with reference.running() as server:
         one = carried_out(server, tmp_path, seed=3)
         two = carried_out(server, tmp_path, seed=3)

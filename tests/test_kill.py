@@ -30,18 +30,14 @@ LAWFUL = (
 
 
 def one_for_each_promise() -> list[str]:
-    """
-    The last defect that breaks each promise, by name.
-    """
+    """The last defect that breaks each promise, by name."""
     found = {reference.DEFECTS[name].breaks[0].split(".")[1]: name for name in DEFECTS}
     return sorted(found.values())
 
 
 @pytest.mark.parametrize("name", one_for_each_promise())
 def test_a_defect_is_caught_by_the_rule_it_breaks(name: str) -> None:
-    """
-    A standard run calls the defect broken, names its cause, and needs at most 300 requests for it.
-    """
+    """A standard run calls the defect broken, names its cause, and needs at most 300 requests for it."""
     found = kill.trial("defect", name)
 
     assert found.verdict == "broken"
@@ -62,17 +58,13 @@ def test_a_defect_is_caught_beside_what_is_lawful(defect: str, variant: str, tmp
 
 @pytest.mark.parametrize("name", LAWFUL)
 def test_a_lawful_variant_is_never_called_broken(name: str) -> None:
-    """
-    What the documents leave open is no failure.
-    """
+    """What the documents leave open is no failure."""
     assert kill.trial("variant", name).broken == ()
 
 
 @pytest.mark.parametrize("name", ["name:truncated:retrieve_phone_number", "call_handler:case:everywhere"])
 def test_a_changed_answer_is_caught(name: str) -> None:
-    """
-    A mutant of one field of the answers is caught.
-    """
+    """A mutant of one field of the answers is caught."""
     found = kill.trial("mutant", name)
 
     assert found.applied > 0
@@ -80,9 +72,7 @@ def test_a_changed_answer_is_caught(name: str) -> None:
 
 
 def test_every_pattern_of_a_defect_names_a_rule() -> None:
-    """
-    What a defect is said to break exists.
-    """
+    """What a defect is said to break exists."""
     known = made.rules(specs.load())
     nothing = [
         f"{name}: {pattern}"
@@ -95,9 +85,7 @@ def test_every_pattern_of_a_defect_names_a_rule() -> None:
 
 
 def test_every_promise_has_a_defect() -> None:
-    """
-    No kind of rule goes without a defect that breaks it.
-    """
+    """No kind of rule goes without a defect that breaks it."""
     known = made.rules(specs.load())
     broken = {
         known[rule].promise
@@ -110,9 +98,7 @@ def test_every_promise_has_a_defect() -> None:
 
 
 def test_the_table_counts_what_it_prints() -> None:
-    """
-    The table has a row for each server, and its status is 0 where nothing was missed.
-    """
+    """The table has a row for each server, and its status is 0 where nothing was missed."""
     printed: list[str] = []
 
     status = kill.table("array-*", 1, False, lambda text, name: text, printed.append)
@@ -124,9 +110,7 @@ def test_the_table_counts_what_it_prints() -> None:
 
 
 def test_a_survivor_is_explained() -> None:
-    """
-    A mutant that nobody can tell from a lawful answer is listed with the reason.
-    """
+    """A mutant that nobody can tell from a lawful answer is listed with the reason."""
     printed: list[str] = []
 
     kill.table("e911_status:drop:everywhere", 1, True, lambda text, name: text, printed.append)
@@ -136,7 +120,5 @@ def test_a_survivor_is_explained() -> None:
 
 
 def test_names_lists_every_defect_and_variant() -> None:
-    """
-    ``contract defects --list`` tells each with what it does.
-    """
+    """``contract defects --list`` tells each with what it does."""
     assert len(list(kill.names())) == len(DEFECTS) + len(VARIANTS)

@@ -1,6 +1,4 @@
-"""
-Recorded responses, judged offline: every kind of file, whatever is in it.
-"""
+"""Recorded responses, judged offline: every kind of file, whatever is in it."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ UPDATE = "update_phone_number"
 
 @cache
 def body() -> Mapping[str, Any]:
-    """
-    One well-formed record; not to be changed.
-    """
+    """One well-formed record; not to be changed."""
     with reference.running() as server:
         url = f"{server.base_url}/phone_numbers/{server.ids[0]}"
         found: dict[str, Any] = httpx.get(url, auth=(server.username, server.password), trust_env=False).json()
@@ -41,25 +37,19 @@ def body() -> Mapping[str, Any]:
 
 
 def lines(*bodies: Any) -> str:
-    """
-    NDJSON: texts as they are, everything else as JSON.
-    """
+    """NDJSON: texts as they are, everything else as JSON."""
     return "".join(f"{one if isinstance(one, str) else json.dumps(one)}\n" for one in bodies)
 
 
 def saved(folder: Path, name: str, content: str | bytes) -> str:
-    """
-    A file with that content.
-    """
+    """A file with that content."""
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return str(path)
 
 
 def checked(*paths: str, operation: str = "", strict: str = "documented") -> recorded.Account:
-    """
-    What a check of the files finds.
-    """
+    """What a check of the files finds."""
     return recorded.check(paths, CONTRACT, operation=operation, strict=strict)
 
 
@@ -91,9 +81,7 @@ ENUM = f"{UPDATE}.enum.call_handler"
 )
 @pytest.mark.parametrize("packed", [False, True])
 def test_each_kind_of_file_is_read(name: str, write: Any, place: str, packed: bool, tmp_path: Path) -> None:
-    """
-    A body, a list of them, one on each line: gzip or not, the failure is found where it is.
-    """
+    """A body, a list of them, one on each line: gzip or not, the failure is found where it is."""
     good, bad = dict(body()), {**body(), **WRONG}
     content = write(good, bad).encode()
     path = saved(tmp_path, name, gzip.compress(content) if packed else content)
@@ -106,9 +94,7 @@ def test_each_kind_of_file_is_read(name: str, write: Any, place: str, packed: bo
 
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    ``-`` is standard input, gzip or not.
-    """
+    """``-`` is standard input, gzip or not."""
     for content in (lines(body(), body()).encode(), gzip.compress(lines(body(), body()).encode())):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
         account = checked("-")
@@ -116,9 +102,7 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_failures_are_folded(tmp_path: Path) -> None:
-    """
-    A rule is told once, with how often it is broken and the first place.
-    """
+    """A rule is told once, with how often it is broken and the first place."""
     bad = {**body(), **WRONG}
     account = checked(saved(tmp_path, "a.ndjson", lines(body(), bad, body(), bad, bad)))
 
@@ -134,9 +118,7 @@ def test_failures_are_folded(tmp_path: Path) -> None:
 
 
 def test_lines_that_are_no_objects_are_findings(tmp_path: Path) -> None:
-    """
-    A broken line is told with its number, wherever it stands; nothing ends in a traceback.
-    """
+    """A broken line is told with its number, wherever it stands; nothing ends in a traceback."""
     content = lines("garbage", body(), "[1, 2]", '{"id": 1,', body(), "5", '{"x": NaN, "id": "a"}').encode()
     path = saved(tmp_path, "a.ndjson", content + b"\xff\xfe\n" + b'{"id": "1", "id": "2"}\n')
 
@@ -149,9 +131,7 @@ def test_lines_that_are_no_objects_are_findings(tmp_path: Path) -> None:
 
 
 def test_a_body_says_nothing_of_its_status(tmp_path: Path) -> None:
-    """
-    Status and media type of a bare body are not called kept: nobody saw them.
-    """
+    """Status and media type of a bare body are not called kept: nobody saw them."""
     evidence = checked(saved(tmp_path, "a.json", json.dumps(body()))).evidence
 
     assert evidence[f"{UPDATE}.shape"] == 1
@@ -161,9 +141,7 @@ def test_a_body_says_nothing_of_its_status(tmp_path: Path) -> None:
 
 
 def test_lists_are_told_from_records(tmp_path: Path) -> None:
-    """
-    The answer of the list is known by its list of records; --operation says what a body can't.
-    """
+    """The answer of the list is known by its list of records; --operation says what a body can't."""
     page = {"links": {"self": "/a"}, "data": [dict(body()), {**body(), **WRONG}]}
     path = saved(tmp_path, "a.json", json.dumps(page))
 
@@ -196,9 +174,7 @@ def test_lists_are_told_from_records(tmp_path: Path) -> None:
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
 def test_what_cannot_be_read_is_a_plain_line(name: str, content: bytes, says: str, tmp_path: Path) -> None:
-    """
-    A file that is none of what is known, damaged or empty is status 2, with its name and what is wrong.
-    """
+    """A file that is none of what is known, damaged or empty is status 2, with its name and what is wrong."""
     path = saved(tmp_path, name, content)
 
     account = checked(path)
@@ -210,9 +186,7 @@ def test_what_cannot_be_read_is_a_plain_line(name: str, content: bytes, says: st
 
 
 def test_missing_files_and_folders_are_plain_lines(tmp_path: Path) -> None:
-    """
-    What can't be opened is status 2, and the other files are judged all the same.
-    """
+    """What can't be opened is status 2, and the other files are judged all the same."""
     bad = saved(tmp_path, "bad.json", json.dumps({**body(), **WRONG}))
 
     assert checked(str(tmp_path / "none.json"), str(tmp_path)).status == 2
@@ -221,9 +195,7 @@ def test_missing_files_and_folders_are_plain_lines(tmp_path: Path) -> None:
 
 
 def test_what_resembles_nothing_is_left_out(tmp_path: Path) -> None:
-    """
-    Objects without a documented field are counted and not judged; a file of nothing else is status 2.
-    """
+    """Objects without a documented field are counted and not judged; a file of nothing else is status 2."""
     other = saved(tmp_path, "other.ndjson", lines({"foo": 1}, {"bar": 2}))
     mixed = saved(tmp_path, "mixed.ndjson", lines({"foo": 1}, body()))
 
@@ -233,9 +205,7 @@ def test_what_resembles_nothing_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_weak_rule_only_warns(tmp_path: Path) -> None:
-    """
-    The basis that fails a check is chosen as for a run.
-    """
+    """The basis that fails a check is chosen as for a run."""
     weak = next(r for r in checked(saved(tmp_path, "x.json", "{}")).judge.rules.values() if r.basis != "documented")
     account = checked(saved(tmp_path, "a.json", json.dumps(body())))
     account.folds[weak.id] = recorded.Fold(
@@ -251,9 +221,7 @@ def test_a_weak_rule_only_warns(tmp_path: Path) -> None:
 
 
 def archived(*, defect: str | None = None, variant: str | None = None) -> tuple[Result, str]:
-    """
-    A run, and its HAR.
-    """
+    """A run, and its HAR."""
     with reference.running(defect=defect, variant=variant) as server, tempfile.TemporaryDirectory() as folder:
         result = run(settings(server, Path(folder), allow_unrestorable=True), credentials(server))
         path = har.write(result, Path(folder) / "run.har", Mask(secrets=(server.password,)))
@@ -264,9 +232,7 @@ def archived(*, defect: str | None = None, variant: str | None = None) -> tuple[
     "variant", [None, "enums-any-case", "blank-ids-stored", "blank-is-null", "former-cleared", "rate-limited"]
 )
 def test_the_archive_of_a_kept_run_is_kept(variant: str | None, tmp_path: Path) -> None:
-    """
-    Everything that a run sends is lawful to receive: refusals, silent requests, wrong credentials.
-    """
+    """Everything that a run sends is lawful to receive: refusals, silent requests, wrong credentials."""
     _, text = archived(variant=variant)
 
     account = checked(saved(tmp_path, "run.har", text))
@@ -294,9 +260,7 @@ def test_the_archive_of_a_kept_run_is_kept(variant: str | None, tmp_path: Path) 
     ],
 )
 def test_an_archive_pairs_requests_with_their_answers(defect: str, rule: str, tmp_path: Path) -> None:
-    """
-    Echo, handlers, frame and read-back are judged from what was sent and what was shown before.
-    """
+    """Echo, handlers, frame and read-back are judged from what was sent and what was shown before."""
     _, text = archived(defect=defect)
 
     account = checked(saved(tmp_path, "run.har", text))
@@ -307,9 +271,7 @@ def test_an_archive_pairs_requests_with_their_answers(defect: str, rule: str, tm
 
 
 def entry(method: str, path: str, status: int, answer: Any, sent: Any = None, **more: Any) -> dict[str, Any]:
-    """
-    One entry of an archive.
-    """
+    """One entry of an archive."""
     text = answer if isinstance(answer, str) else json.dumps(answer)
     found: dict[str, Any] = {
         "request": {"method": method, "url": f"https://api.example.com/api/relay/rest{path}"},
@@ -325,17 +287,13 @@ def entry(method: str, path: str, status: int, answer: Any, sent: Any = None, **
 
 
 def archive(folder: Path, *entries: Any) -> str:
-    """
-    A HAR of these entries, as a browser saves it.
-    """
+    """A HAR of these entries, as a browser saves it."""
     log = {"version": "1.2", "creator": {"name": "x"}, "pages": [], "entries": list(entries), "comment": ""}
     return saved(folder, "a.har", json.dumps({"log": log}))
 
 
 def test_an_archive_of_other_traffic_is_left_out(tmp_path: Path) -> None:
-    """
-    Other addresses, entries without a body, cut-off requests and damaged ones are not judged.
-    """
+    """Other addresses, entries without a body, cut-off requests and damaged ones are not judged."""
     good = entry("GET", f"/phone_numbers/{body()['id']}", 200, dict(body()))
     hidden = entry("GET", "/phone_numbers/x", 200, "")
     hidden["response"]["content"]["size"] = 700
@@ -358,9 +316,7 @@ def test_an_archive_of_other_traffic_is_left_out(tmp_path: Path) -> None:
 
 
 def test_what_an_archive_does_not_hold_is_not_judged(tmp_path: Path) -> None:
-    """
-    An update whose body was left out, or whose answer was, is nobody's fault, and nothing is known after it.
-    """
+    """An update whose body was left out, or whose answer was, is nobody's fault, and nothing is known after it."""
     path = f"/phone_numbers/{body()['id']}"
     read = entry("GET", path, 200, dict(body()))
     unsaid = entry("PUT", path, 200, {**body(), "name": "a"})
@@ -379,9 +335,7 @@ def test_what_an_archive_does_not_hold_is_not_judged(tmp_path: Path) -> None:
 
 
 def test_a_line_that_was_not_recorded_whole_is_no_fault_of_the_api(tmp_path: Path) -> None:
-    """
-    The last line of a log that is still written may end anywhere; a broken line before it is a finding.
-    """
+    """The last line of a log that is still written may end anywhere; a broken line before it is a finding."""
     good = json.dumps(dict(body()))
 
     cut = checked(saved(tmp_path, "log.ndjson", f"{good}\n{good[:100]}"))
@@ -392,9 +346,7 @@ def test_a_line_that_was_not_recorded_whole_is_no_fault_of_the_api(tmp_path: Pat
 
 
 def test_a_number_of_thousands_of_digits_is_read(tmp_path: Path) -> None:
-    """
-    JSON has no largest number; what it stands in is judged like any other answer.
-    """
+    """JSON has no largest number; what it stands in is judged like any other answer."""
     large = json.dumps({**body(), "extra": 0})[:-2] + "9" * 5000 + "}"
 
     for name in ("a.json", "a.ndjson"):
@@ -402,9 +354,7 @@ def test_a_number_of_thousands_of_digits_is_read(tmp_path: Path) -> None:
 
 
 def test_what_one_entry_shows_is_known_in_the_next(tmp_path: Path) -> None:
-    """
-    The record of an earlier answer with the same id is what an update is compared with; another one is not.
-    """
+    """The record of an earlier answer with the same id is what an update is compared with; another one is not."""
     path = f"/phone_numbers/{body()['id']}"
     other = {**body(), "id": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "call_request_url": None}
     read = entry("GET", path, 200, dict(body()))
@@ -420,9 +370,7 @@ def test_what_one_entry_shows_is_known_in_the_next(tmp_path: Path) -> None:
 
 
 def test_the_same_update_twice_is_known(tmp_path: Path) -> None:
-    """
-    A second update with the same body, and nothing between, must give the same state.
-    """
+    """A second update with the same body, and nothing between, must give the same state."""
     path = f"/phone_numbers/{body()['id']}"
     first = entry("PUT", path, 200, {**body(), "name": "a"}, {"name": "a"})
     second = entry("PUT", path, 200, {**body(), "name": "a", "call_request_method": "GET"}, {"name": "a"})
@@ -433,9 +381,7 @@ def test_the_same_update_twice_is_known(tmp_path: Path) -> None:
 
 
 def test_bodies_of_an_archive_may_be_packed(tmp_path: Path) -> None:
-    """
-    Base64, and what is neither JSON nor base64, are read as they are.
-    """
+    """Base64, and what is neither JSON nor base64, are read as they are."""
     text = base64.b64encode(json.dumps({**body(), **WRONG}).encode()).decode()
     path = f"/phone_numbers/{body()['id']}"
 
@@ -450,9 +396,7 @@ def test_bodies_of_an_archive_may_be_packed(tmp_path: Path) -> None:
 
 
 def typed(*args: str) -> int:
-    """
-    The exit status of ``contract`` with *args*.
-    """
+    """The exit status of ``contract`` with *args*."""
     with pytest.raises(SystemExit) as ended:
         cli.main(list(args))
     assert isinstance(ended.value.code, int)
@@ -462,9 +406,7 @@ def typed(*args: str) -> int:
 def test_the_command_prints_lines_or_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """
-    Findings go to standard output, what can't be read to standard error; 1 wins over 2.
-    """
+    """Findings go to standard output, what can't be read to standard error; 1 wins over 2."""
     monkeypatch.chdir(tmp_path)
     saved(tmp_path, "good.json", json.dumps(body()))
     saved(tmp_path, "bad.ndjson", lines(body(), {**body(), **WRONG}))
@@ -493,9 +435,7 @@ def test_the_command_prints_lines_or_json(
 
 
 def test_the_evidence_of_many_different_answers_is_added_up(tmp_path: Path) -> None:
-    """
-    Records that are null in ever other fields are counted as they should be, however many.
-    """
+    """Records that are null in ever other fields are counted as they should be, however many."""
     names = [name for name, value in body().items() if name.startswith(("call_", "message_")) and name.endswith("url")]
     bodies = [{**body(), **{n: None for j, n in enumerate(names) if i >> j & 1}} for i in range(200)]
     account = recorded.Account(checked(saved(tmp_path, "x.json", json.dumps(body()))).judge)
@@ -513,9 +453,7 @@ def test_the_evidence_of_many_different_answers_is_added_up(tmp_path: Path) -> N
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="where Linux tells how much memory was used")
 def test_a_long_recording_is_quick_and_takes_little_memory(tmp_path: Path) -> None:
-    """
-    Memory does not grow with the number of lines, and thousands are judged in a second.
-    """
+    """Memory does not grow with the number of lines, and thousands are judged in a second."""
     one = json.dumps(body())
     script = (
         "import re, time\n"
@@ -542,9 +480,7 @@ def test_a_long_recording_is_quick_and_takes_little_memory(tmp_path: Path) -> No
 
 
 def test_a_long_list_is_read_piece_by_piece(tmp_path: Path) -> None:
-    """
-    A list that is far longer than what is read at once is judged to its end.
-    """
+    """A list that is far longer than what is read at once is judged to its end."""
     count = 600
     content = "[" + ",\n".join([json.dumps(body())] * count) + "]"
     assert len(content) > 3 * recorded.CHUNK

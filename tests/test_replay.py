@@ -1,6 +1,4 @@
-"""
-Recorded failures, sent again: what is still broken, what is fixed, and what nobody can tell.
-"""
+"""Recorded failures, sent again: what is still broken, what is fixed, and what nobody can tell."""
 
 from __future__ import annotations
 
@@ -46,9 +44,7 @@ KINDS = (
 
 
 def recorded(server: reference.Running, folder: Path, **more: Any) -> dict[str, Any]:
-    """
-    The run.json of a run.
-    """
+    """The run.json of a run."""
     result = run(settings(server, folder, **more), credentials(server))
     mask = report.Mask(secrets=(server.password,), names=tuple(more.get("mask", ())))
     found: dict[str, Any] = json.loads(json.dumps(report.data(result, mask)))
@@ -58,9 +54,7 @@ def recorded(server: reference.Running, folder: Path, **more: Any) -> dict[str, 
 def sent_again(
     found: dict[str, Any], server: reference.Running, folder: Path, label: str = "", **more: Any
 ) -> list[tuple[str, str]]:
-    """
-    (rule, verdict) for each failure of the run *found*.
-    """
+    """(rule, verdict) for each failure of the run *found*."""
     chosen = replay.failures(found, CONTRACT, label)
     outcomes, _ = replay.replay(chosen, settings(server, folder, **more), credentials(server), contract=CONTRACT)
     return [(outcome.failure.rule, outcome.verdict) for outcome in outcomes]
@@ -68,9 +62,7 @@ def sent_again(
 
 @cache
 def trimmed() -> dict[str, Any]:
-    """
-    The run.json of a run that found that names are trimmed; not to be changed.
-    """
+    """The run.json of a run that found that names are trimmed; not to be changed."""
     import tempfile
 
     with reference.running(defect="name-trimmed") as server, tempfile.TemporaryDirectory() as folder:
@@ -101,9 +93,7 @@ def test_what_is_broken_is_still_broken_and_fixed_where_it_was_mended(defect: st
 
 
 def test_what_no_update_puts_back_cannot_be_told(tmp_path: Path) -> None:
-    """
-    A number that was changed for good can't change a second time: that is not called fixed.
-    """
+    """A number that was changed for good can't change a second time: that is not called fixed."""
     with reference.running(defect="name-changes-number") as server:
         found = recorded(server, tmp_path)
         told = sent_again(found, server, tmp_path)
@@ -112,9 +102,7 @@ def test_what_no_update_puts_back_cannot_be_told(tmp_path: Path) -> None:
 
 
 def test_other_records_are_for_a_whole_run(tmp_path: Path) -> None:
-    """
-    What happened to a bystander can't be sent again.
-    """
+    """What happened to a bystander can't be sent again."""
     with reference.running(defect="name-for-all") as server:
         found = recorded(server, tmp_path)
         told = sent_again(found, server, tmp_path)
@@ -123,9 +111,7 @@ def test_other_records_are_for_a_whole_run(tmp_path: Path) -> None:
 
 
 def test_masked_values_cannot_be_sent_again(tmp_path: Path) -> None:
-    """
-    A report that masks what a failure needs says so, and nothing wrong is sent.
-    """
+    """A report that masks what a failure needs says so, and nothing wrong is sent."""
     with reference.running(defect="name-trimmed") as server:
         found = recorded(server, tmp_path, mask=("name",))
         chosen = replay.failures(found, CONTRACT)
@@ -137,9 +123,7 @@ def test_masked_values_cannot_be_sent_again(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_of_a_failure_cannot_be_sent_again() -> None:
-    """
-    What is missing or no case is told, without a traceback.
-    """
+    """What is missing or no case is told, without a traceback."""
     damages: list[Callable[[dict[str, Any]], Any]] = [
         lambda request: request.pop("replay"),
         lambda request: request["replay"].update(cases=[]),
@@ -160,9 +144,7 @@ def test_a_damaged_record_of_a_failure_cannot_be_sent_again() -> None:
 
 
 def test_failures_are_chosen_by_their_case() -> None:
-    """
-    With a label all that this case showed is sent; an unknown one is refused with the nearest.
-    """
+    """With a label all that this case showed is sent; an unknown one is refused with the nearest."""
     label = replay.failures(trimmed(), CONTRACT)[0].case
     assert {one.case for one in replay.failures(trimmed(), CONTRACT, label)} == {label}
     with pytest.raises(ConfigError, match=f"Did you mean '{label}'"):
@@ -172,9 +154,7 @@ def test_failures_are_chosen_by_their_case() -> None:
 
 
 def test_a_failure_that_was_not_confirmed_takes_its_updates_from_the_run(tmp_path: Path) -> None:
-    """
-    What only a read showed is brought about by the updates before it.
-    """
+    """What only a read showed is brought about by the updates before it."""
     with reference.running(defect="write-after-rejection-lost") as server:
         found = recorded(server, tmp_path)
         told = sent_again(found, server, tmp_path)
@@ -186,9 +166,7 @@ def test_a_failure_that_was_not_confirmed_takes_its_updates_from_the_run(tmp_pat
 
 
 def typed(*args: str) -> int:
-    """
-    The exit status of ``contract`` with *args*.
-    """
+    """The exit status of ``contract`` with *args*."""
     with pytest.raises(SystemExit) as ended:
         cli.main(list(args))
     assert isinstance(ended.value.code, int)
@@ -197,9 +175,7 @@ def typed(*args: str) -> int:
 
 @pytest.fixture
 def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """
-    The trimming run as a file in an empty working directory.
-    """
+    """The trimming run as a file in an empty working directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps(trimmed()), encoding="utf-8")
     return "run.json"
@@ -216,9 +192,7 @@ def test_the_command_says_which(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """
-    One line for each failure, and the exit status: 0 fixed, 1 still broken.
-    """
+    """One line for each failure, and the exit status: 0 fixed, 1 still broken."""
     with reference.running(defect=defect) as server:
         monkeypatch.setenv("CONTRACT_USERNAME", server.username)
         monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
@@ -235,9 +209,7 @@ def test_the_command_says_which(
 def test_the_command_without_a_record_or_an_api(
     saved: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """
-    No record is picked from the run: it has to be named; and an API that is gone is status 2.
-    """
+    """No record is picked from the run: it has to be named; and an API that is gone is status 2."""
     monkeypatch.setenv("CONTRACT_USERNAME", "u")
     monkeypatch.setenv("CONTRACT_PASSWORD", "p")
 
@@ -251,9 +223,7 @@ def test_the_command_without_a_record_or_an_api(
 def test_a_kept_run_has_nothing_to_send(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """
-    Without a broken rule nothing is sent, and no tests are written.
-    """
+    """Without a broken rule nothing is sent, and no tests are written."""
     monkeypatch.chdir(tmp_path)
     kept = {**trimmed(), "verdict": "kept", "rules": [{**rule, "verdict": "kept"} for rule in trimmed()["rules"]]}
     (tmp_path / "run.json").write_text(json.dumps(kept), encoding="utf-8")
@@ -311,9 +281,7 @@ def _pytest(folder: Path, server: reference.Running) -> subprocess.CompletedProc
 def test_credentials_in_an_answer_fail_the_written_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """
-    The pair that HTTP Basic sends is as secret as the password in it.
-    """
+    """The pair that HTTP Basic sends is as secret as the password in it."""
     monkeypatch.chdir(tmp_path)
     for defect, status in (("credentials-in-header", 1), (None, 0)):
         with reference.running(defect=defect) as server:
@@ -328,9 +296,7 @@ def test_credentials_in_an_answer_fail_the_written_file(
     "defect", ["malformed-fails", "errors-flat", "list-stale", "country-elsewhere", "clock-stands"]
 )
 def test_every_kind_of_rule_is_written_as_python(defect: str, tmp_path: Path) -> None:
-    """
-    What is written compiles, whatever the rule is about.
-    """
+    """What is written compiles, whatever the rule is about."""
     with reference.running(defect=defect) as server:
         # That a clock stands is seen where there is time to rest.
         found = recorded(server, tmp_path, max_seconds=600 if defect == "clock-stands" else 60)
@@ -343,9 +309,7 @@ def test_every_kind_of_rule_is_written_as_python(defect: str, tmp_path: Path) ->
 
 
 def test_nothing_that_was_answered_becomes_code() -> None:
-    """
-    Quotes, newlines and what an editor obeys stay inside of literals and comments.
-    """
+    """Quotes, newlines and what an editor obeys stay inside of literals and comments."""
     found = json.loads(json.dumps(trimmed()))
     evil = "\"\"\"\n'''\nimport os\\\u202e\x1b[1m{name}"
     rule = next(rule for rule in found["rules"] if rule["verdict"] == "broken")

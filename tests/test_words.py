@@ -1,6 +1,4 @@
-"""
-Words for people: every rule explains itself, every error says what, where and what now.
-"""
+"""Words for people: every rule explains itself, every error says what, where and what now."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ FRAGMENTS = [None, str(Path(__file__).parent / "data" / "subscriptions.openapi.y
 
 @pytest.mark.parametrize("source", FRAGMENTS)
 def test_every_rule_explains_itself(source: str | None) -> None:
-    """
-    Each rule has a text, a source, and two different examples.
-    """
+    """Each rule has a text, a source, and two different examples."""
     loaded = spec.load(source)
     for rule in rules.rules(loaded).values():
         lines = list(explain.lines(loaded, rule))
@@ -57,9 +53,7 @@ components:
 
 
 def test_a_small_fragment_is_read() -> None:
-    """
-    The fragment that the next table breaks is a good one.
-    """
+    """The fragment that the next table breaks is a good one."""
     loaded = spec.loads(HEAD + GOOD)
 
     assert loaded.update.id == "update_thing"
@@ -99,9 +93,7 @@ def test_a_small_fragment_is_read() -> None:
     ],
 )  # fmt: skip
 def test_a_bad_fragment_is_refused_with_its_place(old: str, new: str, kind: type[SpecError], says: str) -> None:
-    """
-    What is wrong with a fragment is said with its pointer and line.
-    """
+    """What is wrong with a fragment is said with its pointer and line."""
     text = HEAD + GOOD
     assert old in text
 
@@ -127,26 +119,20 @@ def test_a_bad_fragment_is_refused_with_its_place(old: str, new: str, kind: type
     ],
 )
 def test_text_that_is_no_fragment_is_refused(text: str, says: str) -> None:
-    """
-    A file that cannot be read as data is refused in plain words.
-    """
+    """A file that cannot be read as data is refused in plain words."""
     with pytest.raises(SpecError, match=says):
         document.read(text)
 
 
 def test_yaml_is_read_as_json_would_be() -> None:
-    """
-    Words and dates that old YAML turns into other types stay what they look like.
-    """
+    """Words and dates that old YAML turns into other types stay what they look like."""
     found = document.read("a: no\nb: 2026-01-01\nc: 1_000\nd: true\ne: ~\nf: '7'\n3: 1.5\n").data
 
     assert found == {"a": "no", "b": "2026-01-01", "c": "1_000", "d": True, "e": None, "f": "7", "3": 1.5}
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
-    """
-    A missing fragment is said with its name.
-    """
+    """A missing fragment is said with its name."""
     with pytest.raises(SpecError, match=r"cannot be read.*nowhere\.yaml"):
         contract.load("nowhere.yaml")
 
@@ -171,18 +157,14 @@ def test_a_file_that_is_not_there_is_named() -> None:
     ],
 )
 def test_a_bad_setting_is_refused_with_its_layer(key: str, value: Any, says: str) -> None:
-    """
-    What cannot be used is said together with who set it.
-    """
+    """What cannot be used is said together with who set it."""
     with pytest.raises(ConfigError, match=says) as caught:
         config.resolve({key: value}, environ={}, start=Path("/"))
     assert caught.value.layer == f"the option --{key.replace('_', '-')}"
 
 
 def test_the_command_line_wins_over_environment_and_file(tmp_path: Path) -> None:
-    """
-    Each layer hides the one below it.
-    """
+    """Each layer hides the one below it."""
     (tmp_path / "contract.toml").write_text('profile = "smoke"\nseed = 1\nstrict = "observed"\n', encoding="utf-8")
     environ = {"CONTRACT_SEED": "2", "CONTRACT_STRICT": "inferred"}
 
@@ -193,9 +175,7 @@ def test_the_command_line_wins_over_environment_and_file(tmp_path: Path) -> None
 
 
 def test_pyproject_is_read_where_it_has_a_table(tmp_path: Path) -> None:
-    """
-    ``[tool.contract]`` serves as well as a file of its own.
-    """
+    """``[tool.contract]`` serves as well as a file of its own."""
     (tmp_path / "pyproject.toml").write_text('[tool.contract]\nseed = 5\nspec = "a.yaml"\n', encoding="utf-8")
 
     found = config.resolve(environ={}, start=tmp_path)
@@ -205,54 +185,40 @@ def test_pyproject_is_read_where_it_has_a_table(tmp_path: Path) -> None:
 
 
 def test_needed_settings_are_asked_for() -> None:
-    """
-    A run without an id says that it never picks one by itself.
-    """
+    """A run without an id says that it never picks one by itself."""
     with pytest.raises(ConfigError, match="never picks a record"):
         config.Settings(base_url="https://example.com").need("base_url", "ids")
 
 
 def test_an_id_cannot_be_a_bystander_too() -> None:
-    """
-    What may be updated is not what must not change.
-    """
+    """What may be updated is not what must not change."""
     with pytest.raises(ConfigError, match="must not change"):
         config.resolve({"ids": ["a"], "bystander_ids": ["a"]}, environ={}, start=Path("/"))
 
 
 def test_the_nearest_word_is_offered() -> None:
-    """
-    A typing mistake gets the word that was meant.
-    """
+    """A typing mistake gets the word that was meant."""
     assert errors.nearest("profil", ["profile", "seed"]) == " Did you mean 'profile'?"
     assert errors.nearest("zzz", ["profile"]) == ""
 
 
 class TestApi:
-    """
-    The small public API.
-    """
+    """The small public API."""
 
     update = contract.load().operation("update_phone_number")
 
     def test_an_unknown_operation_names_the_known(self) -> None:
-        """
-        A wrong operationId gets the nearest one.
-        """
+        """A wrong operationId gets the nearest one."""
         with pytest.raises(SpecError, match="update_phone_number"):
             contract.load().operation("update_phone_numbers")
 
     def test_reads_have_no_bodies(self) -> None:
-        """
-        A strategy for an operation without a body is refused at once.
-        """
+        """A strategy for an operation without a body is refused at once."""
         with pytest.raises(SpecError, match="takes no body"):
             contract.load().operation("retrieve_phone_number").bodies()
 
     def test_bodies_and_negative_bodies_are_told_apart(self) -> None:
-        """
-        What negative bodies break is a rule of the contract.
-        """
+        """What negative bodies break is a rule of the contract."""
         known = contract.load().rules
 
         @hypothesis.settings(max_examples=30)
@@ -264,9 +230,7 @@ class TestApi:
         check()
 
     def test_an_httpx_response_is_judged(self) -> None:
-        """
-        The operation and what was sent are read from the response.
-        """
+        """The operation and what was sent are read from the response."""
         loaded = contract.load()
         request = httpx.Request("PUT", "https://example.com/api/phone_numbers/x", json={"name": "a"})
         refused = httpx.Response(500, json={"error": "x"}, request=request)
@@ -274,25 +238,19 @@ class TestApi:
         assert [f.rule for f in loaded.check(refused)] == ["update_phone_number.rejection.no_server_error"]
 
     def test_an_address_of_no_operation_is_an_error(self) -> None:
-        """
-        A response from elsewhere cannot be judged.
-        """
+        """A response from elsewhere cannot be judged."""
         response = httpx.Response(200, json={}, request=httpx.Request("GET", "https://example.com/other"))
         with pytest.raises(SpecError, match="no operation of the contract answers GET /other"):
             contract.load().check(response)
 
     def test_a_decoded_list_is_recognised(self) -> None:
-        """
-        A body with the list's member is judged as the list.
-        """
+        """A body with the list's member is judged as the list."""
         found = contract.load().check({"links": {"self": "x", "first": "x"}, "data": "no list"})
 
         assert [f.rule for f in found] == ["list_phone_numbers.shape.body"]
 
     def test_reprs_name_what_they_are(self) -> None:
-        """
-        In a debugger a contract and an operation can be told from each other.
-        """
+        """In a debugger a contract and an operation can be told from each other."""
         assert "update_phone_number" in repr(contract.load())
         assert repr(self.update) == "<Operation update_phone_number: PUT /phone_numbers/{id}>"
         assert [operation.id for operation in contract.load().operations][-1] == "update_phone_number"
