@@ -328,11 +328,11 @@ class Answers:
             # What was there before is put back by such bodies as well.
             self.malformed |= {f.pointer.rpartition("/")[2] for f in found}
             return found
-        own = {
-            f"{operation.id}.format.{name}"
-            for name, value in left.items()
-            if name not in self.malformed and same(None, shown.get(name, MISSING), value)
-        }
+        own = {n for n, value in left.items() if same(None, shown.get(n, MISSING), value)} - self.malformed
+        # What an API derives of it holds it too.
+        values = [left[name] for name in own]
+        own |= {n for n, f in self.fields.items() if f.changes == "derived" and shown.get(n) in values}
+        own = {f"{operation.id}.format.{name}" for name in own}
         return [f for f in found if f.rule not in own]
 
     def _media(self, operation: Operation, response: Response, result: Judgement) -> None:

@@ -12,7 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from contract import spec
+from contract import reference, spec
 from contract.check import MOVES_AFTER, Judge, Judgement, same, settled
 from contract.document import FORMATS
 from contract.formats import matches
@@ -22,6 +22,7 @@ from contract.rules import rules
 from contract.send import decode
 from contract.shape import RecordShape
 from contract.spec import Body
+from tests import kit
 from tests.fragments import RESPONSE, lamp
 from tests.strategies import json_values
 from tests.subscriptions import FRAGMENT
@@ -107,6 +108,18 @@ def test_a_blank_that_was_taken_is_no_malformed_answer() -> None:
         assert not malformed(judge, operation=operation, record=blank)
         assert malformed(judge, operation=operation, record={**RECORD, "since": "now"})
         assert malformed(judge, operation=operation, record={**blank, "id": OTHER}, id=OTHER)
+
+
+def test_what_is_derived_of_a_blank_is_none_either() -> None:
+    """An id that the API derives of the blank one is as blank; one that is malformed in another way is told."""
+    with reference.running(variant="blank-ids-stored") as server:
+        shown = kit.record(server)
+    body = {"call_handler": "relay_sip_endpoint", "call_sip_endpoint_id": ""}
+    case = Case(label="a", operation="update_phone_number", expect="unspecified", body=body, open={**body})
+    for derived, found in (("", []), ("none", ["update_phone_number.format.calling_handler_resource_id"])):
+        response = answer({**shown, **body, "calling_handler_resource_id": derived})
+        judged = Judge(kit.CONTRACT).judge(Interaction(case=case, response=response, id=shown["id"]))
+        assert [f.rule for f in judged.findings if ".format.call" in f.rule] == found
 
 
 # ------------------------------------------------------------------------ one row per rule
