@@ -128,7 +128,7 @@ class Answers:
         self.left: dict[str, dict[str, Any]] = {}
         """Record -> what bodies about which the documents are silent may have left in it."""
         self.malformed: set[str] = set()
-        """Fields that were wrong before anything was left."""
+        """Fields that were wrong although nothing of the kind was left."""
         self._names = {id: _Names(id) for id in contract.operations}
         self._records: dict[str, RecordShape] = {}
         self._errors: dict[tuple[str, int], Any] = {}
@@ -323,17 +323,16 @@ class Answers:
         blank for an id say, and shows just that, is told of the request, and is no malformed answer.
         """
         found = record.findings(shown, base)
-        left = self.left.get(id) if found else None
-        if not left:
-            # What was there before is put back by such bodies as well.
-            self.malformed |= {f.pointer.rpartition("/")[2] for f in found}
-            return found
+        left = self.left.get(id, {}) if found else {}
         own = {n for n, value in left.items() if same(None, shown.get(n, MISSING), value)} - self.malformed
         # What an API derives of it holds it too.
         values = [left[name] for name in own]
         own |= {n for n, f in self.fields.items() if f.changes == "derived" and shown.get(n) in values}
         own = {f"{operation.id}.format.{name}" for name in own}
-        return [f for f in found if f.rule not in own]
+        told = [f for f in found if f.rule not in own]
+        # What was wrong by itself stays so, although what is put back is sent by such a body too.
+        self.malformed |= {f.pointer.rpartition("/")[2] for f in told}
+        return told
 
     def _media(self, operation: Operation, response: Response, result: Judgement) -> None:
         """Media type and charset."""

@@ -84,11 +84,14 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         if name in generator.fields
         and name in record
         and name not in found
-        and all(record.get(other, record[name]) == record[name] for other in request.aliases_of((name,)))
+        and (
+            all(record.get(other, record[name]) == record[name] for other in request.aliases_of((name,)))
+            or (name in active and record[name] not in (None, ""))
+        )
     ]
     for group in request.aliases:
-        # Aliases of one thing do not belong in one body; one of them answers for all.
-        same_thing = [name for name in there if name in group.fields]
+        # Aliases of one thing do not belong in one body; one of them answers for all: what a selector requires.
+        same_thing = sorted((name for name in there if name in group.fields), key=lambda name: name not in active)
         there = [name for name in there if name not in same_thing[1:]]
     nulls = [name for name in there if record[name] in (None, "")]
     bare = {n for n in there if n in generator.selectors and n not in nulls and not {*nulls}.isdisjoint(active)}

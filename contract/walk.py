@@ -43,6 +43,8 @@ class Walk:
         self.retrieve = session.contract.retrieve.id
         self.accepted: set[str] = set()
         self.cleared: set[str] = set()
+        self.ignored: set[str] = set()
+        """The formats of fields that null did not empty."""
         self.later: list[Case] = []
         self.waits = True
         """False while cases that need to be prepared come later: only these are worth a rest."""
@@ -180,8 +182,9 @@ class Walk:
             stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, "")}
             body = {n: empty for n in request.fields if n in stored and n not in active}
             # What is never shown may be stored all the same. That it was cleared is believed where
-            # null is seen to clear another field in the same request.
+            # null is seen to clear what is shown, in the same request, and left nothing of the same kind as it was.
             hidden = {n for case in self.later for n in case.absent if n not in known} - self.cleared
+            hidden = {n for n in hidden if request.fields[n].format not in self.ignored}
             marker = self.generator.marker
             if hidden and empty is None and marker is not None:
                 body |= dict.fromkeys(sorted(hidden), None)
@@ -200,7 +203,10 @@ class Walk:
                 label=f"{how} to clear companions", operation=update, expect="unspecified", rule=rule, body=body,
                 open=dict.fromkeys(body, how),
             )  # fmt: skip
-            self.session.clears = None
-            _, response = self.session.perform(case)
-            if empty is None and self.session.clears and 200 <= response.status < 300:
-                self.cleared |= hidden
+            before = self.session.known or {}
+            result, response = self.session.perform(case)
+            now = result.record or {}
+            stood = [n for n in body if n in now and before.get(n) not in (None, "")]
+            if empty is None and stood and 200 <= response.status < 300:
+                self.ignored |= {request.fields[n].format for n in stood if now[n] not in (None, "")}
+                self.cleared |= {n for n in hidden if request.fields[n].format not in self.ignored}

@@ -305,6 +305,54 @@ def test_a_text_that_must_name_something_can_be_given(tmp_path: Path) -> None:
     assert read_back.verdict == "kept"
 
 
+def given(server: reference.Running, *bodies: dict[str, Any]) -> None:
+    """The first number as it is after these updates."""
+    url = f"{server.base_url}/phone_numbers/{server.ids[0]}"
+    with httpx.Client(auth=(server.username, server.password), transport=Direct(server)) as client:
+        for body in bodies:
+            client.put(url, json=body).raise_for_status()
+
+
+def test_a_handler_is_sent_as_it_stands_with_what_it_requires(tmp_path: Path) -> None:
+    """Other names for that stand at other values: where a companion has to come along, nothing is refused."""
+    with reference.running(variant="companions-in-body") as server:
+        handler = {"message_handler": "relay_topic", "message_relay_topic": "front"}
+        given(server, handler, {"message_relay_context": "back"})
+        before = record(server)
+        result = run(settings(server, tmp_path), credentials(server))
+
+        assert (before["message_relay_topic"], before["message_relay_context"]) == ("front", "back")
+        assert record(server) == before
+    assert result.verdict == "kept"
+
+
+class Keeping(Direct):
+    """A server on which null empties a name, and no other text."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer to the rest of the body."""
+        with suppress(ValueError):
+            body = json.loads(request.read())
+            if isinstance(body, dict):
+                rest = {n: v for n, v in body.items() if v is not None or "relay" not in n or n.endswith("url")}
+                request = httpx.Request(request.method, request.url, headers=request.headers, json=rest)
+                request.headers["content-length"] = str(len(request.content))
+        return super().handle_request(request)
+
+
+def test_what_null_leaves_is_not_taken_for_cleared(tmp_path: Path) -> None:
+    """Another field that null empties says nothing of one that is never shown, where null left its like as it was."""
+    names = ("message_relay_topic", "message_relay_context", "message_relay_application")
+    with reference.running() as server:
+        given(server, *({name: "front"} for name in names))
+        chosen = settings(server, tmp_path, allow_unrestorable=True)
+        result = run(chosen, credentials(server), transport=Keeping(server))
+
+    assert broken(result) == []
+    rule = "update_phone_number.handler.message_handler.relay_application.requires.message_relay_application"
+    assert next(e.verdict for e in result.entries if e.rule.id == rule) == "not_exercised"
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
