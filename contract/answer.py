@@ -323,7 +323,9 @@ class Answers:
         blank for an id say, and shows just that, is told of the request, and is no malformed answer.
         """
         found = record.findings(shown, base)
-        left = self.left.get(id, {}) if found else {}
+        if not found:
+            return found
+        left = self.left.get(id, {})
         own = {n for n, value in left.items() if same(None, shown.get(n, MISSING), value)} - self.malformed
         # What an API derives of it holds it too.
         values = [left[name] for name in own]

@@ -531,6 +531,28 @@ def test_reads_are_spread_over_the_tour() -> None:
     assert max(b - a for a, b in pairwise(places)) < len(cases) // 4
 
 
+def test_answers_show_most_changes_of_the_smaller_selector() -> None:
+    """A change that is answered and not stored shows in a read right after it, or in an answer without the selector."""
+    generator = Generator(BUNDLED.update, RESOURCES)
+    smaller = min(generator.selectors, key=lambda name: len(generator.enums[name]))
+    cases = block(made("with ids"), "tour")
+    shown: set[tuple[Any, Any]] = set()
+    state = MISSING
+    for case, after in pairwise(cases):
+        value = case.body.get(smaller, state) if case.body is not MISSING else state
+        if value != state is not MISSING and (after.body is MISSING or smaller not in after.body):
+            shown.add((state, value))
+        state = value
+    assert len(shown) >= 0.7 * len(generator.enums[smaller]) * (len(generator.enums[smaller]) - 1)
+
+
+def test_what_is_sent_twice_holds_escapes() -> None:
+    """An API that encodes a URL once more each time shows it where it gets one twice that is encoded already."""
+    twice = [value for case in made("with ids").cases if case.repeat for value in case.body.values()]
+    urls = [value for value in twice if str(value).startswith("https:")]
+    assert sum("%" in url for url in urls) > len(urls) / 2
+
+
 def test_a_block_gives_up_what_it_can_do_without() -> None:
     """Reads of the tour, and questions where the documents are silent, evenly; updates and refusals never."""
     blocks = {b.name: b for b in made("with ids").blocks}
