@@ -405,9 +405,9 @@ class _Planner:
         field that was sent since the last read; a field that was not sent in the step itself counts least, as the
         API may have cleared it.
 
-        After each update of one thing it is read, and from the tail of *tour* on, where one thing is sent at a time, the reads
-        are close together: an answer that was kept from before such an update is only seen between a read
-        before it and one after it.
+        After each update of one thing it is read, and from the tail of *tour* on, where one thing is sent at
+        a time, the reads are close together: an answer that was kept from before such an update is only seen
+        between a read before it and one after it.
         """
         close: list[int] = []
         if 0 < tour.tail <= len(walk) - CLOSE + 1 and 3 * CLOSE < reads < len(walk):
