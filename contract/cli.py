@@ -422,7 +422,7 @@ def demo(report_dir: str) -> int:
 @cli.command()
 @click.option("--list", "only_list", is_flag=True, help="List the defects and variants, and run nothing.")
 @click.option("--only", metavar="PATTERN", default="*", help="Only names that match, as in 'echo-*'.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Runs side by side.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs side by side.")
 @click.option("--mutants", is_flag=True, help="Also change every field of the answers in every way, one at a time.")
 def defects(only_list: bool, only: str, jobs: int, mutants: bool) -> int:
     """

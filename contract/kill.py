@@ -17,6 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+import httpx
+
 from contract import reference
 from contract import spec as specs
 from contract.config import Settings
@@ -98,7 +100,14 @@ class _Mutator:
         return {**record, self.field: changed}
 
 
-def run_against(server: reference.Running, state: str, **limits: Any) -> Result:
+def run_against(
+    server: reference.Running,
+    state: str,
+    *,
+    transport: httpx.BaseTransport | None = None,
+    brief: bool = False,
+    **limits: Any,
+) -> Result:
     """Carries out one run against a reference server, with its journals in the folder *state*."""
     settings = Settings(
         base_url=server.base_url,
@@ -109,11 +118,22 @@ def run_against(server: reference.Running, state: str, **limits: Any) -> Result:
         state_dir=state,
         **limits,
     )
-    return run(settings, {"username": server.username, "password": server.password, "token": ""})
+    given = {"username": server.username, "password": server.password, "token": ""}
+    return run(settings, given, transport=transport, brief=brief)
 
 
 def trial(kind: str, name: str) -> Trial:
-    """Runs the standard profile against the reference server with one defect, variant or mutant."""
+    """
+    Runs the standard profile against the reference server with one defect, variant or mutant.
+
+    A mutant is not looked into any further once something is found; where that does not prove it, all is sent.
+    """
+    if kind == "mutant" and (brief := _trial(kind, name, brief=True)).verdict == "broken":
+        return brief
+    return _trial(kind, name)
+
+
+def _trial(kind: str, name: str, *, brief: bool = False) -> Trial:
     mutator = _Mutator(name) if kind == "mutant" else None
     options = {kind: name} if kind in {"defect", "variant"} else {}
     with (
@@ -126,6 +146,9 @@ def trial(kind: str, name: str) -> Trial:
             # A run with less than a minute to spare does not rest; what only shows after a rest needs more.
             max_seconds=600 if kind == "defect" and name.startswith("clock-") else 60,
             allow_unrestorable=kind == "variant",
+            # A mutant changes bodies alone, and needs no socket.
+            transport=reference.Direct(server) if mutator else None,
+            brief=brief,
         )
     return Trial(
         kind=kind,

@@ -100,13 +100,15 @@ def run(
     progress: Callable[[int, int], None] | None = None,
     only: frozenset[str] | None = None,
     share: Share | None = None,
+    brief: bool = False,
 ) -> Result:
     """
     Carries out one run.
 
     *progress* is called with (requests sent, requests planned) as the run goes on. *only* are the ids
     of the rules that matter: nothing is sent that only others need. *share* is this
-    process's part of a run that several processes carry out together.
+    process's part of a run that several processes carry out together. A *brief* run looks for nothing
+    more once it has found something.
 
     Raises:
         ConfigError, SpecError: something that was given cannot be used; nothing was sent.
@@ -121,6 +123,7 @@ def run(
     contract.retrieve  # noqa: B018 - without a way to read back there is no run: says so before anything is sent
     given = need_credentials(contract, Credentials(**credentials))
     runner = Runner(settings, given, contract, made, transport, progress, only)
+    runner.brief = brief
     if share is not None:
         runner.take(share)
     return runner.carry_out()
@@ -143,6 +146,7 @@ class Runner:
         self.only = only
         self.first = True
         """False where another process sees to the list and to the bystanders."""
+        self.brief = False
         self.contract = contract
         self.plan = made
         self.given = given
@@ -364,6 +368,8 @@ class Runner:
             writing = next((b for b in blocks if whole and b.name not in {"access", "refusals", "first"}), None)
             try:
                 for i, block in enumerate(blocks):
+                    if self._enough():
+                        break
                     if block is writing:
                         self._learn(session)
                     if block.name in {"identity", "random"} and self._found():
@@ -374,8 +380,8 @@ class Runner:
                     for part, when in (
                         block.parts(self.generator.enums, self.generator.marker or "") if lists else ((block, ""),)
                     ):
-                        Walk(session, self.generator, part, self.ledger).walk()
-                        if when:
+                        Walk(session, self.generator, part, self.ledger, self._enough).walk()
+                        if when and not self._enough():
                             self.neighbours.read_list(when)
                     if block.name == "refusals" and self.neighbours.late:
                         self.neighbours.read_list("before")
@@ -467,6 +473,9 @@ class Runner:
         self.ledger.fold()
         noise = sum(s.sender.noise for s in self.sessions) + self.clock.gone
         self.ledger.settle(noise, alone=not (self.ledger.bygone or any(s.foreign for s in self.sessions)))
+
+    def _enough(self) -> bool:
+        return self.brief and self._found()
 
     def _found(self) -> bool:
         """True where a bounded run has found something that fails it."""

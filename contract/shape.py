@@ -93,6 +93,7 @@ class RecordShape:
             self.sometimes.append((name, mine))
         self.optional = [name for name, item in body.fields.items() if not item.required]
         self._groups: dict[Any, Group] = {}
+        self._quick: dict[str, jsonschema_rs.Draft202012Validator | None] = {}
 
     def evidence(self, record: JSONObject) -> Group:
         """The rules for which a well-shaped *record* is evidence."""
@@ -196,9 +197,26 @@ class RecordShape:
             facet = "e164" if item.format in CUSTOM else "format"
             yield finding(facet, f"{name} is not a well-formed {item.format}", item.format)
             return
-        error = _detail(item, value)
+        error = self._detail(item, value)
         if error:
             yield finding("type", f"{name}: {error}", {k: v for k, v in item.schema.items() if not k.startswith("x-")})
+
+    def _detail(self, item: Field, value: Any) -> str:
+        """What jsonschema has against a value whose type, enum and format are right."""
+        schema = dict(item.schema)
+        if item.name not in self._quick:
+            slow = not SIZES.keys().isdisjoint(_inner(schema))
+            made = None if slow else jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats=CUSTOM)
+            self._quick[item.name] = made
+        quick = self._quick[item.name]
+        if quick is not None and quick.is_valid(value):
+            return ""
+        # jsonschema is slow to import, and is asked for its words only.
+        from jsonschema import Draft202012Validator
+
+        validator = Draft202012Validator(schema, format_checker=_checker())
+        error = next(iter(validator.iter_errors(value)), None)
+        return str(error.message)[:200] if error is not None else ""
 
 
 def _regions(code: Any, number: Any, format: str) -> tuple[str, ...]:
@@ -241,18 +259,3 @@ def _checker() -> Any:
     for name in FORMATS:
         checker.checks(name)(partial(matches, name))
     return checker
-
-
-def _detail(item: Field, value: Any) -> str:
-    """What jsonschema has against a value whose type, enum and format are right."""
-    schema = dict(item.schema)
-    # jsonschema is slow to import, and is asked for its words only.
-    if SIZES.keys().isdisjoint(_inner(schema)):
-        quick = jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats=CUSTOM)
-        if quick.is_valid(value):
-            return ""
-    from jsonschema import Draft202012Validator
-
-    validator = Draft202012Validator(schema, format_checker=_checker())
-    error = next(iter(validator.iter_errors(value)), None)
-    return str(error.message)[:200] if error is not None else ""

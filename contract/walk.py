@@ -8,6 +8,7 @@ it is known how the record stood before: both are seen to here, with as few requ
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -35,11 +36,20 @@ _PARTS: Final = re.compile(r"\.\d*[1-9]")
 class Walk:
     """Walks through one block on one record."""
 
-    def __init__(self, session: Session, generator: Generator, block: Block, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        session: Session,
+        generator: Generator,
+        block: Block,
+        ledger: Ledger,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.session = session
         self.generator = generator
         self.block = block
         self.ledger = ledger
+        self.enough = enough
+        """True where no further case has to be sent."""
         self.retrieve = session.contract.retrieve.id
         self.accepted: set[str] = set()
         self.cleared: set[str] = set()
@@ -55,6 +65,8 @@ class Walk:
         self.waits = self.block.name == "tour" or all(self.proves(case) for case in cases)
         reads = 0
         for case in cases:
+            if self.enough():
+                return
             if case.unless and case.unless in self.accepted:
                 continue
             if self.block.name != "tour" or self.session.failed < FAILING:

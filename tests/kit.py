@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote
 
 import httpx
 
@@ -18,62 +16,15 @@ from contract import run as runs
 from contract import spec as specs
 from contract.config import Settings
 from contract.errors import ContractError
-from contract.reference import Running
+from contract.reference import Direct, Running
 from contract.report import Mask, plain
 from contract.result import Result
 from contract.send import Credentials
 
-__all__ = ["CONTRACT", "Direct", "Outcome", "broken", "credentials", "outcome", "record", "run", "settings", "until"]
+__all__ = ["CONTRACT", "Outcome", "broken", "credentials", "outcome", "record", "run", "settings", "until"]
 
 CONTRACT: Final = specs.load()
 """The bundled fragment."""
-
-
-class Direct(httpx.BaseTransport):
-    """
-    Requests to a server of this process without a socket between: that takes half of the time of a run on loopback.
-    Every connection that is closed is followed by one from another port.
-    """
-
-    def __init__(self, server: Running) -> None:
-        self.app = server.app
-        self.port = 50000
-        self.lock = threading.Lock()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The service's answer."""
-        url, body = request.url, request.read()
-        sent: list[MutableMapping[str, Any]] = []
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": request.method,
-            "scheme": url.scheme,
-            "path": unquote(url.path),
-            "raw_path": url.raw_path.partition(b"?")[0],
-            "query_string": url.query,
-            "root_path": "",
-            "headers": [(name.lower(), value) for name, value in request.headers.raw],
-            "client": ("127.0.0.1", self.port),
-            "server": (url.host, url.port),
-        }
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        with self.lock, suppress(StopIteration):
-            # It waits for nothing but these two: the first step is the last one.
-            self.app(scope, receive, send).__await__().send(None)
-        start, *rest = sent
-        content = b"".join(part.get("body", b"") for part in rest)
-        return httpx.Response(start["status"], headers=start["headers"], content=content)
-
-    def close(self) -> None:
-        """The next request comes over another connection."""
-        self.port += 1
 
 
 SERVERS: Final[dict[str, Running]] = {}

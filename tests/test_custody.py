@@ -27,14 +27,14 @@ from contract.custody import Custody, Journal, state_directory
 from contract.errors import ContractError, CustodyError, SendError
 from contract.generate import Generator
 from contract.ledger import Ledger
-from contract.reference import Running
+from contract.reference import Direct, Running
 from contract.restore import differences, restore
 from contract.result import Result
 from contract.run import restore_all, run
 from contract.send import Credentials, Sender
 from contract.session import Session
 from contract.walk import Walk
-from tests.kit import CONTRACT, Direct, broken, credentials, outcome, record, settings, until
+from tests.kit import CONTRACT, broken, credentials, outcome, record, settings, until
 from tests.proxy import Exchange, Lost, Proxy, faulty, passing
 
 URL = "https://staging.example.com/api/relay/rest"

@@ -18,7 +18,8 @@ import pytest
 from contract import reference
 from contract.errors import ConfigError, SendError
 from contract.neighbours import next_page
-from tests.kit import CONTRACT, Direct, Outcome, broken, credentials, outcome, record, run, settings
+from contract.reference import Direct
+from tests.kit import CONTRACT, Outcome, broken, credentials, outcome, record, run, settings
 from tests.proxy import Exchange, Lost, Proxy, Secured, certificate, passing
 
 UPDATE = CONTRACT.update.id

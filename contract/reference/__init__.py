@@ -8,7 +8,7 @@ behave that the documents allow.
 from contract.reference.app import create_app
 from contract.reference.behaviour import Defect, Variant
 from contract.reference.defects import DEFECTS
-from contract.reference.serve import Running, running, serve
+from contract.reference.serve import Direct, Running, running, serve
 from contract.reference.variants import VARIANTS
 
-__all__ = ["DEFECTS", "VARIANTS", "Defect", "Running", "Variant", "create_app", "running", "serve"]
+__all__ = ["DEFECTS", "VARIANTS", "Defect", "Direct", "Running", "Variant", "create_app", "running", "serve"]

@@ -10,17 +10,20 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
+import httpx
 import uvicorn
 from starlette.applications import Starlette
 
 from contract.reference.app import PREFIX, Mutate, create_app
 from contract.reference.seed import FOREIGN_IDS, NUMBER_IDS, RESOURCES
 
-__all__ = ["Running", "running", "serve"]
+__all__ = ["Direct", "Running", "running", "serve"]
 
 TICK = 1.0
 """Seconds between two refreshes of the Date header."""
@@ -128,6 +131,54 @@ def running(
             finally:
                 loop.call_soon_threadsafe(stop.set)
                 thread.join()
+
+
+class Direct(httpx.BaseTransport):
+    """
+    Requests to a server of this process without a socket between: that halves the time of a run.
+
+    Every connection that is closed is followed by one from another port.
+    """
+
+    def __init__(self, server: Running) -> None:
+        self.app = server.app
+        self.port = 50000
+        self.lock = threading.Lock()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The service's answer."""
+        url, body = request.url, request.read()
+        sent: list[MutableMapping[str, Any]] = []
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": request.method,
+            "scheme": url.scheme,
+            "path": unquote(url.path),
+            "raw_path": url.raw_path.partition(b"?")[0],
+            "query_string": url.query,
+            "root_path": "",
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "client": ("127.0.0.1", self.port),
+            "server": (url.host, url.port),
+        }
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        with self.lock, contextlib.suppress(StopIteration):
+            # It waits for nothing but these two: the first step is the last one.
+            self.app(scope, receive, send).__await__().send(None)
+        start, *rest = sent
+        content = b"".join(part.get("body", b"") for part in rest)
+        return httpx.Response(start["status"], headers=start["headers"], content=content)
+
+    def close(self) -> None:
+        """The next request comes over another connection."""
+        self.port += 1
 
 
 def _app(

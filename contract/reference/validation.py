@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from contract.reference.fields import IDS, READ_ONLY, REQUEST, URLS, Record, Rules, humanise
 
 __all__ = ["normalise", "problems"]
+
+UNPRINTED: Final = re.compile(r"[\s\x00-\x1f]")
 
 
 def normalise(rules: Rules, body: Record) -> Record:
@@ -68,7 +71,7 @@ def _url(rules: Rules, value: str) -> list[str]:
         port = parts.port
     except ValueError:
         return ["is not a valid URL"]
-    if parts.scheme not in rules.schemes or not parts.hostname or any(c.isspace() or c < " " for c in value):
+    if parts.scheme not in rules.schemes or not parts.hostname or UNPRINTED.search(value):
         return ["is not a valid URL"]
     if port is not None and not rules.ports:
         return ["must not have a port"]
