@@ -177,15 +177,27 @@ class Cases:
                     company = self.company(name, value, always=next(number) % 2 == 1)
                     if not gen.request.aliases_of(company) & {*absent, *body}:
                         body |= company
+                    if choice.requires[other].basis == "documented" and self.thorough:
+                        body |= self.idle(name, {*absent, *body})
                     yield self.case(
                         f"{name} {value} without {other}",
                         expect="reject",
                         rule=f"{self.update.id}.handler.{name}.{value}.requires.{other}",
                         body=self.mark(body, f"{value} without {other}"),
+                        core=(name, *present),
                         absent=absent,
                         away_from=(name, value),
                         rested=self.thorough,
                     )
+
+    def idle(self, name: str, taken: set[str]) -> dict[str, Any]:
+        """
+        What the other values of selector *name* require, but nothing that stands for a field of *taken*: an API may
+        find there what it looks for.
+        """
+        gen = self.generator
+        every = {o for choice in gen.request.fields[name].choices.values() for o in choice.requires}
+        return {o: gen.firm(o)[0] for o in gen.fields if o in every and not gen.request.aliases_of((o,)) & taken}
 
     def company(self, name: str, value: Any, *, always: bool) -> dict[str, Any]:
         """
@@ -224,7 +236,7 @@ class Cases:
         users = {name: self.user(name) for name in names}
         elsewhere = [name for name, user in users.items() if user is not None][::2]
         for name in names:
-            values = gen.refused(name)
+            values, user = gen.refused(name), users[name]
             # Fields with the same values are looked after by the same code: one near miss will do for them.
             alike = name not in gen.selectors and gen.enums[name] in seen
             seen.add(gen.enums[name])
@@ -233,9 +245,16 @@ class Cases:
             for i, value in enumerate(values if (name in elsewhere) == used else ()):
                 label, rule = f"{name} is {value!r}", f"{self.update.id}.rejection.{name}.enum"
                 # Once with the other selectors moved as well: one of them must not be applied without the other.
-                company = self.company(name, value, always=True) if i == 1 and not used else {}
+                # So is a value that they use, at other values of them: an API may look at it where none is sent.
+                company = {}
+                if user is not None and i == 0 and used:
+                    elsewise = {s: [v for v in gen.enums[s] if (s, v) != user] for s in gen.selectors}
+                    company = gen.complete({s: choices[0] for s, choices in elsewise.items() if choices})
+                elif i == 1 and not used:
+                    company = self.company(name, value, always=True)
                 body = self.mark({name: value, **company}, f"{name} {value}")
-                yield self.case(label, expect="reject", rule=rule, body=body, away_from=users[name] if used else None)
+                away = user if used else None
+                yield self.case(label, expect="reject", rule=rule, body=body, core=(name,), away_from=away)
 
     def user(self, name: str) -> tuple[str, Any] | None:
         """The selector and its value that use the companion *name*: an API may look at it there alone."""

@@ -151,7 +151,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
         @precondition(lambda self: bool(self.last))
         @rule()
         def again(self) -> None:
-            hunt.step(Case(label="explored update again", operation=update, body=self.last, repeat=True))
+            hunt.step(Case(label="explored update again", operation=update, body=self.last, repeat=1))
 
         @rule()
         def read(self) -> None:

@@ -97,8 +97,8 @@ OPEN_TEXTS: Final = (
 
 URLS: Final = (
     "https://example.com/{name}",
-    "https://example.com/{name}?b=2&a=1",
-    "https://example.com/{name}/CamelCase/Path",
+    "https://example.com/{name}/CamelCase?b=2&a=1",
+    "https://example.com/{name}/Path/To/It",
     "https://example.org/{name}/caf%C3%A9/%7Euser",
     "https://example.net/{name}/?empty=&flag&a=1&a=2",
     "https://hooks.example.com/{name}/",

@@ -221,15 +221,19 @@ class Ledger:
                 failure.cause = wrong[failure.finding.pointer]
 
     def _left_behind(self) -> None:
-        """A malformed value that a refused update has left behind is there because of that."""
-        left = {
-            (f.finding.pointer, repr(f.finding.actual)): (f.finding.rule, f.number)
-            for f in self._open()
-            if f.finding.rule.endswith(".rejection.no_trace")
-        }
+        """A malformed value that a refused update has left behind, or that was accepted, is there because of that."""
+        left: dict[tuple[str, str], tuple[str, int]] = {}
         for failure in self._open():
-            if self._shape(failure.finding.rule):
-                rule, number = left.get((failure.finding.pointer, repr(failure.finding.actual)), ("", 0))
+            rule, case = failure.finding.rule, failure.interaction.case
+            if rule.endswith(".rejection.no_trace"):
+                place = failure.finding.pointer.rpartition("/")[2]
+                left[place, repr(failure.finding.actual)] = (rule, failure.number)
+            elif rule == case.rule and rule.endswith(".enum"):
+                left |= {(name, repr(case.body[name])): (rule, failure.number) for name in case.core}
+        for failure in self._open():
+            found = failure.finding
+            if self._shape(found.rule):
+                rule, number = left.get((found.pointer.rpartition("/")[2], repr(found.actual)), ("", 0))
                 if failure.number >= number:
                     failure.cause = rule
 

@@ -135,6 +135,8 @@ class Case:
     target: Literal["own", "unknown", "foreign", "malformed"] = "own"
     query: str = ""
     """What follows the path in the URL, with its ``?``."""
+    core: tuple[str, ...] = ()
+    """Fields of *body* that alone are why it must be refused; where there are none, the body is not why."""
     absent: tuple[str, ...] = ()
     """Fields that must not be stored for the case to prove anything."""
     away_from: tuple[str, str] | None = None
@@ -143,14 +145,18 @@ class Case:
     """Fields of *body* for which the documents are silent, with the kind of value: see `check.settled`."""
     unless: str = ""
     """The label of a case whose acceptance makes this one needless."""
-    repeat: bool = False
-    """True where the same update was the one before it."""
+    repeat: int = 0
+    """How many times the same update was sent right before it."""
     keep: bool = False
     """True where an accepted request must change nothing at all."""
     rested: bool = False
     """True where it proves more when the time stamp of the record has stood for a while."""
     respells: str = ""
     """A field that is sent as well, and holds the record's own id with its letters in the other case."""
+
+    def repeated(self) -> list[Case]:
+        """The same update as often as it was sent in a row, this one at the end."""
+        return [replace(self, repeat=i) for i in range(self.repeat + 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from contract.check import Judgement
@@ -56,8 +57,23 @@ class Neighbours:
         """
         if when == "before" and not self.late:
             self.read_list(when)
+        if when == "after" and self.bystanders and self._matters(self.rule):
+            self._apart()
         for id in self.settings.bystander_ids if self._matters(self.rule) else ():
             self._bystander(id, when)
+
+    def _apart(self) -> None:
+        """
+        Gives the record other values of enumerated fields than a bystander has, where it has the same ones: only
+        then is it seen that one is answered with what the other holds.
+        """
+        other, known = next(iter(self.bystanders.values())), self.session.known
+        enums = {n: v for n, v in self.generator.enums.items() if n not in self.generator.selectors}
+        alike = [n for n in enums if known is not None and n in known and known[n] == other.get(n)]
+        body = {n: v for n in alike for v in enums[n][:2] if v != known[n]} if known is not None else {}
+        if body and self.settings.profile != "smoke":
+            case = Case(label="what no bystander has", operation=self.contract.update.id, body=body)
+            self.session.perform(replace(case, body=self.generator.complete(body)))
 
     def _matters(self, prefix: str) -> bool:
         """True where a rule that begins with *prefix* was selected."""

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from contract.cases import Cases
 from contract.generate import Generator, draw
-from contract.model import MISSING, Case
+from contract.model import MISSING, Case, JSONObject
 from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values, near
@@ -50,10 +50,14 @@ LISTS: Final = ("meanwhile", "later", "later on", "after")
 """Moments of the tour at which the list is read as well."""
 CLOSE: Final = 3
 """Reads in a row at the end of the tour, each after one update."""
+DRAWN: Final = 20
+"""Bodies that are drawn to choose those of the random part from."""
+MORE: Final = 4
+"""Requests of the random part beside the bodies that Hypothesis draws."""
 INVESTIGATION: Final = 16
 """Requests that a run needs for looking into failures: where there are any, it asks less of what the documents
 are silent about, and does not ask for anything by chance."""
-MARGIN: Final = 4
+MARGIN: Final = 2
 """Requests that a run keeps free where nothing was found."""
 
 __all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
@@ -75,7 +79,7 @@ class Profile:
 
 PROFILES: Final[Mapping[str, Profile]] = {
     "smoke": Profile(name="smoke", requests=40, tour=False, random=0),
-    "standard": Profile(name="standard", requests=300, tour=True, random=2),
+    "standard": Profile(name="standard", requests=300, tour=True, random=1),
     "deep": Profile(name="deep", requests=1_000_000, tour=True, random=60, explore=True),
 }
 
@@ -360,7 +364,7 @@ class _Planner:
         others = sum(
             not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
         )
-        sent = others + profile.random + profile.tour + len(walk) + REPEATS * profile.tour
+        sent = others + profile.random + MORE * profile.tour + len(walk) + REPEATS * profile.tour
         return max(min(profile.requests - MARGIN - OVERHEAD - sent, len(walk)), min(len(walk), 3))
 
     def interleave(self, walk: list[Case], tour: Tour, reads: int) -> Iterator[Case]:
@@ -370,30 +374,35 @@ class _Planner:
         for i, case in enumerate(walk):
             yield case
             if self.profile.tour and i in often:
-                yield replace(case, label=f"{case.label} again", repeat=True, rested=False)
+                yield replace(case, label=f"{case.label} again", repeat=1, rested=False)
             if i in read:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
 
     def repeated(self, walk: list[Case]) -> set[int]:
         """The steps of *walk* that are sent twice."""
         count = len(walk)
-        often = {self.varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS) for i in range(REPEATS)}
+        often: set[int] = set()
+        for i in range(REPEATS):
+            often.add(self.varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS, often))
         if single := [i for i, case in enumerate(walk) if len(case.body) == 1 and not case.rested]:
             # Whatever is not sent must stay the second time as well.
             often = {*sorted(often)[: REPEATS - 1], single[-1]}
         return often
 
-    def varied(self, walk: list[Case], start: int, end: int) -> int:
+    def varied(self, walk: list[Case], start: int, end: int, others: Iterable[int]) -> int:
         """
         The step from *start* on and before *end* that sends the most different values of enumerated fields:
-        only these show that an API mixes such fields up at the second time.
+        only these show that an API mixes such fields up at the second time. Of several the one with the most that
+        *others* do not send.
         """
         enums = [name for name in self.generator.enums if name not in self.generator.selectors]
+        seen = {(name, repr(walk[i].body.get(name))) for i in others for name in enums}
 
-        def differing(step: int) -> tuple[bool, int, int]:
+        def differing(step: int) -> tuple[bool, int, int, int]:
             body = walk[step].body
+            pairs = {(name, repr(body[name])) for name in enums if name in body}
             # After one that rested other values may have been sent.
-            return not walk[step].rested, len({repr(body[name]) for name in enums if name in body}), len(body)
+            return not walk[step].rested, len({value for _, value in pairs}), len(pairs - seen), len(body)
 
         return max(range(start, end), key=differing, default=start)
 
@@ -504,10 +513,48 @@ class _Planner:
         if self.profile.tour and walk:
             # An API may have kept that it was carried out before.
             yield replace(walk[0], label=f"{walk[0].label} once more", rested=False)
-        if self.profile.random:
-            for i, body in enumerate(draw(self.generator.bodies(), self.profile.random, self.seed)):
-                if body:
-                    yield self.cases.case(f"random {i + 1}", body=body)
+        if not self.profile.random:
+            return
+        drawn = [body for body in draw(self.generator.bodies(), max(self.profile.random, DRAWN), self.seed) if body]
+        pairs = [(body, other) for body in drawn if (other := self.exchanged(body))]
+        first = [self.cases.case(f"random {i + 1}", body=body) for i, body in enumerate(drawn[: self.profile.random])]
+        yield from first[:-1]
+        if pairs:
+            body, other = max(pairs, key=lambda p: (sum(p[0][n] != v for n, v in p[1].items()), len(p[0])))
+            yield self.cases.case(f"random {len(first)}", body=self.crowded(body))
+            last = self.cases.case(f"random {len(first)} with other companions", body=other)
+            yield last
+        else:
+            yield (last := first[-1])
+        # What is done once more each time may show the third time only.
+        yield replace(last, label=f"{last.label} again", repeat=1)
+        yield replace(last, label=f"{last.label} a third time", repeat=2)
+
+    def crowded(self, body: JSONObject) -> dict[str, Any]:
+        """
+        *body* with every name of what has several, each with a value of its own: the one that is documented to take
+        precedence does, whichever the others are.
+        """
+        gen, crowded = self.generator, dict(body)
+        for group in gen.request.aliases:
+            names = [name for name in group.fields if name in gen.free]
+            if group.wins in names:
+                some = {name: (i, gen.firm(name)) for i, name in enumerate(names, 1) if name not in body}
+                crowded |= {name: values[i % len(values)] for name, (i, values) in some.items()}
+        return crowded
+
+    def exchanged(self, body: JSONObject) -> dict[str, Any] | None:
+        """
+        *body* with another value in each companion that one of its selectors requires, if there are some: an API may
+        take companions only when a selector moves.
+        """
+        gen = self.generator
+        names = {o for n in gen.selectors if n in body for o in gen.choice(n, body[n]).requires}
+        others = {
+            n: next((v for v in gen.firm(n) if v != body[n]), body[n])
+            for n in sorted(names & body.keys() & set(gen.free))
+        }
+        return {**body, **others} if any(body[n] != value for n, value in others.items()) else None
 
 
 def _escaped(value: Any) -> bool:

@@ -45,7 +45,7 @@ def recipe(contract: Contract, failure: Failure, seen: Sequence[Interaction] = (
         shown = failure.interaction.response.body
         state = shown if isinstance(shown, Mapping) else failure.interaction.before
     if cases[-1].repeat and len(cases) == 1:
-        cases = (replace(cases[0], repeat=False), *cases)
+        cases = tuple(cases[0].repeated())
     found: dict[str, Any] = {"cases": [_described(one) for one in cases], "read": read}
     if state is not None:
         fields = contract.request.fields.items()

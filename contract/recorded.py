@@ -515,7 +515,7 @@ class _Archive:
         loose = _loose(fields, sent)
         if accepted and not loose and sent.keys() <= fields.keys():
             base = replace(base, expect="accept")
-        return replace(base, open=loose, repeat=id in self.last and self.last[id] == sent)
+        return replace(base, open=loose, repeat=int(id in self.last and self.last[id] == sent))
 
     def note(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
         """Remembers how the record stands now."""

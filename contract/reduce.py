@@ -36,6 +36,8 @@ class Refusals:
         """The smallest body that is refused."""
         self.whole = False
         """True where the record has to stand as it stood in all of its fields, also in those that were null."""
+        self.series = False
+        """True where it is refused after the same update only."""
 
     def explain(self) -> None:
         """Reduces the documented bodies that are refused or fail, and moves each refusal of a documented body to the rule of what was refused in it."""
@@ -62,8 +64,13 @@ class Refusals:
         case = failure.interaction.case
         body = dict(failure.body)
         self.before, self.moved, self.whole = failure.interaction.before, True, False
+        self.series = bool(case.repeat) and not self.still
         refused = self._refused(case, body)
-        if not (refused or self.still) and case.expect == "accept" and failure.interaction.response.status < 500:
+        if (
+            not (refused or self.still or self.series)
+            and case.expect == "accept"
+            and failure.interaction.response.status < 500
+        ):
             self.whole = True  # It may be refused for what was not there then, and was not sent.
             refused = self._refused(case, body)
         if not refused:
@@ -98,7 +105,8 @@ class Refusals:
                 establish(self.session, self.generator, self.before, dict.fromkeys(case.absent), whole=self.whole)
                 self.moved = False
             self.session.settle()
-            found = self.session.trial([replace(case, body=body)])
+            again = replace(case, body=body)
+            found = self.session.trial(again.repeated() if self.series else [again])
             if not any(f.rule in self.rules for f in found):
                 self.moved = True
                 return False
@@ -121,6 +129,10 @@ class Refusals:
         """The finding under the rule that *small* stands for."""
         if failure.finding.rule == self.fails:
             return failure.finding
+        if self.series:
+            rule, often = f"{self.update}.idempotence", "once more" if failure.interaction.case.repeat == 1 else "again"
+            message = f"a documented body is refused when it is sent {often}, right after it was accepted"
+            return self._finding(rule, message, "", failure)
         selectors = [n for n in self.generator.selectors if n in small]
         others = [n for n in small if n not in self.generator.selectors]
         self.small = small

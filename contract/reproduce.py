@@ -37,7 +37,7 @@ SUSPECTS: Final = 4
 """The most refused updates that are tried for a change which was seen only later."""
 GROUPS: Final = 3
 """Times that server errors and accepted updates have to take turns before the errors are no accident."""
-PARTS: Final = 8
+PARTS: Final = 14
 """Requests that are kept for the way back, beside the others, where documented bodies are refused or fail: it may
 have to be gone in parts."""
 UNDONE: Final = 2
@@ -487,7 +487,10 @@ class Look:
     def reduced(self, failure: Failure, cases: list[Case], read: bool, body: Any) -> Any:
         """A smaller *body* with which it is seen as well, where there is budget to look for one."""
         case = cases[-1]
-        if not isinstance(body, Mapping) or len(body) < 3 or len(cases) > 1 or case.expect != "accept":
+        refused = case.expect == "reject" and case.rule == self.rule
+        if not isinstance(body, Mapping) or len(body) < 3 - refused or len(cases) > 1:
+            return body
+        if not refused and case.expect != "accept":
             return body
 
         def fails(part: dict[str, Any]) -> bool:
@@ -495,8 +498,13 @@ class Look:
 
         budget = self.session.sender.budget
         times, self.times = self.times, 1
+        core = {name: body[name] for name in case.core}
+        rest = {name: value for name, value in body.items() if name not in core}
         try:
-            return reduce(units(self.generator, body), fails, budget, min(self.limit, budget.spent + budget.left))
+            if not rest or (core and fails(core)):
+                return core or body
+            parts = [{**core, **unit} for unit in units(self.generator, rest)]
+            return reduce(parts, fails, budget, min(self.limit, budget.spent + budget.left))
         finally:
             self.times = times
 
@@ -544,7 +552,7 @@ class Look:
             return
         for body in self.smaller(case.body, failure.finding.pointer.strip("/").partition("/")[0]):
             small = replace(case, body=body)
-            yield ([small, replace(small, repeat=True)] if case.repeat else [small]), read, body
+            yield small.repeated(), read, body
         yield from self.after_refusal(failure, read)
         recent = [c for c in self.session.history if c.expect == "accept"]
         index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
@@ -594,7 +602,7 @@ class Look:
         updates = [c for c, number, _ in self.session.updates if number < failure.number]
         for case in updates[-1:]:
             if case.repeat:
-                yield [replace(case, repeat=False), case], True, case.body
+                yield case.repeated(), True, case.body
         for case in reversed(updates[-2:]):
             for body in self.smaller(case.body, name):
                 yield [replace(case, body=body)], True, body

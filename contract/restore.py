@@ -5,6 +5,7 @@ is put back in whatever order the API takes, and read to prove it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,6 +33,8 @@ SOON: Final = 1.1
 """Seconds after which one update does not come in the same second as the one before it."""
 PATIENT: Final = 2
 """Times that one way back is tried while its answers are lost."""
+OFTEN: Final = 3
+"""Times that one update is refused before it is not sent any more: something else may have been in its way."""
 LOST: Final = frozenset({429, 502, 503, 504})
 """Answers that say nothing about the request, only that it should come again later."""
 
@@ -431,6 +434,8 @@ class _Way:
         self.changed = bool(session.history)
         self.lost = False
         """True where an update got no answer, so that nobody knows whether it would have helped."""
+        self.refused = Counter[str]()
+        """How often each update on the way back was refused."""
         self.accepted = False
         """True where an update on the way back was accepted."""
 
@@ -528,12 +533,14 @@ class _Way:
 
     def put(self, body: JSONObject) -> bool:
         """Sends one update; True where it was accepted."""
-        if not body or self.tries <= 0:
+        key = repr(sorted(body.items()))
+        if not body or self.tries <= 0 or self.refused[key] >= OFTEN:
             return False
         self.tries -= 1
         response, _ = self.session.attempt(body, "restore")
         self.lost = self.lost or response is None or response.status in LOST
         accepted = response is not None and 200 <= response.status < 300
+        self.refused[key] += response is not None and response.status in {400, 422}
         self.accepted = self.accepted or accepted
         return accepted
 

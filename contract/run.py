@@ -53,6 +53,8 @@ RESERVE: Final = 8
 """Requests that are kept for putting one record back."""
 AFTERWARDS: Final = 8
 """Requests beside these that the plan leaves for looking into what it found in its last part."""
+LAST: Final = 6
+"""Requests after what is asked where the documents are silent, beside those that the plan counts."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
 CLOSING: Final = 10
@@ -437,7 +439,7 @@ class Runner:
         if block.name == "tour":
             names = self.generator.selectors
             return block.thinned(over + CLOSING + 2 - self.late, names)  # The list is read in it, and after it.
-        return block.thinned(over + CLOSING + INVESTIGATION if found else over - AFTERWARDS)
+        return block.thinned(over + CLOSING + INVESTIGATION if found else over + LAST - AFTERWARDS)
 
     def _learn(self, session: Session) -> None:
         """

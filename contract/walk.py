@@ -120,7 +120,7 @@ class Walk:
                 # Most clocks would have turned: only now is it worth waiting for as long as any may take.
                 self.session.rest(MOVES_AFTER + 0.2)
                 self.session.perform(
-                    replace(case, label=f"{case.label}, once more", body=self.other(case.body), repeat=False)
+                    replace(case, label=f"{case.label}, once more", body=self.other(case.body), repeat=0)
                 )
 
     def other(self, body: JSONObject) -> dict[str, Any]:

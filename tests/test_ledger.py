@@ -190,6 +190,17 @@ def test_what_was_sent_is_the_cause_of_what_is_shown() -> None:
     ) == {"shape.period.type": "", "rejection.consistent": "", "frame.period": "shape.period.type"}
 
 
+def test_what_was_accepted_is_the_cause_of_what_is_shown_from_then_on() -> None:
+    """An undocumented value that was taken is shown because of that; another one, or one from before, is not."""
+    case = replace(UPDATE, body={"mode": "strobe", "label": "A"}, rule="set_lamp.rejection.mode.enum", core=("mode",))
+    taken = failure("rejection.mode.enum", "", 2, case=case, actual="200, accepted")
+    shown = failure("enum.mode", "/mode", 3, actual="strobe")
+    assert folded(taken, shown)["enum.mode"] == "rejection.mode.enum"
+    assert folded(taken, failure("enum.mode", "/mode", 3, actual="blinks"))["enum.mode"] == ""
+    assert folded(taken, failure("enum.mode", "/mode", 1, actual="strobe"))["enum.mode"] == ""
+    assert folded(taken, failure("shape.label.type", "/label", 3, actual="A"))["shape.label.type"] == ""
+
+
 def test_one_fault_in_several_operations_is_told_once() -> None:
     """A field that is wrong in every view is told under the operation that comes first in the rules."""
     first = next(iter(RULES)).partition(".")[0]

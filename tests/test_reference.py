@@ -784,6 +784,12 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield LIST, None, {}
     yield UPDATE, {"id": NUMBER_IDS[0].swapcase()}, {}
     yield RETRIEVE, None, {}
+    for _ in range(3):
+        yield UPDATE, {"name": "thrice", "call_receive_mode": "fax"}, {}
+    yield UPDATE, {"call_dialogflow_agent_id": None}, {}
+    application = sample("call_laml_application_id", "")
+    yield UPDATE, {"call_handler": "dialogflow", "call_laml_application_id": application}, {}
+    yield UPDATE, {**messages, "message_fallback_method": "PUT"}, {}
 
 
 class Clock(datetime):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,75 @@ def test_a_broken_server_is_named_for_what_it_breaks(
     assert (found.verdict, found.status) == ("broken", 1)
     assert rule in broken(found)
     assert len(broken(found)) <= few
+
+
+@pytest.mark.parametrize(
+    ("defect", "rule", "body"),
+    [
+        ("update-open", "access.no_credentials", {"name"}),
+        ("put-accepted", "rejection.message_fallback_method.enum", {"message_fallback_method"}),
+        ("message-laml-application-alone", "handler.message_handler.laml_application.requires.*", {"message_handler"}),
+        ("method-overlooked-beside-handler", "rejection.message_fallback_method.enum",
+         {"message_fallback_method", "message_handler", "*"}),
+        ("second-time-refused", "idempotence", {"*", "*_handler"}),
+    ],
+)  # fmt: skip
+def test_what_is_wrongly_accepted_or_refused_is_told_with_the_smallest_body(
+    defect: str, rule: str, body: set[str], tmp_path: Path
+) -> None:
+    """Whatever else was in the body, and has nothing to do with it, is left out."""
+    with reference.running(defect=defect) as server:
+        found = run(settings(server, tmp_path), credentials(server))
+
+    entry = next(e for e in found.entries if e.verdict == "broken" and fnmatch(e.rule.id, f"{UPDATE}.{rule}"))
+    assert entry.rule.id in broken(found)[:2]
+    sent = entry.failures[0].body
+    assert len(sent) == len(body)
+    assert all(any(fnmatch(name, pattern) for pattern in body) for name in sent)
+
+
+def test_a_bystander_is_read_where_it_holds_something_else(tmp_path: Path) -> None:
+    """Before the last look at it the record has other values in all enumerated fields that both have."""
+    with reference.running() as server:
+        found = run(settings(server, tmp_path), credentials(server))
+        other = record(server, 3)
+
+    labels = [one.case.label for one in found.exchanges]
+    last = next(i for i, label in enumerate(labels) if label.startswith("the bystander") and label.endswith("after"))
+    bodies = [one.response.body for one in found.exchanges[:last] if one.case.operation == UPDATE]
+    now = [body for body in bodies if isinstance(body, dict) and body.get("id") == server.ids[0]][-1]
+    enums = [name for name in now if name.endswith(("_method", "_mode"))]
+    assert len(enums) > 5
+    assert [name for name in enums if now[name] == other[name]] == []
+
+
+def test_what_is_refused_again_and_again_on_the_way_back_is_given_up(tmp_path: Path) -> None:
+    """A value that is never taken again is tried a few times, and not for ever."""
+    lost = {"message_relay_topic": "billing"}
+
+    class Refusing(Direct):
+        """A server that refuses a text once it was replaced."""
+
+        replaced = False
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            body = request.read().decode()
+            if request.method == "PUT" and "message_relay_topic" in body:
+                if "billing" in body and self.replaced:
+                    detail = {"detail": "is not valid", "status": "422", "title": "Invalid Attribute", "code": "422"}
+                    return httpx.Response(422, json={"errors": [detail]})
+                answer = super().handle_request(request)
+                self.replaced = self.replaced or (answer.status_code == 200 and "billing" not in body)
+                return answer
+            return super().handle_request(request)
+
+    with reference.running() as server:
+        given(server, lost)
+        found = run(settings(server, tmp_path), credentials(server), transport=Refusing(server))
+
+    alone = [e for e in found.exchanges if e.case.label == "restore" and e.case.body == lost]
+    assert [one.verdict for one in found.restored.values()] == ["not_restored"]
+    assert len(alone) == 3
 
 
 def test_a_finding_wins_over_an_end_before_time(tmp_path: Path) -> None:

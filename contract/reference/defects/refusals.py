@@ -157,6 +157,10 @@ ENUM: tuple[Row, ...] = (
      also("call_request_method", "get", "post")),
     ("put-accepted", "message_fallback_method accepts PUT.", "U.rejection.message_fallback_method.enum",
      also("message_fallback_method", "PUT", "DELETE", "PATCH", "HEAD")),
+    ("method-overlooked-beside-handler",
+     "A message_fallback_method that is not documented is ignored where message_handler is sent too.",
+     "U.rejection.message_fallback_method.enum",
+     overlooking(lambda body, before: "message_handler" in body, "message_fallback_method")),
 )
 # fmt: on
 

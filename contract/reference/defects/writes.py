@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contract.reference.behaviour import Behaviour, Hook
-from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
+from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
 from contract.reference.fields import ALIASES, REQUEST, REQUIRES, Record
 from contract.reference.kit import Row, counted, failing, hook, refusing, rules, stored, table
 
@@ -88,6 +88,13 @@ def one_topic(body: Record, before: Record, after: Record) -> None:
         after["message_relay_topic"] = after["call_relay_topic"]
 
 
+def same_handler_keeps(body: Record, before: Record, after: Record) -> None:
+    """Leave the companions of handlers that are sent as they stand."""
+    for selector, companions in REQUIRES.items():
+        if body.get(selector) == before[selector] in companions:
+            keep(body, before, after, companions[before[selector]])
+
+
 # fmt: off
 HANDLER: tuple[Row, ...] = (
     *(
@@ -112,12 +119,18 @@ HANDLER: tuple[Row, ...] = (
      "call_handler laml_application is accepted without call_laml_application_id where that of messages is there.",
      "U.handler.call_handler.laml_application.requires.call_laml_application_id",
      unless(lambda body, before: (before | body)["message_laml_application_id"], "Call laml application")),
+    ("agent-missing-beside-application",
+     "call_handler dialogflow is accepted without call_dialogflow_agent_id where call_laml_application_id is sent.",
+     "U.handler.call_handler.dialogflow.requires.call_dialogflow_agent_id",
+     unless(lambda body, before: "call_laml_application_id" in body, "Call dialogflow agent")),
     ("video-room-lost", "call_handler video_room loses call_video_room_id.",
      "U.handler.call_handler.video_room.shown",
      when(sends(call_handler="video_room"), call_video_room_id=None)),
     ("sip-endpoint-lost", "call_handler relay_sip_endpoint leaves call_sip_endpoint_id as it was.",
      "U.handler.call_handler.relay_sip_endpoint.shown",
      kept_when(sends(call_handler="relay_sip_endpoint"), "call_sip_endpoint_id")),
+    ("companion-kept-by-the-same-handler", "A handler that is sent as it stands leaves its companion as it was.",
+     "U.echo.*", stored(same_handler_keeps)),
     ("webhooks-keep-their-url", "While laml_webhooks stand for calls, call_request_url stays as it was.",
      "U.echo.call_request_url",
      stored(lambda body, before, after: keep(body, before, after, "call_request_url")
@@ -377,6 +390,21 @@ def toggled(name: str) -> Callable[[Record, Record], dict[str, Any]]:
     return lambda body, before: {name: "GET" if before[name] == "POST" else "POST"}
 
 
+def in_a_row(most: int, status: int, *details: str) -> Behaviour:
+    """Answer *status* to bodies with several fields where more than *most* equal ones come in a row."""
+
+    def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
+        last, times = x.server.memory.get("bodies", (None, 0))
+        times = times + 1 if body == last and len(body) > 1 else 1
+        x.server.memory["bodies"] = dict(body), times
+        if times > most:
+            raise Refusal(status, details)
+        found: list[str] = inner(x, body, before)
+        return found
+
+    return hook(validate=validate)
+
+
 # fmt: off
 REPEAT: tuple[Row, ...] = (
     ("repeat-appends", "The same body a second time appends (2) to the name.",
@@ -387,6 +415,13 @@ REPEAT: tuple[Row, ...] = (
      "U.idempotence U.accept U.accept.*", refusing(unchanged, "Name has already been taken")),
     ("repeat-fails", "The same body a second time is answered 500.",
      "U.rejection.no_server_error U.idempotence", failing(unchanged)),
+    ("second-time-refused", "The same body a second time is refused, where it has several fields.",
+     "U.idempotence", in_a_row(1, 422, "Name has already been taken")),
+    ("third-time-fails", "The same body a third time is answered 500.",
+     "U.rejection.no_server_error U.idempotence", in_a_row(2, 500)),
+    ("fax-toggles", "The same body a second time turns fax into voice.",
+     "U.idempotence U.echo.call_receive_mode",
+     on_repeat(lambda body, before: {"call_receive_mode": "voice"} if body.get("call_receive_mode") == "fax" else {})),
 )
 # fmt: on
 
@@ -418,14 +453,18 @@ def named_alike(inner: Hook, x: Exchange, record: Record) -> Any:
     return view
 
 
-def shown_once(inner: Hook, x: Exchange, record: Record) -> Any:
-    """Show the number that is retrieved first after a write of another one with the name of that."""
-    view = inner(x, record)
-    if x.operation == UPDATE:
-        x.server.memory["written"] = record
-    elif x.operation == RETRIEVE and (written := x.server.memory.pop("written", None)):
-        view["name"] = written["name"]
-    return view
+def shown_once(name: str) -> Behaviour:
+    """Show the number that is retrieved first after a write of another one with the field *name* of that."""
+
+    def render(inner: Hook, x: Exchange, record: Record) -> Any:
+        view = inner(x, record)
+        if x.operation == UPDATE:
+            x.server.memory["written"] = record
+        elif x.operation == RETRIEVE and (written := x.server.memory.pop("written", None)):
+            view[name] = written[name]
+        return view
+
+    return hook(render=render)
 
 
 def without_scripts(inner: Hook, x: Exchange) -> Any:
@@ -445,7 +484,10 @@ BYSTANDER: tuple[Row, ...] = (
     ("message-url-for-all", "message_request_url is set on every number of the project.",
      "U.bystander", beside(sent_field("message_request_url"))),
     ("others-shown-once", "After a write the first retrieve of another number shows the name that was written.",
-     "U.bystander", hook(render=shown_once)),
+     "U.bystander", shown_once("name")),
+    ("others-shown-in-the-same-mode",
+     "After a write the first retrieve of another number shows the call_receive_mode that the write left.",
+     "U.bystander", shown_once("call_receive_mode")),
     ("list-without-scripts", "The list lacks numbers whose calls a script answers.", "L.read_back",
      hook(operate=without_scripts)),
     ("clock-for-all", "A write moves updated_at of every number of the project.",
