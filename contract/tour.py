@@ -27,7 +27,7 @@ SHORT: Final = 49
 MANY: Final = 400
 """When there are more combinations of three fields, only those with a selector are wanted."""
 
-__all__ = ["REPEATS", "Tour", "Values", "circuit", "near"]
+__all__ = ["REPEATS", "RESTS", "Tour", "Values", "circuit", "near"]
 
 REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
@@ -49,7 +49,7 @@ SPARE: Final = 28
 """Steps that aliases leave for what their values meet on the way."""
 STAYING: Final = 20
 """Combinations that it is worth to leave another selector out of a step, where it was in every one so far."""
-RESTS: Final = 2
+RESTS: Final = 3
 """Fields that are sent by themselves, and after a rest: does each move the time stamp?"""
 
 
@@ -635,8 +635,11 @@ class Tour:
         ]
         if group := min((g for g in groups if g), key=len, default=[]):
             yield gen.complete({n: self.fresh_value(n) for n in group}, self.boundary.take)
+        other = next((n for n in shown if n in gen.enums and not any(gen.enums[n] == gen.enums[o] for o in group)), "")
+        if other:
+            yield gen.complete({other: self.fresh_value(other)}, self.boundary.take)
         for name in sorted(shown, key=lambda n: (n in gen.enums, not gen.fields[n].deprecated)):
-            if name == gen.marker or name in group:
+            if name in (gen.marker, other) or name in group:
                 continue
             yield gen.complete({name: self.fresh_value(name)}, self.boundary.take)
 

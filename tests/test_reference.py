@@ -786,6 +786,7 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield RETRIEVE, None, {}
     for _ in range(3):
         yield UPDATE, {"name": "thrice", "call_receive_mode": "fax"}, {}
+    yield UPDATE, {"call_receive_mode": "voice"}, {}
     yield UPDATE, {"call_dialogflow_agent_id": None}, {}
     application = sample("call_laml_application_id", "")
     yield UPDATE, {"call_handler": "dialogflow", "call_laml_application_id": application}, {}

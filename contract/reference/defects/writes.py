@@ -357,6 +357,10 @@ TIME: tuple[Row, ...] = (
      "U.time.updated_at.moves",
      stamped(lambda x, before, written: before["updated_at"] if set(x.sent) == {"name"}
              else str(written["updated_at"]))),
+    ("clock-stands-for-the-mode", "updated_at does not move with a write of call_receive_mode alone.",
+     "U.time.updated_at.moves",
+     stamped(lambda x, before, written: before["updated_at"] if set(x.sent) == {"call_receive_mode"}
+             else str(written["updated_at"]))),
     ("clock-stands-for-switches", "updated_at does not move with a write that has a call_handler.",
      "U.time.updated_at.moves",
      stamped(lambda x, before, written: before["updated_at"] if "call_handler" in x.sent
