@@ -50,7 +50,7 @@ LISTS: Final = ("meanwhile", "later", "later on", "after")
 """Moments of the tour at which the list is read as well."""
 CLOSE: Final = 3
 """Reads in a row at the end of the tour, each after one update."""
-DRAWN: Final = 20
+DRAWN: Final = 10
 """Bodies that are drawn to choose those of the random part from."""
 MORE: Final = 4
 """Requests of the random part beside the bodies that Hypothesis draws."""
@@ -520,7 +520,7 @@ class _Planner:
         first = [self.cases.case(f"random {i + 1}", body=body) for i, body in enumerate(drawn[: self.profile.random])]
         yield from first[:-1]
         if pairs:
-            body, other = max(pairs, key=lambda p: (sum(p[0][n] != v for n, v in p[1].items()), len(p[0])))
+            body, other = max(pairs, key=lambda p: (sum(p[1][n] != v for n, v in p[0].items()), len(p[0])))
             yield self.cases.case(f"random {len(first)}", body=self.crowded(body))
             last = self.cases.case(f"random {len(first)} with other companions", body=other)
             yield last
@@ -546,7 +546,7 @@ class _Planner:
     def exchanged(self, body: JSONObject) -> dict[str, Any] | None:
         """
         *body* with another value in each companion that one of its selectors requires, if there are some: an API may
-        take companions only when a selector moves.
+        take companions only when a selector moves. The marker and the enumerated fields are in it, as it is sent again.
         """
         gen = self.generator
         names = {o for n in gen.selectors if n in body for o in gen.choice(n, body[n]).requires}
@@ -554,7 +554,15 @@ class _Planner:
             n: next((v for v in gen.firm(n) if v != body[n]), body[n])
             for n in sorted(names & body.keys() & set(gen.free))
         }
-        return {**body, **others} if any(body[n] != value for n, value in others.items()) else None
+        if all(body[n] == value for n, value in others.items()):
+            return None
+        plain = [n for n in (gen.marker, *gen.enums) if n is not None and n not in gen.selectors]
+        values = [gen.enums.get(n) or gen.firm(n) for n in plain]
+        return {
+            **{n: some[i % len(some)] for i, (n, some) in enumerate(zip(plain, values, strict=True))},
+            **body,
+            **others,
+        }
 
 
 def _escaped(value: Any) -> bool:
