@@ -71,7 +71,8 @@ class Neighbours:
         enums = {n: v for n, v in self.generator.enums.items() if n not in self.generator.selectors}
         alike = [n for n in enums if known is not None and n in known and known[n] == other.get(n)]
         body = {n: v for n in alike for v in enums[n][:2] if v != known[n]} if known is not None else {}
-        if body and self.settings.profile != "smoke":
+        spare = self.session.sender.budget.left - len(self.bystanders)
+        if body and spare > 1 and self.settings.profile != "smoke":
             case = Case(label="what no bystander has", operation=self.contract.update.id, body=body)
             self.session.perform(replace(case, body=self.generator.complete(body)))
 

@@ -517,6 +517,8 @@ class _Planner:
             return
         drawn = [body for body in draw(self.generator.bodies(), max(self.profile.random, DRAWN), self.seed) if body]
         pairs = [(body, other) for body in drawn if (other := self.exchanged(body))]
+        if not drawn:
+            return
         first = [self.cases.case(f"random {i + 1}", body=body) for i, body in enumerate(drawn[: self.profile.random])]
         yield from first[:-1]
         if pairs:

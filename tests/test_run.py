@@ -113,6 +113,30 @@ def test_what_is_wrongly_accepted_or_refused_is_told_with_the_smallest_body(
     assert all(any(fnmatch(name, pattern) for pattern in body) for name in sent)
 
 
+def test_what_is_refused_the_first_time_too_is_not_refused_for_coming_again(tmp_path: Path) -> None:
+    """A body that is refused from its second time on, whatever came before, is told as refused."""
+    seen: list[str] = []
+
+    class Once(Direct):
+        """A server that takes a body with many fields once."""
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            body = request.read().decode()
+            if request.method == "PUT" and body.count('":') > 8 and body in seen:
+                detail = {"detail": "is not new", "status": "422", "title": "Invalid Attribute", "code": "422"}
+                return httpx.Response(422, json={"errors": [detail]})
+            answer = super().handle_request(request)
+            if answer.status_code == 200:
+                seen.append(body)
+            return answer
+
+    with reference.running() as server:
+        found = run(settings(server, tmp_path), credentials(server), transport=Once(server))
+
+    assert f"{UPDATE}.accept" in broken(found)
+    assert f"{UPDATE}.idempotence" not in broken(found)
+
+
 def test_a_bystander_is_read_where_it_holds_something_else(tmp_path: Path) -> None:
     """Before the last look at it the record has other values in all enumerated fields that both have."""
     with reference.running() as server:
