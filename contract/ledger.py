@@ -263,13 +263,20 @@ class Ledger:
                 failure.cause = read_back.get(failure.finding.pointer, general)
 
     def _shown_otherwise(self) -> None:
-        """What seems to have changed since a read, to what it was before that, was only shown otherwise by it."""
-        wrong = [f.finding for f in self._open() if ".read_back" in f.finding.rule]
-        back = {(found.pointer, repr(found.actual), repr(found.expected)): found.rule for found in wrong}
+        """
+        What seems to have changed since a read, to what it was before that, was only shown otherwise by it, and so
+        it was where the list shows what it was before.
+        """
+        back: dict[tuple[str, str, str], str] = {}
         for failure in self._open():
             found = failure.finding
-            if ".frame." in found.rule:
-                failure.cause = back.get((found.pointer, repr(found.expected), repr(found.actual)), "")
+            if ".read_back" in found.rule or found.rule.endswith(".no_trace"):
+                back.setdefault((found.pointer, repr(found.actual), repr(found.expected)), found.rule)
+        for failure in self._open():
+            found = failure.finding
+            if ".frame." in found.rule or found.pointer.count("/") > 1:
+                place = f"/{found.pointer.rpartition('/')[2]}"
+                failure.cause = back.get((place, repr(found.expected), repr(found.actual)), "")
 
     def _malformed(self) -> None:
         """A value that has the wrong shape is also another value than before, and than elsewhere."""
@@ -355,8 +362,9 @@ class Ledger:
     def settle(self, noise: int, *, alone: bool) -> None:
         """
         Settles what nobody can look into any more: only what happened more than once, with nothing lost, is called
-        broken, and where someone else writes as well, only what no write can bring about.
+        broken; what another run may have brought about, only beside what was seen again, and where nobody else writes.
         """
+        alone = alone and self.proved()
         for rule, failures in self.causes().items():
             numbers = {f.number for f in failures}
             if of_answer(rule):
@@ -371,6 +379,10 @@ class Ledger:
         """The failures for which *rule* is called broken, beside those that are accepted."""
         mine = (f for f in self._open() if f.finding.rule == rule and f.confirmed is not False)
         return [f for f in mine if self.accepted(f) is None]
+
+    def proved(self) -> bool:
+        """True where something that fails the run was seen again."""
+        return any(f.confirmed is True and not self.weak(f.finding.rule) for f in self._open())
 
     # ---------------------------------------------------------------- verdicts
 

@@ -301,7 +301,7 @@ class _Again:
                 self.look.empty(case)
         if any(part in self.recorded.rule for part in _SHOWN) and self.name in body:
             self.session.read("read to see whether it differs")
-            self.look.differ(self.name, [self.last])
+            self.look.differ(self.name, [self.last], state)
 
     def matters(self) -> set[str]:
         """The fields that matter for the rule."""

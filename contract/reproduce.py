@@ -25,7 +25,7 @@ from contract.model import MISSING, Case, Finding, JSONObject
 from contract.reduce import Refusals, reduce, units
 from contract.restore import establish
 from contract.session import Session
-from contract.witness import Witness
+from contract.witness import Witness, remade
 
 __all__ = ["Look", "investigate"]
 
@@ -35,6 +35,8 @@ SHARE: Final = 14
 """The most requests that one rule may cost."""
 SUSPECTS: Final = 4
 """The most refused updates that are tried for a change which was seen only later."""
+KINDS: Final = 3
+"""The most kinds of refused updates that are tried one by one for a time stamp which moved."""
 GROUPS: Final = 3
 """Times that server errors and accepted updates have to take turns before the errors are no accident."""
 PARTS: Final = 14
@@ -56,7 +58,7 @@ def investigate(session: Session, generator: Generator) -> None:
     Refusals(session, generator).explain()
     ledger.fold()
     mine = {rule: [f for f in failures if f.interaction.id == session.id] for rule, failures in ledger.causes().items()}
-    looked = 0
+    looked: list[str] = []
     with suppress(SendError, Undecided):
         doubtful = [f for rule, found in mine.items() if not (of_answer(rule) or ledger.weak(rule)) for f in found]
         names = [n for f in doubtful for n in (f.finding.pointer.rpartition("/")[2], *f.interaction.case.absent)]
@@ -69,9 +71,9 @@ def investigate(session: Session, generator: Generator) -> None:
             # It only warns: not worth a request.
             failures[0].confirmed = True
             continue
+        looked.append(rule)
         try:
-            if looked < RULES:
-                looked += 1
+            if len(looked) <= RULES:
                 look = Look(session, generator, rule, failures)
                 look.settle()
                 if failures[0].confirmed:
@@ -83,30 +85,44 @@ def investigate(session: Session, generator: Generator) -> None:
             failures[0].untried = failures[0].confirmed is None
         except Undecided:
             failures[0].untried = failures[0].confirmed is None
-        place = failures[0].finding.pointer
-        seen = failures + [f for f in ledger.under(rule) if f.finding.pointer == place]
-        if failures[0].confirmed is None or (failures[0].confirmed is False and len(seen) > 2):
-            # It was not caught in the act, but it happened in several cases and nothing else was lost.
-            numbers = {f.number for f in seen}
-            # Each 502 was asked for once more, and noise are those. Where none got better, and other updates were
-            # accepted in between, it was no accident.
-            between = [
-                any(one < number < other for _, number, _ in session.updates)
-                for one, other in pairwise(sorted(numbers))
-            ]
-            steady = rule.endswith(".no_server_error") and sum(between) >= GROUPS and noise <= len(numbers)
-            alone = session.sender.noise == 0 or steady
-            alone = alone and (of_answer(rule) or not (session.foreign or ledger.bygone))
-            # What a refused update did not hold did not come from it.
-            traced = ".no_trace" not in rule or any(_held(session, f.finding) for f in failures)
-            if len(numbers) > 1 and alone and traced:
-                for failure in failures:
-                    failure.confirmed = True
-            elif failures[0].confirmed is None:
-                failures[0].confirmed = False
-        for failure in failures[1:]:
-            failure.confirmed = failures[0].confirmed if failure.confirmed is None else failure.confirmed
-            failure.untried = failures[0].untried
+    for rule in looked:
+        _several(session, rule, mine[rule], noise)
+
+
+def _several(session: Session, rule: str, failures: list[Failure], noise: int) -> None:
+    """Settles what was not caught in the act, by how often it happened, and hands on what is settled."""
+    ledger, first = session.ledger, failures[0]
+    seen = failures + [f for f in ledger.under(rule) if f.finding.pointer == first.finding.pointer]
+    if first.confirmed is None or (first.confirmed is False and len(seen) > 2):
+        # It happened in several cases and nothing else was lost.
+        numbers = {f.number for f in seen}
+        # Each 502 was asked for once more, and noise are those. Where none got better, and other updates were
+        # accepted in between, it was no accident.
+        between = [
+            any(one < number < other for _, number, _ in session.updates) for one, other in pairwise(sorted(numbers))
+        ]
+        steady = rule.endswith(".no_server_error") and sum(between) >= GROUPS and noise <= len(numbers)
+        alone = session.sender.noise == 0 or steady
+        if not of_answer(rule):
+            # Another run may have sent the same values meanwhile, and have ended since.
+            made = {f.number for f in seen if _made(session, f.finding)}
+            alone = alone and not (session.foreign or ledger.bygone) and (ledger.proved() or len(made) > 1)
+        # What a refused update did not hold did not come from it.
+        traced = ".no_trace" not in rule or any(_held(session, f.finding) for f in failures)
+        if len(numbers) > 1 and alone and traced:
+            for failure in failures:
+                failure.confirmed = True
+        elif first.confirmed is None:
+            first.confirmed = False
+    for failure in failures[1:]:
+        failure.confirmed = first.confirmed if failure.confirmed is None else failure.confirmed
+        failure.untried = first.untried
+
+
+def _made(session: Session, finding: Finding) -> bool:
+    """True for a text that nobody sent, and that only an API can have made of one that this run sent."""
+    name = finding.pointer.strip("/")
+    return session.novel(name, finding.actual) and remade(finding.expected, finding.actual)
 
 
 def _with(found: list[Finding], failure: Failure, mine: Mapping[str, list[Failure]]) -> None:
@@ -165,7 +181,9 @@ class Look:
         if any(self.late(failure, sure=not trace) for failure in self.failures[:2]):
             return
         for failure in self.failures[:2]:
-            if trace and failure.finding.pointer.strip("/") not in self.session.judge.stamps:
+            if trace:
+                if failure.finding.pointer.strip("/") in self.session.judge.stamps and self.moved(failure):
+                    return
                 continue  # Every refused update was tried.
             for cases, read, body in self.candidates(failure):
                 if self.session.sender.budget.spent >= self.limit:
@@ -182,10 +200,29 @@ class Look:
         if not any(self.late(failure, sure=False) for failure in self.failures[:2]):
             self.last()
 
+    def moved(self, failure: Failure) -> bool:
+        """
+        True where what was refused since the read before moves a time stamp again: one of a kind, or all of them,
+        where it is not seen which.
+        """
+        session, self.times = self.session, 1
+        start = max((n for n in session.seen if n < failure.number), default=0)
+        since = [case for case, number in session.refusals if start < number < failure.number]
+        kinds = {(bool(c.absent), isinstance(c.body, Mapping), c.target, c.credentials): c for c in since}
+        for cases in [*([case] for case in [*kinds.values()][:KINDS]), since]:
+            if cases and session.sender.budget.spent < self.limit and self.again(failure, cases, True):
+                self.confirm(failure)
+                failure.cases, failure.read, failure.body = tuple(cases), True, cases[-1].body
+                failure.before = tuple(case.body for case in cases[:-1])
+                return True
+        return False
+
     def last(self) -> None:
         """Settles what did not come again in any of these ways."""
         for failure in self.failures[:2]:
             failure.confirmed = self.elsewhere(failure) or self.in_series(failure) or self.undone(failure)
+            if failure.confirmed:
+                return
 
     def elsewhere(self, failure: Failure) -> bool:
         """True where an answer is wrong again from the whole of where the record stood, also in what was null."""
@@ -197,14 +234,19 @@ class Look:
 
     def in_series(self, failure: Failure) -> bool:
         """
-        True where of several updates of one field, each followed by a read, more than one is not shown by that: an
-        API may lose or keep back every second or third. What someone else may have written does not count.
+        True where it is seen more than once in several updates: an API may lose, keep back or change something with
+        every second or third. What someone else may have written does not count.
         """
         session, name = self.session, failure.finding.pointer.strip("/")
-        if ".read_back" not in self.rule or name not in self.generator.fields or session.sender.noise:
+        if name not in self.generator.fields or session.sender.noise or session.foreign or session.ledger.bygone:
             return False
-        if session.foreign or session.ledger.bygone:
-            return False
+        if ".read_back" in self.rule:
+            return self.lost(name) > 1
+        return ".frame" in self.rule and self.changed(name, failure.finding.actual) > 1
+
+    def lost(self, name: str) -> int:
+        """How many updates of one field, each followed by a read, are not shown by that."""
+        session = self.session
         values = (self.generator.enums.get(name) or self.generator.firm(name))[:SERIES]
         lost = 0
         for i in range(SERIES):
@@ -216,7 +258,27 @@ class Look:
             found = session.trial([], read=True)
             ours = not session.novel(name, (session.known or {}).get(name))
             lost += accepted and ours and any(f.rule.startswith(self.rule) for f in found)
-        return lost > 1
+        return lost
+
+    def changed(self, name: str, value: Any) -> int:
+        """How many updates of another field change this one to *value*."""
+        session, marker = self.session, self.generator.marker
+        if marker is None or marker == name:
+            return 0
+        changed = 0
+        for i in range(2 * SERIES):
+            if session.sender.budget.spent >= self.limit + 2 * SERIES or changed > 1 or (i == SERIES and not changed):
+                break
+            self.apart(name, value)
+            case = Case(label="one of a series", operation=self.update, body={marker: self.text()})
+            found = session.trial([replace(case, body=self.generator.complete(dict(case.body)))])
+            changed += any(f.rule.startswith(self.rule) and f.pointer == f"/{name}" for f in found)
+        return changed
+
+    def text(self) -> str:
+        """A text for the marker that only this run knows."""
+        most = self.generator.fields[self.generator.marker or ""].schema.get("maxLength")
+        return f"only {uuid.uuid4()}"[:most]
 
     def undone(self, failure: Failure) -> bool:
         """
@@ -232,7 +294,7 @@ class Look:
         texts, back = list[Any](), 0
         for _ in range(UNDONE if others and not session.foreign else 0):
             for read in (True, False):
-                texts.append(f"only {uuid.uuid4()}"[: self.generator.fields[name].schema.get("maxLength")])
+                texts.append(self.text())
                 session.attempt(self.generator.complete({name: texts[-1]}), "a text of this run")
                 if read:
                     session.trial([], read=True)
@@ -303,11 +365,15 @@ class Look:
         if session.known is None or same(item, session.known.get(name), found.actual):
             return False
         session.trial([case])
-        if not (case.keep or any(refused.label == case.label for refused, _ in session.refused)):
+        if not (case.keep or self.refused(case)):
             return False  # It was refused only once, and what is accepted may change something.
         session.trial([], read=True)
         now = session.known or {}
         return name in now and same(item, now[name], found.actual)
+
+    def refused(self, case: Case) -> bool:
+        """True where *case* was refused since the last read."""
+        return any(refused.label == case.label for refused, _ in self.session.refused)
 
     def apart(self, name: str, value: Any, was: Any = None) -> None:
         """
@@ -322,13 +388,14 @@ class Look:
             body = Witness(session, self.generator).own(name, was, other=value)
         session.attempt(body, "another value first")
 
-    def differ(self, name: str, cases: list[Case]) -> None:
+    def differ(self, name: str, cases: list[Case], before: JSONObject | None) -> None:
         """
-        Gives the field *name* another value than the one that will be sent: else one that is not stored
-        is not seen.
+        Gives the field *name* another value than the one that will be sent, unless it had that one *before*: else
+        one that is not stored is not seen.
         """
         sent = next((c.body[name] for c in cases if isinstance(c.body, Mapping) and name in c.body), MISSING)
-        if name in self.generator.fields and sent is not MISSING:
+        stood = (before or {}).get(name, MISSING)
+        if name in self.generator.fields and sent is not MISSING and not same(None, stood, sent):
             self.apart(name, sent)
 
     def blame(self, failure: Failure, case: Case) -> None:
@@ -376,7 +443,8 @@ class Look:
             name = found.pointer.strip("/")
             item = request.fields.get(name)
             shown = self.session.judge.fields.get(name)
-            fixed = shown is not None and shown.changes != "derived" and (item is None or item.read_only)
+            follows = {"derived", "on-write"}  # What anybody writes.
+            fixed = shown is not None and shown.changes not in follows and (item is None or item.read_only)
             if fixed and shown is not None and shown.changes != "never":
                 # Someone else may set it elsewhere: it was this API's doing where the first updates did it.
                 fixed = sum(n < failure.number for _, n, _ in self.session.updates) < EARLY
@@ -384,7 +452,7 @@ class Look:
                 continue
             sent = (c for c, _ in self.session.between(0, failure.number + 1) if isinstance(c.body, Mapping))
             doer = next((c for c in sent if name in c.body and same(shown, c.body[name], now[name])), None)
-            if (item is None or item.read_only) and doer is not None:
+            if (item is None or item.read_only) and doer is not None and now[name] not in (None, ""):
                 self.blame(failure, doer)
                 return True
             if fixed:
@@ -472,14 +540,22 @@ class Look:
                 if case.absent:
                     self.empty(case)
             if any(part in self.rule for part in (".read_back", ".echo", ".deprecated")):
-                self.differ(failure.finding.pointer.strip("/").partition("/")[0], cases)
+                name = failure.finding.pointer.strip("/").partition("/")[0]
+                self.differ(name, cases, failure.state)
             if self.rule.endswith(".moves"):
                 self.session.sender.sleep(MOVES_AFTER + 0.2)
             elif failure.finding.pointer.strip("/") in self.session.judge.stamps:
                 self.session.sender.sleep(1.2)  # Clocks of one second are usual.
             if ".no_trace" in self.rule or (".access" in self.rule and failure.finding.pointer):
                 self.session.trial([], read=True)
-            found = self.found = self.session.trial(cases, read=read, cross=failure.number in self.session.crossed)
+            if len(cases) > 1 and cases[0].expect == "reject":
+                first, *rest = cases
+                self.session.trial([first])
+                if not self.refused(first):
+                    return False  # What it leaves behind is lawful.
+            else:
+                rest = cases
+            found = self.found = self.session.trial(rest, read=read, cross=failure.number in self.session.crossed)
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
         return True
@@ -533,9 +609,9 @@ class Look:
     def candidates(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
         """(cases, whether to read after them, the body that matters), the smallest first."""
         case = failure.interaction.case
-        read = case.operation != self.update or ".no_trace" in self.rule or ".read_back" in self.rule
+        read = case.operation != self.update or ".read_back" in self.rule
         if case.operation != self.update:
-            if any(part in self.rule for part in (".read_back", ".no_trace", ".access")) and failure.finding.pointer:
+            if any(part in self.rule for part in (".read_back", ".access")) and failure.finding.pointer:
                 yield from self.writes(failure)
             else:
                 yield [case], False, case.body
@@ -548,12 +624,12 @@ class Look:
                 yield [back], False, {name: case.body[name]}
         if not isinstance(case.body, Mapping) or not case.body or case.expect != "accept":
             yield [case], read and ".access" not in self.rule, case.body
-            yield from self.after_refusal(failure, read)
+            yield from self.after_refusal(failure, case, failure.number, read)
             return
         for body in self.smaller(case.body, failure.finding.pointer.strip("/").partition("/")[0]):
             small = replace(case, body=body)
             yield small.repeated(), read, body
-        yield from self.after_refusal(failure, read)
+        yield from self.after_refusal(failure, case, failure.number, read)
         recent = [c for c in self.session.history if c.expect == "accept"]
         index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
         if index:
@@ -575,34 +651,45 @@ class Look:
             failure.before = (writer.body,)
             yield [writer, replace(case, body=small)], False, small
 
-    def after_refusal(self, failure: Failure, read: bool) -> Iterator[tuple[list[Case], bool, Any]]:
-        """The update after the one that was refused right before it: what was refused may have waited for it."""
-        case = failure.interaction.case
-        for before in self.session.refused_before(failure.number):
+    def after_refusal(
+        self, failure: Failure, case: Case, number: int, read: bool
+    ) -> Iterator[tuple[list[Case], bool, Any]]:
+        """
+        *case* after an update that was refused before it: what was refused may have waited for it. First the newest
+        that held the value, then the last.
+        """
+        session, found = self.session, failure.finding
+        name = found.pointer.strip("/")
+        start = max((n for _, n, _ in session.updates if n < number), default=0)
+        since = [c for c, n in session.refusals if start < n < number and c.target == "own"]
+        held = [c for c in since if isinstance(c.body, Mapping) and name in c.body and c.body[name] == found.actual]
+        for before in {id(c): c for c in [*held[-1:], *session.refused_before(number)]}.values():
             if before.target == "own":
                 yield [before, case], read, case.body
 
     def writes(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
         """For a failure seen in a read: the updates before it."""
         name = failure.finding.pointer.strip("/").partition("/")[0]
-        if ".no_trace" in self.rule or ".access" in self.rule:
+        if ".access" in self.rule:
             earlier = [case for case, number in self.session.refusals if number < failure.number]
             guilty = [
                 c
                 for c in earlier
-                if isinstance(c.body, Mapping) and c.body.get(name, MISSING) == failure.finding.actual
+                if c.rule == self.rule
+                and isinstance(c.body, Mapping)
+                and c.body.get(name, MISSING) == failure.finding.actual
             ]
-            if ".access" in self.rule:
-                guilty = [c for c in guilty if c.rule == self.rule]
             # Where the value tells nothing, the odd ones are tried first: what could not even be read.
             odd = [c for c in earlier if not isinstance(c.body, Mapping)][-2:]
             for case in [*guilty[-2:], *odd, *earlier[-1:], *earlier[:1]]:
                 yield [case], True, case.body
             return
-        updates = [c for c, number, _ in self.session.updates if number < failure.number]
-        for case in updates[-1:]:
+        done = [(c, number) for c, number, _ in self.session.updates if number < failure.number]
+        updates = [case for case, _ in done]
+        for case, number in done[-1:]:
             if case.repeat:
                 yield case.repeated(), True, case.body
+            yield from self.after_refusal(failure, case, number, True)
         for case in reversed(updates[-2:]):
             for body in self.smaller(case.body, name):
                 yield [replace(case, body=body)], True, body

@@ -17,7 +17,7 @@ from contract.ledger import Failure, Ledger
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.send import Sender
 
-__all__ = ["Session", "respelled"]
+__all__ = ["RECENT", "Session", "respelled"]
 
 RECENT: Final = 8
 """Updates to which an API that loses some of them may fall back."""

@@ -247,7 +247,8 @@ def _settle(result: Result) -> None:
     """Calls broken what no process saw again, and several saw: it was no accident."""
     for rule, failures in result.ledger.causes().items():
         unseen = len(failures) > 2 and all(failure.confirmed is False for failure in failures)
-        alone = result.noise == 0 and (of_answer(rule) or not (result.foreign or result.ledger.bygone))
+        written = result.foreign or result.ledger.bygone or not result.ledger.proved()
+        alone = result.noise == 0 and (of_answer(rule) or not written)
         if unseen and alone and len({failure.number for failure in failures}) > 1:
             for failure in failures:
                 failure.confirmed = True

@@ -9,9 +9,9 @@ from contract.errors import Undecided
 from contract.generate import Generator
 from contract.model import MISSING, Case, Interaction, JSONObject
 from contract.restore import establish, writable
-from contract.session import Session
+from contract.session import RECENT, Session
 
-__all__ = ["Witness"]
+__all__ = ["Witness", "remade"]
 
 REACH: Final = (1, 2, 4)
 """How many of the last updates are sent again: what the API did may depend on those before."""
@@ -25,6 +25,14 @@ GAPS: Final = (0.0, 0.03, 0.03, 0.03)
 """Seconds before each read of a record to which this run writes nothing meanwhile."""
 WATCH: Final = (0.06, 0.1, 0.1, 0.1)
 """The same, where it is known which value may be written by someone else."""
+
+
+def remade(before: Any, now: Any) -> bool:
+    """True for a text that holds another one, or is a part of it."""
+    if not (isinstance(before, str) and isinstance(now, str)):
+        return False
+    short, long = sorted((before.casefold(), now.casefold()), key=len)
+    return len(short) >= REMADE and short in long
 
 
 class Witness:
@@ -79,10 +87,7 @@ class Witness:
     def remade(self, name: str, before: Any, now: Any) -> bool:
         """True where *now* is made of the text *before*, which only this run has written: nobody else would."""
         found = (self.session.updates[0][2] or {}).get(name) if self.session.updates else before
-        if not (isinstance(before, str) and isinstance(now, str)) or before == found:
-            return False
-        short, long = sorted((before.casefold(), now.casefold()), key=len)
-        return len(short) >= REMADE and short in long
+        return before != found and remade(before, now)
 
     def tell(self, found: Mapping[str, tuple[Any, Any]]) -> None:
         """Ends the run where something was *found* that someone else wrote."""
@@ -161,11 +166,15 @@ class Witness:
                 session.attempt(self.own(name, now, other=now), "a value of this run")
             session.read("read to see whether it stays")
             first = session.known or {}
+            ours = [record or {} for _, _, record in session.updates[-RECENT:]] + [first, {**first, **wrote}]
             moved: dict[str, tuple[Any, Any]] = {}
+            others: list[JSONObject] = []
             for gap in WATCH:
                 session.sender.sleep(gap)
                 session.read("read to see whether it stays")
                 now = session.known or first
+                if now not in others and not any(self.stands(now, record) for record in ours):
+                    others.append(now)
                 # What this run wrote may be shown late: that is the API's own doing.
                 strange = [n for n in names if n in first and now.get(n) not in (first[n], wrote.get(n))]
                 later = {n: (first[n], now.get(n)) for n in strange}
@@ -173,10 +182,23 @@ class Witness:
                     break  # It has changed, and it stays so.
                 moved = later
             else:
-                moved = {}
+                # It is another one each time, as none of this run's updates left it.
+                last = others[-1] if len(others) > 1 else first
+                moved = {n: (first[n], last.get(n)) for n in self.settable if n in first and last.get(n) != first[n]}
         finally:
             session.quiet, session.doubt = was, doubt
         self.tell(moved)
+
+    @property
+    def settable(self) -> list[str]:
+        """The fields that updates set, and that keep what was set."""
+        session = self.session
+        return [n for n in writable(session.contract) if n in session.judge.plain]
+
+    def stands(self, now: JSONObject, record: JSONObject) -> bool:
+        """True where *now* is *record* in all that updates set, or holds what nobody sent: that an API made."""
+        names = [n for n in self.settable if now.get(n) != record.get(n)]
+        return not names or any(self.session.novel(n, now.get(n)) for n in names)
 
     def own(self, name: str, was: Any, other: Any = MISSING) -> dict[str, Any]:
         """A body that sets one field."""
@@ -187,13 +209,12 @@ class Witness:
     def restless(self) -> Mapping[str, tuple[Any, Any]]:
         """What changes again and again although nothing is sent."""
         session, seen = self.session, list[JSONObject]()
-        names = [n for n in writable(session.contract) if n in session.judge.plain]
         for gap in GAPS:
             session.sender.sleep(gap)
             session.read("read to see whether it stays")
-            now = {n: (session.known or {}).get(n) for n in names}
+            now = {n: (session.known or {}).get(n) for n in self.settable}
             if session.known is not None and now not in seen:
                 seen.append(now)
         if len(seen) < 3:
             return {}
-        return {n: (seen[0][n], seen[-1][n]) for n in names if seen[0][n] != seen[-1][n]}
+        return {n: (seen[0][n], seen[-1][n]) for n in self.settable if seen[0][n] != seen[-1][n]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +22,18 @@ from contract.report import Mask, plain
 from contract.result import Result
 from contract.send import Credentials
 
-__all__ = ["CONTRACT", "Outcome", "broken", "credentials", "outcome", "record", "run", "settings", "until"]
+__all__ = [
+    "CONTRACT",
+    "Outcome",
+    "Turns",
+    "broken",
+    "credentials",
+    "outcome",
+    "record",
+    "run",
+    "settings",
+    "until",
+]
 
 CONTRACT: Final = specs.load()
 """The bundled fragment."""
@@ -105,6 +117,44 @@ def outcome(chosen: Settings, given: dict[str, str]) -> Outcome:
         files={path.name: path.read_bytes() for path in folder.glob("*")} if folder.exists() else {},
         journals=sorted(Path(chosen.state_dir).glob("*.json")),
     )
+
+
+class Turns:
+    """Two threads that go on one at a time, in an order drawn from a seed: the same each time."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.share = self.random.choice((0.1, 0.3, 0.5, 0.5, 0.7, 0.9))
+        """Of the turns, where both may go on, this is the part of the first."""
+        self.members = 2
+        self.turn: int | None = None
+        self.changed = threading.Condition()
+        self.waiting: dict[int, int] = {}
+        """Who waits -> how many turns the other has before."""
+
+    def wait(self, who: int, turns: int = 0) -> None:
+        """Returns when it is *who*'s turn, not before the other had so many *turns*."""
+        with self.changed:
+            self.waiting[who] = turns
+            self._draw()
+            self.changed.wait_for(lambda: self.turn == who)
+            self.turn = None
+
+    def end(self) -> None:
+        """Leaves the turns to the other."""
+        with self.changed:
+            self.members -= 1
+            self._draw()
+
+    def _draw(self) -> None:
+        if len(self.waiting) < self.members or not self.waiting:
+            return
+        first = min(self.waiting.values())
+        due = sorted(who for who, turns in self.waiting.items() if turns == first)
+        self.turn = due[0] if self.random.random() < self.share else due[-1]
+        del self.waiting[self.turn]
+        self.waiting = {who: max(0, turns - 1) for who, turns in self.waiting.items()}
+        self.changed.notify_all()
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:

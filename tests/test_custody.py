@@ -30,11 +30,11 @@ from contract.ledger import Ledger
 from contract.reference import Direct, Running
 from contract.restore import differences, restore
 from contract.result import Result
-from contract.run import restore_all, run
+from contract.run import _Clock, restore_all, run
 from contract.send import Credentials, Sender
 from contract.session import Session
 from contract.walk import Walk
-from tests.kit import CONTRACT, broken, credentials, outcome, record, settings, until
+from tests.kit import CONTRACT, Turns, broken, credentials, outcome, record, settings
 from tests.proxy import Exchange, Lost, Proxy, faulty, passing
 
 URL = "https://staging.example.com/api/relay/rest"
@@ -1052,20 +1052,55 @@ def test_both_values_are_shown_and_theirs_is_left_alone(tmp_path: Path) -> None:
     }
 
 
-def test_the_same_run_from_another_machine_is_noticed(tmp_path: Path) -> None:
+class InTurn(Direct):
+    """The way of one run to the server, where two take turns."""
+
+    def __init__(self, server: Running, turns: Turns, who: int) -> None:
+        super().__init__(server)
+        self.turns, self.who = turns, who
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The server's answer, when it is this run's turn."""
+        self.turns.wait(self.who)
+        return super().handle_request(request)
+
+
+def twins(server: Running, folder: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> list[Result]:
+    """Two runs that do not know of each other, in an order drawn from *seed*, the second of which begins later."""
+    turns, mine = Turns(seed), threading.local()
+    late = turns.random.randrange(230)
+
+    def sleep(clock: _Clock, seconds: float) -> None:
+        turns.wait(mine.who, int(seconds / 0.015) + 1)
+
+    def twin(who: int) -> Result:
+        mine.who = who
+        turns.wait(who, late * who)
+        chosen = settings(server, folder / str(who), seed=0 if seed % 3 else 5 * who)
+        try:
+            return run(chosen, credentials(server), transport=InTurn(server, turns, who))
+        finally:
+            turns.end()
+
+    monkeypatch.setattr(_Clock, "sleep", sleep)
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(twin, [0, 1]))
+
+
+@pytest.mark.parametrize("seed", [*range(5), 36, 51, 56])
+def test_two_runs_at_once_call_nothing_broken(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs that do not know of each other send the same values; neither calls the API broken."""
-    with reference.running() as server, Proxy(server.base_url) as proxy:
-
-        def twin(name: str) -> Result:
-            if name == "second":
-                until(lambda: proxy.exchanges > 70)
-            return run(settings(server, tmp_path / name, base_url=proxy.base_url), credentials(server))
-
-        with ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(twin, ["first", "second"]))
+    with reference.running() as server:
+        found = twins(server, tmp_path, seed, monkeypatch)
 
     assert [broken(result) for result in found] == [[], []]
-    assert any(result.foreign for result in found)
+    assert "undecided" in [result.verdict for result in found]
+
+
+def test_the_same_run_from_another_machine_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values that it did not send itself tell a run that there is another one."""
+    with reference.running() as server:
+        assert any(result.foreign for result in twins(server, tmp_path, 1, monkeypatch))
 
 
 def test_values_that_this_run_wrote_long_before_are_someone_elses(tmp_path: Path) -> None:

@@ -305,6 +305,31 @@ def after_refusal(once: Hook) -> Behaviour:
     return hook(refuse=refuse, persist=persist)
 
 
+def refused_name_later() -> Behaviour:
+    """Store the name of a refused write with the next accepted one that has none."""
+
+    def refuse(inner: Hook, x: Exchange, refusal: Any) -> Any:
+        if isinstance(x.body, dict) and isinstance(x.body.get("name"), str) and refusal.status == 422:
+            x.server.memory["refused name"] = x.body["name"]
+        return inner(x, refusal)
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Any:
+        name = x.server.memory.pop("refused name", None)
+        return inner(x, before, after if name is None or "name" in x.sent else after | {"name": name})
+
+    return hook(refuse=refuse, persist=persist)
+
+
+def fifth_clears(name: str) -> Behaviour:
+    """Clear *name* in every fifth write that does not send it."""
+
+    def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Any:
+        lost = counted(x, "cleared") % 5 == 0 and name not in x.sent
+        return inner(x, before, after | {name: None} if lost else after)
+
+    return hook(persist=persist)
+
+
 def with_other_method(inner: Hook, x: Exchange, before: Record, after: Record) -> Any:
     """Set call_fallback_method to the other one, unless it was sent."""
     name = "call_fallback_method"
@@ -368,6 +393,10 @@ STORE: tuple[Row, ...] = (
      held(without("message_handler", "call_relay_topic_status_callback_url", lambda old, new: old))),
     ("fifth-write-marked", "Every fifth write leaves a ! behind message_relay_context in the store.",
      "U.read_back.message_relay_context U.frame.message_relay_context", marked(5, "message_relay_context")),
+    ("fifth-write-clears", "Every fifth write that does not send call_relay_application clears it.",
+     "U.frame.call_relay_application", fifth_clears("call_relay_application")),
+    ("refused-name-stored-later", "The name of a refused write is stored with the next one that has none.",
+     "U.frame.name U.rejection.no_trace", refused_name_later()),
     ("second-write-in-a-second", "A second write within one second is answered and not stored.",
      "U.read_back U.read_back.*", lost_writes(lambda x, count, before: before["updated_at"] == now())),
     ("refusal-sticks", "The first right write after a refused one is refused.", "U.accept U.accept.* U.*.accepted",
