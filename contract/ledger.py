@@ -364,13 +364,14 @@ class Ledger:
         Settles what nobody can look into any more: only what happened more than once, with nothing lost, is called
         broken; what another run may have brought about, only beside what was seen again, and where nobody else writes.
         """
-        alone = alone and self.proved()
+        proved = self.proved()
         for rule, failures in self.causes().items():
             numbers = {f.number for f in failures}
             if of_answer(rule):
                 # The same fault, seen in the answers of other operations.
                 numbers |= {f.number for f in self.under(rule)}
-            several = len(numbers) > 1 and noise == 0 and (alone or of_answer(rule))
+            mine = alone and (proved or ".accept" in rule)  # Who else writes sends what can be stored.
+            several = len(numbers) > 1 and noise == 0 and (mine or of_answer(rule))
             for failure in failures:
                 if failure.confirmed is None:
                     failure.confirmed, failure.untried = several, not several
@@ -415,7 +416,7 @@ class Ledger:
             accepted = {id(f): entry for f in standing if (entry := self.accepted(f))}
             left = [f for f in standing if id(f) not in accepted]
             verdict: Verdict = "warned" if self.weak(rule.id) or not left else "broken"
-            shown = sorted(left or standing, key=lambda f: (f.confirmed is not True, f.number))
+            shown = sorted(left or standing, key=lambda f: (f.confirmed is not True, _size(f.body), f.number))
             return Entry(
                 rule=rule,
                 verdict=verdict,
@@ -444,6 +445,10 @@ class Ledger:
             return Entry(rule=rule, verdict="kept", evidence=count)
         reason = f"needs {rule.needs}" if rule.needs else self.reasons.get("", "no answer of this run bears on it")
         return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)
+
+
+def _size(body: Any) -> int:
+    return len(body) if isinstance(body, Mapping) else 0
 
 
 def of_answer(rule: str) -> bool:

@@ -183,14 +183,28 @@ class Neighbours:
             if made := self._add(case, response, earlier, compared):
                 again = self.judge.listed(self._again(case), id)
                 differing = {name for name, *_ in self.judge.differences(again[1], earlier)} if again else set()
-                for failure in made:
-                    failure.confirmed = failure.finding.pointer.rpartition("/")[2] in differing
+                names = {failure.finding.pointer.rpartition("/")[2]: failure for failure in made}
+                stands: JSONObject = {}
+                if any(self._others(name, f.finding.actual, earlier) for name, f in names.items()):
+                    # Where the record itself has it, somebody may have written it there.
+                    stands = self._at(id).read("the bystander meanwhile").record or {}
+                for name, failure in names.items():
+                    set_there = name in stands and stands[name] == failure.finding.actual
+                    failure.confirmed = name in differing and not set_there
+
+    def _at(self, id: str) -> Session:
+        """A session at another record, of which nothing is noted: an id that was set wrongly is no fault of the API."""
+        other = Session(self.judge, self.session.sender, self.session.ledger, id)
+        other.quiet = True
+        return other
+
+    def _others(self, name: str, value: Any, earlier: JSONObject) -> bool:
+        """True for a value that neither this run nor the record had before: somebody else may have written it."""
+        return self.session.novel(name, value) and value not in earlier.values()
 
     def _bystander(self, id: str, when: str) -> None:
         """Reads a record that must not change."""
-        session = self.session
-        other = Session(self.judge, session.sender, session.ledger, id)
-        other.quiet = True  # An id that was set wrongly is no fault of the API.
+        session, other = self.session, self._at(id)
         case = Case(label=f"the bystander {id} {when}", operation=self.contract.retrieve.id)
         judged, response = other.perform(case)
         if wrong := [f for f in judged.findings if f.rule == f"{self.contract.retrieve.id}.shape.identity"]:
@@ -231,22 +245,27 @@ class Neighbours:
             )
         if made := self._add(case, response, earlier, compared):
             # It is named as one that nobody changes, and nothing may be written to it to try again:
-            # that the change is still there has to do.
+            # that the change is still there has to do, unless somebody else may have written it all the same.
             other.verified = True
             other.read("the bystander once more")
             now = other.known or {}
+            stamps = self.judge.stamps
+            written = any(self._others(n, value, earlier) for n, _, value in changed if n not in stamps)
             for failure in made:
                 name = failure.finding.pointer.strip("/")
-                failure.confirmed = now.get(name) == failure.finding.actual if name else other.known is None
+                stays = now.get(name) == failure.finding.actual if name else other.known is None
+                failure.confirmed = stays and not (name and written)
             marker = self.generator.marker
             if not any(failure.confirmed for failure in made) and marker is not None:
-                # It may be seen right after an update only.
+                # It may be seen right after an update only, or be done by each.
+                session.sender.sleep(1.2)
                 session.attempt(self.generator.complete({marker: self._plain(marker)}, self._plain), "one more")
                 seen = other.read("the bystander after one more update").record
-                differing = {name for name, *_ in self.judge.differences(seen, earlier)} if seen is not None else set()
+                than = now if written and now else earlier
+                changed = list(self.judge.differences(seen, than)) if seen is not None else []
                 for failure in made:
                     name = failure.finding.pointer.strip("/")
-                    failure.confirmed = name in differing if name else seen is None
+                    failure.confirmed = name in {name for name, *_ in changed} if name else seen is None
 
     def _plain(self, name: str) -> Any:
         return self.generator.firm(name)[0]

@@ -54,7 +54,7 @@ DRAWN: Final = 10
 """Bodies that are drawn to choose those of the random part from."""
 MORE: Final = 4
 """Requests of the random part beside the bodies that Hypothesis draws."""
-INVESTIGATION: Final = 16
+INVESTIGATION: Final = 32
 """Requests that a run needs for looking into failures: where there are any, it asks less of what the documents
 are silent about, and does not ask for anything by chance."""
 MARGIN: Final = 2
@@ -299,7 +299,9 @@ class _Planner:
         """The whole plan."""
         tour, walk = self.toured()
         cases = self.cases
-        cases.final = {n: v for case in walk for n, v in case.body.items() if n in self.generator.selectors}
+        drawn = tuple(self.drawn(walk))
+        selectors = self.generator.selectors
+        cases.final = {n: v for case in (*walk, *drawn) for n, v in case.body.items() if n in selectors}
         blocks = [
             # What is refused comes while the time stamp is an old one: a refusal that moves it shows.
             Block(name="access", cases=tuple(cases.access()), proof=True),
@@ -308,17 +310,19 @@ class _Planner:
             Block(name="omissions", cases=tuple(cases.omissions()), proof=True),
             Block(name="tour", cases=()),
             Block(name="access to reads", cases=tuple(cases.readers())),
+            # Where something is found in it, there is time to look into it: less is asked where the documents are silent.
+            Block(name="random", cases=drawn),
             Block(name="silence", cases=tuple(cases.silence() if self.profile.tour else ()), proof=True),
             Block(name="clock", cases=tuple(cases.rested() if self.profile.explore else ())),
             Block(name="identity", cases=tuple(cases.identity() if self.profile.tour else ())),
-            Block(name="random", cases=tuple(self.drawn(walk))),
         ]
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             reads = self.reads(blocks, walk, PROFILES["standard"])
             self.show(walk, self.worth_reading(walk, tour, reads), tour)
             tour.coverage["boundary values"] = self.bounds(walk)
-            blocks[-1] = replace(blocks[-1], cases=tuple(self.drawn(walk)))  # As its body is now.
+            place = [block.name for block in blocks].index("random")
+            blocks[place] = replace(blocks[place], cases=tuple(self.drawn(walk)))  # As its body is now.
         place = [block.name for block in blocks].index("tour")
         made = tuple(self.interleave(walk, tour, self.reads(blocks, walk, self.profile)))
         blocks[place] = replace(blocks[place], cases=made)

@@ -35,8 +35,6 @@ SHARE: Final = 14
 """The most requests that one rule may cost."""
 SUSPECTS: Final = 4
 """The most refused updates that are tried for a change which was seen only later."""
-KINDS: Final = 3
-"""The most kinds of refused updates that are tried one by one for a time stamp which moved."""
 GROUPS: Final = 3
 """Times that server errors and accepted updates have to take turns before the errors are no accident."""
 PARTS: Final = 14
@@ -161,6 +159,14 @@ class Look:
         self.times = 1 if rule.endswith(".moves") else 3 if noisy else 2 if shared else 1
         if rule.endswith(".no_server_error"):
             self.times = 2
+        name = failures[0].finding.pointer.strip("/") if failures else ""
+        shown = session.judge.fields.get(name)
+        if (
+            shown is not None
+            and name not in session.contract.request.fields
+            and shown.changes not in {"never", "on-write"}
+        ):
+            self.times = max(self.times, 3)  # It may be changed by others now and then, whatever is sent.
         """How often it must be seen again, one time right after the other."""
         self.tried: set[int] = set()
         """The suspects that were tried, by their ids."""
@@ -202,27 +208,34 @@ class Look:
 
     def moved(self, failure: Failure) -> bool:
         """
-        True where what was refused since the read before moves a time stamp again: one of a kind, or all of them,
-        where it is not seen which.
+        True where one of the updates that were refused since the read before moves a time stamp again: the last, or one
+        that is found by halves; it is tried twice, as someone else may write now and then.
         """
-        session, self.times = self.session, 1
+        session, budget = self.session, self.session.sender.budget
         start = max((n for n in session.seen if n < failure.number), default=0)
         since = [case for case, number in session.refusals if start < number < failure.number]
-        kinds = {(bool(c.absent), isinstance(c.body, Mapping), c.target, c.credentials): c for c in since}
-        for cases in [*([case] for case in [*kinds.values()][:KINDS]), since]:
-            if cases and session.sender.budget.spent < self.limit and self.again(failure, cases, True):
-                self.confirm(failure)
-                failure.cases, failure.read, failure.body = tuple(cases), True, cases[-1].body
-                failure.before = tuple(case.body for case in cases[:-1])
-                return True
-        return False
+        last = since[-1:]
+        if last and self.again(failure, last, True):
+            since = last
+        else:
+            self.times = 1
+            while len(since) > 1 and budget.spent < self.limit + SHARE:
+                half = since[len(since) // 2 :]
+                since = half if self.again(failure, half, True) else since[: len(since) // 2]
+            self.times = 2
+            if len(since) != 1 or not self.again(failure, since, True):
+                return False
+        self.confirm(failure)
+        failure.cases, failure.read, failure.body = tuple(since), True, since[0].body
+        return True
 
     def last(self) -> None:
         """Settles what did not come again in any of these ways."""
-        for failure in self.failures[:2]:
-            failure.confirmed = self.elsewhere(failure) or self.in_series(failure) or self.undone(failure)
-            if failure.confirmed:
-                return
+        for way, some in ((self.elsewhere, 2), (self.undone, 1), (self.in_series, 2)):
+            for failure in self.failures[:some]:
+                failure.confirmed = way(failure)
+                if failure.confirmed:
+                    return
 
     def elsewhere(self, failure: Failure) -> bool:
         """True where an answer is wrong again from the whole of where the record stood, also in what was null."""
@@ -286,7 +299,7 @@ class Look:
         and that only this run knows: an API may begin each time with what it last read.
         """
         session, name = self.session, self.generator.marker
-        if ".frame" not in self.rule or name is None or session.sender.noise:
+        if ".frame" not in self.rule or name is None or session.sender.noise or failure.finding.actual in (None, ""):
             return False
         sent = failure.interaction.case.body
         body = sent if isinstance(sent, Mapping) else {}
@@ -446,8 +459,9 @@ class Look:
             follows = {"derived", "on-write"}  # What anybody writes.
             fixed = shown is not None and shown.changes not in follows and (item is None or item.read_only)
             if fixed and shown is not None and shown.changes != "never":
-                # Someone else may set it elsewhere: it was this API's doing where the first updates did it.
-                fixed = sum(n < failure.number for _, n, _ in self.session.updates) < EARLY
+                # Someone else may set it elsewhere: it was this API's doing where the first updates emptied it.
+                early = sum(n < failure.number for _, n, _ in self.session.updates) < EARLY
+                fixed = early and now.get(name) in (None, "")
             if name not in now or shown is None or same(shown, now[name], found.expected):
                 continue
             sent = (c for c, _ in self.session.between(0, failure.number + 1) if isinstance(c.body, Mapping))
@@ -686,11 +700,11 @@ class Look:
             return
         done = [(c, number) for c, number, _ in self.session.updates if number < failure.number]
         updates = [case for case, _ in done]
-        for case, number in done[-1:]:
+        for case, _ in done[-1:]:
             if case.repeat:
                 yield case.repeated(), True, case.body
+        for case, number in reversed(done[-2:]):
             yield from self.after_refusal(failure, case, number, True)
-        for case in reversed(updates[-2:]):
             for body in self.smaller(case.body, name):
                 yield [replace(case, body=body)], True, body
         if len(updates) > 2:

@@ -438,6 +438,8 @@ class _Way:
         """How often each update on the way back was refused."""
         self.accepted = False
         """True where an update on the way back was accepted."""
+        self.offered: set[str] = set()
+        """Fields that no update should set, and that stood in one on the way back that was accepted."""
 
     def back(self) -> Restored:
         """Sends what brings the record back until nothing differs or nothing helps."""
@@ -504,7 +506,7 @@ class _Way:
 
     def turned(self, now: JSONObject, ways: Iterable[Callable[[Mapping[str, Any]], None]]) -> JSONObject:
         """The record after each of *ways* that it took to bring it back from *now*, or after the last one."""
-        left = self.differences(now, exactly=True)
+        left = {n: both for n, both in self.differences(now, exactly=True).items() if n not in self.offered}
         turns = list(ways)
         # What only the platform can set is tried once: it would make every other body be refused.
         once = {name for name in left if name in self.hopeless and self.record[name] is not None}
@@ -517,7 +519,8 @@ class _Way:
                 continue
             now = _read(self.session)
             left = self.differences(now, exactly=True)
-            left = {name: both for name, both in left.items() if self.lost or name not in once}
+            done = self.offered | (set() if self.lost else once)
+            left = {name: both for name, both in left.items() if name not in done}
             if left == earlier and not self.differences(now):
                 break  # All that is left are defaults, and they come again.
             # What is lost again and again may be lost because of what is in it: in parts it may not be.
@@ -542,6 +545,7 @@ class _Way:
         accepted = response is not None and 200 <= response.status < 300
         self.refused[key] += response is not None and response.status in {400, 422}
         self.accepted = self.accepted or accepted
+        self.offered |= {n for n in body if n not in self.request.fields} if accepted else set()
         return accepted
 
     def groups(self, left: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -61,6 +61,8 @@ CLOSING: Final = 10
 """Requests after the last block, and those that a lawful API may cost more than was planned."""
 LARGE: Final = 2_000_000
 """Bytes of unusually large answers that are kept for the reports."""
+LOOK: Final = 14
+"""Requests that are left for looking into what was found, where there are few."""
 SILENCE: Final = 5
 """So many answers of 502, 503 or 504 in a row mean that nobody is there."""
 
@@ -406,6 +408,8 @@ class Runner:
         if problems:
             self.result.problem = problems[0]
             self.ledger.reasons[""] = f"the run ended before: {problems[0]}"
+        if not self.brief and self._enough():
+            self.ledger.reasons.setdefault("", "what was left of the budget went into looking at what was found")
         if not self.budget.stopped:
             try:
                 self.neighbours.read("after")
@@ -477,7 +481,8 @@ class Runner:
         self.ledger.settle(noise, alone=not (self.ledger.bygone or any(s.foreign for s in self.sessions)))
 
     def _enough(self) -> bool:
-        return self.brief and self._found()
+        """True where something is found, and nothing more is to be sent: there would be no time to look into it."""
+        return (self.brief or self.budget.left < LOOK) and self._found()
 
     def _found(self) -> bool:
         """True where a bounded run has found something that fails it."""

@@ -1103,6 +1103,52 @@ def test_the_same_run_from_another_machine_is_noticed(tmp_path: Path, monkeypatc
         assert any(result.foreign for result in twins(server, tmp_path, 1, monkeypatch))
 
 
+class Busy(Direct):
+    """The way to a server that somebody else uses too: what they do comes before a request of some number."""
+
+    def __init__(self, server: Running, meanwhile: Callable[[Running, int], None]) -> None:
+        super().__init__(server)
+        self.server, self.meanwhile, self.count = server, meanwhile, 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The server's answer, after what others do."""
+        self.count += 1
+        self.meanwhile(self.server, self.count)
+        return super().handle_request(request)
+
+
+def renamed(server: Running, count: int) -> None:
+    """Somebody gives the bystander another handler, once."""
+    if count == 15:
+        put(server, {"name": "Sales", "message_handler": "laml_webhooks", "message_request_url": f"{URL}/sms"}, 3)
+
+
+def touched(server: Running, count: int) -> None:
+    """Somebody saves the record as it is, now and then."""
+    if count % 20 == 9:
+        put(server, {"name": record(server)["name"]})
+
+
+def billed(server: Running, count: int) -> None:
+    """The platform moves a date that no update sets."""
+    if count % 6 == 0:
+        store = server.app.state.server.store
+        day = f"2027-{count // 28 + 1:02d}-{count % 28 + 1:02d}T00:00:00Z"
+        store.put(server.ids[0], {**store.get(server.ids[0]), "next_billed_at": day})
+
+
+@pytest.mark.parametrize("meanwhile", [renamed, touched, billed])
+def test_what_others_do_meanwhile_is_no_fault_of_the_api(
+    meanwhile: Callable[[Running, int], None], tmp_path: Path
+) -> None:
+    """Whether they write to another record, or write what stands there, or to what no update sets."""
+    with reference.running() as server:
+        found = run(settings(server, tmp_path), credentials(server), transport=Busy(server, meanwhile))
+
+    assert broken(found) == []
+    assert found.requests <= 300
+
+
 def test_values_that_this_run_wrote_long_before_are_someone_elses(tmp_path: Path) -> None:
     """What another run with the same seed writes now and then is no fault of the API, and is told."""
     names: list[str] = []

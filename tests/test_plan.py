@@ -442,10 +442,10 @@ def test_what_documents_are_silent_about(name: str) -> None:
 
 
 def test_the_selectors_are_sent_again_as_they_are_left() -> None:
-    """The value at which the tour ends is sent without its companions, which are stored by then."""
+    """The value that stands after the tour and the random part is sent without its companions, which are stored by then."""
     whole = made("lamps")
     final: dict[str, Any] = {}
-    for body in steps(block(whole, "tour")):
+    for body in (*steps(block(whole, "tour")), *steps(block(whole, "random"))):
         final.update(body)
     case = next((c for c in whole.cases if c.label == "mode with what is stored"), None)
     if Generator(lamp().update).choice("mode", final["mode"]).requires:

