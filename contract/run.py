@@ -393,7 +393,8 @@ class Runner:
                         session.read("read after the id was sent")
                 walked = any(block.name == "tour" for block in self.plan.blocks)
                 small = self.first and session is self.sessions[0] and self.plan.profile.tour
-                small = small and not self._found() and self.budget.left > CLOSING
+                # An API that puts requests off may do so on the way back as well.
+                small = small and not self._found() and self.budget.left > CLOSING and not session.sender.put_off
                 if walked and (self.plan.profile.explore or small):
                     from contract.explore import explore
 

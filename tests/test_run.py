@@ -208,6 +208,7 @@ def test_a_server_that_puts_requests_off_is_kept(tmp_path: Path) -> None:
 
     assert (found.verdict, broken(found)) == ("kept", [])
     assert found.noise > 20
+    assert found.requests <= 300
 
 
 def test_smoke_takes_forty_requests_at_most(tmp_path: Path) -> None:
