@@ -200,7 +200,9 @@ class Neighbours:
 
     def _others(self, name: str, value: Any, earlier: JSONObject) -> bool:
         """True for a value that neither this run nor the record had before: somebody else may have written it."""
-        return self.session.novel(name, value) and value not in earlier.values()
+        item = self.judge.fields.get(name)
+        follows = item is not None and item.changes in {"derived", "on-write"}  # From what anybody writes.
+        return not follows and self.session.novel(name, value) and value not in earlier.values()
 
     def _bystander(self, id: str, when: str) -> None:
         """Reads a record that must not change."""
@@ -249,8 +251,7 @@ class Neighbours:
             other.verified = True
             other.read("the bystander once more")
             now = other.known or {}
-            stamps = self.judge.stamps
-            written = any(self._others(n, value, earlier) for n, _, value in changed if n not in stamps)
+            written = any(self._others(n, value, earlier) for n, _, value in changed)
             for failure in made:
                 name = failure.finding.pointer.strip("/")
                 stays = now.get(name) == failure.finding.actual if name else other.known is None

@@ -54,7 +54,7 @@ DRAWN: Final = 10
 """Bodies that are drawn to choose those of the random part from."""
 MORE: Final = 4
 """Requests of the random part beside the bodies that Hypothesis draws."""
-INVESTIGATION: Final = 32
+INVESTIGATION: Final = 28
 """Requests that a run needs for looking into failures: where there are any, it asks less of what the documents
 are silent about, and does not ask for anything by chance."""
 MARGIN: Final = 2

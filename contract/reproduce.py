@@ -263,7 +263,7 @@ class Look:
         values = (self.generator.enums.get(name) or self.generator.firm(name))[:SERIES]
         lost = 0
         for i in range(SERIES):
-            if session.sender.budget.spent >= self.limit + 2 * SERIES or lost > 1 or len(values) < 2:
+            if session.sender.budget.left < 2 or lost > 1 or len(values) < 2:
                 break
             body = self.generator.complete({name: values[i % len(values)]})
             response, _ = session.attempt(body, "one of a series")
@@ -280,7 +280,7 @@ class Look:
             return 0
         changed = 0
         for i in range(2 * SERIES):
-            if session.sender.budget.spent >= self.limit + 2 * SERIES or changed > 1 or (i == SERIES and not changed):
+            if session.sender.budget.left < 2 or changed > 1 or (i == SERIES and not changed):
                 break
             self.apart(name, value)
             case = Case(label="one of a series", operation=self.update, body={marker: self.text()})
