@@ -267,16 +267,18 @@ class Ledger:
         What seems to have changed since a read, to what it was before that, was only shown otherwise by it, and so
         it was where the list shows what it was before.
         """
-        back: dict[tuple[str, str, str], str] = {}
+        back: dict[tuple[str, str, str], tuple[str, int]] = {}
         for failure in self._open():
-            found = failure.finding
-            if ".read_back" in found.rule or found.rule.endswith(".no_trace"):
-                back.setdefault((found.pointer, repr(found.actual), repr(found.expected)), found.rule)
+            found, trace = failure.finding, failure.finding.rule.endswith(".no_trace")
+            if ".read_back" in found.rule or trace:
+                place = found.pointer, repr(found.actual), repr(found.expected)
+                back.setdefault(place, (found.rule, failure.number if trace else 0))
         for failure in self._open():
             found = failure.finding
             if ".frame." in found.rule or found.pointer.count("/") > 1:
-                place = f"/{found.pointer.rpartition('/')[2]}"
-                failure.cause = back.get((place, repr(found.expected), repr(found.actual)), "")
+                place = f"/{found.pointer.rpartition('/')[2]}", repr(found.expected), repr(found.actual)
+                rule, number = back.get(place, ("", 0))
+                failure.cause = rule if failure.number >= number else ""
 
     def _malformed(self) -> None:
         """A value that has the wrong shape is also another value than before, and than elsewhere."""
@@ -359,12 +361,13 @@ class Ledger:
             failure.cause = ""
         self.failures = kept
 
-    def settle(self, noise: int, *, alone: bool) -> None:
+    def settle(self, noise: int, *, alone: bool, early: bool = False) -> None:
         """
         Settles what nobody can look into any more: only what happened more than once, with nothing lost, is called
         broken; what another run may have brought about, only beside what was seen again, and where nobody else writes.
+        Where it is *early*, hardly anything was written yet, and another run would write what stands there as well.
         """
-        proved = self.proved()
+        proved = early or self.proved()
         for rule, failures in self.causes().items():
             numbers = {f.number for f in failures}
             if of_answer(rule):

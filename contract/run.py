@@ -61,6 +61,8 @@ CLOSING: Final = 10
 """Requests after the last block, and those that a lawful API may cost more than was planned."""
 LARGE: Final = 2_000_000
 """Bytes of unusually large answers that are kept for the reports."""
+FEW: Final = 6
+"""Updates before which a run has hardly written anything but what stood there."""
 LOOK: Final = 14
 """Requests that are left for looking into what was found, where there are few."""
 SILENCE: Final = 5
@@ -479,7 +481,8 @@ class Runner:
         """Settles what nobody can look into any more."""
         self.ledger.fold()
         noise = sum(s.sender.noise for s in self.sessions) + self.clock.gone
-        self.ledger.settle(noise, alone=not (self.ledger.bygone or any(s.foreign for s in self.sessions)))
+        alone = not (self.ledger.bygone or any(s.foreign for s in self.sessions))
+        self.ledger.settle(noise, alone=alone, early=all(len(s.updates) < FEW for s in self.sessions))
 
     def _enough(self) -> bool:
         """True where something is found, and nothing more is to be sent: there would be no time to look into it."""
