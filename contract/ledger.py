@@ -367,14 +367,15 @@ class Ledger:
         broken; what another run may have brought about, only beside what was seen again, and where nobody else writes.
         Where it is *early*, hardly anything was written yet, and another run would write what stands there as well.
         """
-        proved = early or self.proved()
+        proved = early or self.proved()  # Before the loop, which confirms.
         for rule, failures in self.causes().items():
             numbers = {f.number for f in failures}
             if of_answer(rule):
                 # The same fault, seen in the answers of other operations.
                 numbers |= {f.number for f in self.under(rule)}
-            mine = alone and (proved or ".accept" in rule)  # Who else writes sends what can be stored.
-            several = len(numbers) > 1 and noise == 0 and (mine or of_answer(rule))
+            # Who else writes sends what can be stored.
+            own = self.own(rule, written=not alone, sure=proved or ".accept" in rule)
+            several = len(numbers) > 1 and noise == 0 and own
             for failure in failures:
                 if failure.confirmed is None:
                     failure.confirmed, failure.untried = several, not several
@@ -383,6 +384,15 @@ class Ledger:
         """The failures for which *rule* is called broken, beside those that are accepted."""
         mine = (f for f in self._open() if f.finding.rule == rule and f.confirmed is not False)
         return [f for f in mine if self.accepted(f) is None]
+
+    def own(self, rule: str, *, written: bool, sure: bool = False) -> bool:
+        """
+        True where nobody but the API can have brought about what *rule* tells, however often it happened.
+
+        Another run may send the same values meanwhile, and have ended since: it is told where its writes are
+        seen (*written*, or values that are long gone), and where nothing else that was found is certain.
+        """
+        return of_answer(rule) or (not written and not self.bygone and (sure or self.proved()))
 
     def proved(self) -> bool:
         """True where something that fails the run was seen again."""

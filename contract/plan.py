@@ -299,7 +299,7 @@ class _Planner:
         """The whole plan."""
         tour, walk = self.toured()
         cases = self.cases
-        drawn = tuple(self.drawn(walk))
+        drawn = tuple(self.drawn())
         selectors = self.generator.selectors
         cases.final = {n: v for case in (*walk, *drawn) for n, v in case.body.items() if n in selectors}
         blocks = [
@@ -311,7 +311,7 @@ class _Planner:
             Block(name="tour", cases=()),
             Block(name="access to reads", cases=tuple(cases.readers())),
             # Where something is found in it, there is time to look into it: less is asked where the documents are silent.
-            Block(name="random", cases=drawn),
+            Block(name="random", cases=(*self.once_more(walk), *drawn)),
             Block(name="silence", cases=tuple(cases.silence() if self.profile.tour else ()), proof=True),
             Block(name="clock", cases=tuple(cases.rested() if self.profile.explore else ())),
             Block(name="identity", cases=tuple(cases.identity() if self.profile.tour else ())),
@@ -322,7 +322,7 @@ class _Planner:
             self.show(walk, self.worth_reading(walk, tour, reads), tour)
             tour.coverage["boundary values"] = self.bounds(walk)
             place = [block.name for block in blocks].index("random")
-            blocks[place] = replace(blocks[place], cases=tuple(self.drawn(walk)))  # As its body is now.
+            blocks[place] = replace(blocks[place], cases=(*self.once_more(walk), *drawn))  # As its body is now.
         place = [block.name for block in blocks].index("tour")
         made = tuple(self.interleave(walk, tour, self.reads(blocks, walk, self.profile)))
         blocks[place] = replace(blocks[place], cases=made)
@@ -512,11 +512,13 @@ class _Planner:
                 case = walk[i] = replace(case, body={**case.body, **fresh})
             stored.update(case.body)
 
-    def drawn(self, walk: list[Case]) -> Iterator[Case]:
-        """The first body of *walk*, long after it; and the random part: bodies that Hypothesis draws from the seed."""
-        if self.profile.tour and walk:
-            # An API may have kept that it was carried out before.
-            yield replace(walk[0], label=f"{walk[0].label} once more", rested=False)
+    def once_more(self, walk: list[Case]) -> list[Case]:
+        """The first body of *walk*, for long after it: an API may have kept that it was carried out before."""
+        first = walk[:1] if self.profile.tour else []
+        return [replace(case, label=f"{case.label} once more", rested=False) for case in first]
+
+    def drawn(self) -> Iterator[Case]:
+        """The random part: bodies that Hypothesis draws from the seed."""
         if not self.profile.random:
             return
         drawn = [body for body in draw(self.generator.bodies(), max(self.profile.random, DRAWN), self.seed) if body]

@@ -101,10 +101,8 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         ]
         steady = rule.endswith(".no_server_error") and sum(between) >= GROUPS and noise <= len(numbers)
         alone = session.sender.noise == 0 or steady
-        if not of_answer(rule):
-            # Another run may have sent the same values meanwhile, and have ended since.
-            made = {f.number for f in seen if _made(session, f.finding)}
-            alone = alone and not (session.foreign or ledger.bygone) and (ledger.proved() or len(made) > 1)
+        made = {f.number for f in seen if _made(session, f.finding)}
+        alone = alone and ledger.own(rule, written=bool(session.foreign), sure=len(made) > 1)
         # What a refused update did not hold did not come from it.
         traced = ".no_trace" not in rule or any(_held(session, f.finding) for f in failures)
         if len(numbers) > 1 and alone and traced:

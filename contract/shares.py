@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from contract.config import Settings
 from contract.errors import ContractError, Undecided
-from contract.ledger import Failure, of_answer
+from contract.ledger import Failure
 from contract.model import Interaction
 from contract.plan import Plan
 from contract.prepare import account, prepare
@@ -247,8 +247,7 @@ def _settle(result: Result) -> None:
     """Calls broken what no process saw again, and several saw: it was no accident."""
     for rule, failures in result.ledger.causes().items():
         unseen = len(failures) > 2 and all(failure.confirmed is False for failure in failures)
-        written = result.foreign or result.ledger.bygone or not result.ledger.proved()
-        alone = result.noise == 0 and (of_answer(rule) or not written)
+        alone = result.noise == 0 and result.ledger.own(rule, written=bool(result.foreign))
         if unseen and alone and len({failure.number for failure in failures}) > 1:
             for failure in failures:
                 failure.confirmed = True

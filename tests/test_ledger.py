@@ -162,6 +162,52 @@ def test_what_a_read_shows_otherwise_is_told_once() -> None:
         assert folded(read, apart)["frame.label"] == ""
 
 
+def test_what_a_trace_seemed_to_be_is_told_under_it_only_from_then_on() -> None:
+    """A list, or a later answer, that shows what was before a trace is told under it; what came before it is not."""
+    trace = failure("rejection.no_trace", "/label", 5, case=READ, expected="A", actual="B")
+    listed = failure("list_lamps.read_back", "/lamps/0/label", 6, case=READ, expected="B", actual="A")
+    back = failure("frame.label", "/label", 7, expected="B", actual="A")
+    assert folded(trace, listed, back) == {
+        "rejection.no_trace": "",
+        "list_lamps.read_back": "rejection.no_trace",
+        "frame.label": "rejection.no_trace",
+    }
+    earlier = failure("list_lamps.read_back", "/lamps/0/label", 4, case=READ, expected="B", actual="A")
+    assert folded(trace, earlier)["list_lamps.read_back"] == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "alone", "early", "noise", "proved", "verdict"),
+    [
+        ("frame.label", True, False, 0, True, "broken"),
+        ("frame.label", True, True, 0, False, "broken"),
+        ("accept", True, False, 0, False, "broken"),
+        ("shape.period.type", False, False, 0, False, "broken"),
+        ("frame.label", True, False, 0, False, "undecided"),
+        ("frame.label", False, True, 0, True, "undecided"),
+        ("accept", False, False, 0, False, "undecided"),
+        ("shape.period.type", True, False, 1, True, "undecided"),
+    ],
+)
+def test_what_nobody_can_look_into_is_broken_only_where_no_other_run_can_have_done_it(
+    rule: str, alone: bool, early: bool, noise: int, proved: bool, verdict: str
+) -> None:
+    """What happened twice is settled by who else may write, by what was seen again, and by what was lost."""
+    account = ledger()
+    account.failures = [failure(rule, "/label", 1, actual="x"), failure(rule, "/label", 2, actual="y")]
+    account.failures += [failure("echo.period", "/period", 3, confirmed=True)] if proved else []
+    account.settle(noise, alone=alone, early=early)
+    assert entry(account, rule).verdict == verdict
+
+
+def test_what_happened_once_is_not_settled_by_number() -> None:
+    """One failure that nobody looked into stays undecided."""
+    account = ledger()
+    account.failures = [failure("frame.label", "/label", 1), failure("echo.period", "/period", 3, confirmed=True)]
+    account.settle(0, alone=True)
+    assert entry(account, "frame.label").verdict == "undecided"
+
+
 def test_a_malformed_value_is_also_another_value() -> None:
     """A value of the wrong shape differs from what was sent, read and listed; that is told once."""
     wrong = failure("shape.period.type", "/period", 1, actual="5")
