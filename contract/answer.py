@@ -8,8 +8,9 @@ What an answer says together with what was sent, and with what the record was be
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import jsonschema_rs
@@ -196,7 +197,7 @@ class Answers:
                 return "the answer holds a credential of this run"
         if response.body is MISSING or any(mark in content for mark in _MARKS):
             for sign in _SIGNS:
-                if sign in content and _TRACE.search(_ESCAPED.sub(_unescaped, content.decode("utf-8", "replace"))):
+                if sign in content and _TRACE.search(self._unasked(response)):
                     return "the answer holds a stack trace"
         if response.status >= 400 and b"@" in content and _LOGIN.search(content):
             return "the answer holds an address with a password in it"
@@ -205,6 +206,12 @@ class Answers:
                 if response.body[name] and _SECRET_KEY.search(name):
                     return f"the answer holds a field {name!r}"
         return ""
+
+    def _unasked(self, response: Response) -> str:
+        """The text of an answer; where it succeeds, without that of documented fields, in which people write what they like."""
+        if response.status < 300 and response.body is not MISSING:
+            return _ESCAPED.sub(_unescaped, json.dumps(_without(response.body, self.fields.keys())))
+        return _ESCAPED.sub(_unescaped, response.content.decode("utf-8", "replace"))
 
     # ------------------------------------------------------------- refusals
 
@@ -389,6 +396,13 @@ def is_id(shown: Any, id: str) -> bool:
     that was given in capitals is written in small letters by most.
     """
     return shown in (id, canonical(id)) or (type(shown) is int and str(shown) == id)
+
+
+def _without(value: Any, names: Collection[str]) -> Any:
+    """*value* without the text of the fields *names*, however deep they stand."""
+    if isinstance(value, dict):
+        return {n: _without(v, names) for n, v in value.items() if n not in names or not isinstance(v, str)}
+    return [_without(item, names) for item in value] if isinstance(value, list) else value
 
 
 def _unescaped(found: re.Match[str]) -> str:

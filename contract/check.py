@@ -177,9 +177,18 @@ class Judge:
         prefix, record = self.update.id, result.record
         for name, selector in self.request.selectors.items():
             choice = selector.choices.get(body[name]) if name in body and isinstance(body[name], str) else None
-            if choice is None or name in loose:
+            if choice is None:
                 continue
             stem = f"{prefix}.handler.{name}.{choice.value}"
+            if name in loose:
+                # Null in what it requires may be refused, and may leave what is stored: but there it must not stand.
+                for other, fact in choice.requires.items():
+                    alone = len(self.request.aliases_of((other,)) & set(body)) == 1
+                    null = loose.get(other) == "null" and fact.basis == "documented" and alone
+                    if null and record.get(name) == choice.value and record.get(other, MISSING) is None:
+                        message = f"{name} {choice.value!r} is accepted with null in {other}, which it requires"
+                        result.broken(f"{stem}.shown", message, f"/{escape(other)}", expected="a value", actual=None)
+                continue
             result.single += (f"{stem}.accepted", f"{prefix}.handler.{name}")
             if choice.deprecated:
                 result.single.append(f"{prefix}.deprecated.{name}.{choice.value}")
@@ -286,7 +295,7 @@ class Judge:
         return self.request.aliases_of(idle)
 
     def _kept(self, interaction: Interaction, result: Judgement) -> None:
-        """An accepted request that must change nothing."""
+        """An accepted request that must change nothing but what is sent and may be set."""
         before, record, rule = interaction.before, result.record, interaction.case.rule
         assert record is not None
         if before is None:
@@ -296,7 +305,14 @@ class Judge:
             if name not in record or name not in before:
                 continue
             now = record[name]
-            if item.changes in {"derived", "anytime", "on-write"}:
+            if (
+                name in body
+                and self.request
+                and name in self.request.fields
+                and not self.request.fields[name].read_only
+            ):
+                bad = not same(item, before[name], now) and not same(item, body[name], now)
+            elif item.changes in {"derived", "anytime", "on-write"}:
                 bad = name in body and not same(item, before[name], now) and same(item, body[name], now)
             else:
                 default = self.request.fields[name].default if self.request and name in self.request.fields else MISSING

@@ -378,9 +378,11 @@ class Runner:
                         break
                     if block is writing:
                         self._learn(session)
-                    if block.name in {"identity", "random"} and self._found():
+                    cost = sum(b.cost for b in blocks[i:])
+                    scarce = session.sender.put_off and self._over(session, cost) > 0
+                    if block.name in {"identity", "random"} and (scarce or self._found()):
                         continue  # There is something to look into already, and it needs the requests.
-                    block = self._fitted(session, block, sum(b.cost for b in blocks[i:]))
+                    block = self._fitted(session, block, cost)
                     # Several lists, so that each field is seen with more than one value.
                     lists = self.plan.profile.tour and session is self.sessions[0] and block.name == "tour"
                     for part, when in (
@@ -442,11 +444,16 @@ class Runner:
         found = block.name == "silence" and self._found()
         if not (found or (block.name in {"tour", "silence"} and self.plan.profile.tour)):
             return block
-        over = cost - (self.each - session.sender.count)
+        over = self._over(session, cost)
         if block.name == "tour":
             names = self.generator.selectors
             return block.thinned(over + CLOSING + 2 - self.late, names)  # The list is read in it, and after it.
         return block.thinned(over + CLOSING + INVESTIGATION if found else over + LAST - AFTERWARDS)
+
+    def _over(self, session: Session, cost: int) -> int:
+        """Requests that lack for *cost* more, where as much is put off as was so far."""
+        sent, again = session.sender.count, session.sender.put_off
+        return cost + (cost + OVERHEAD) * again // max(1, sent - again) - (self.each - sent)
 
     def _learn(self, session: Session) -> None:
         """

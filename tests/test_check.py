@@ -23,7 +23,7 @@ from contract.send import decode
 from contract.shape import RecordShape
 from contract.spec import Body
 from tests import kit
-from tests.fragments import RESPONSE, lamp
+from tests.fragments import REQUEST, RESPONSE, lamp
 from tests.strategies import json_values
 from tests.subscriptions import FRAGMENT
 
@@ -621,6 +621,15 @@ def test_what_is_no_leak(body: Any) -> None:
     assert "set_lamp.rejection.no_leak" in result.evidence
 
 
+def test_what_people_write_into_a_record_is_no_leak() -> None:
+    """A name may read like a stack trace, in the record and in the list; beside documented fields it is one."""
+    text = 'Traceback (most recent call last):\n  File "a.py", line 3, in f'
+    assert JUDGE.judge(look("show_lamp", {**RECORD, "label": text})).findings == []
+    assert JUDGE.judge(look("list_lamps", {**RECORD, "label": text})).findings == []
+    for body in ({**RECORD, "debug": text}, {**RECORD, "label": [text]}):
+        assert "show_lamp.rejection.no_leak" in {f.rule for f in JUDGE.judge(look("show_lamp", body)).findings}
+
+
 def test_an_address_with_a_password_is_a_leak_in_a_refusal() -> None:
     """Of a database, that is: the address of a webhook may hold a password of its owner's."""
     rule = "set_lamp.rejection.no_leak"
@@ -870,6 +879,10 @@ def test_what_must_change_nothing() -> None:
     assert broken(put(sent, {**moved, "watts": 99.0}, **kind)) == ["rejection.read_only"]
     assert broken(put(sent, {**moved, "color": "red"}, {**RECORD, "color": None}, **kind)) == []
     assert broken(put(sent, {**moved, "phone": MISSING}, **kind)) == []
+    # What may be set beside it is applied or ignored.
+    assert broken(put({**sent, "label": "B"}, moved, **kind)) == []
+    assert broken(put({**sent, "label": "B"}, {**moved, "label": RECORD["label"]}, **kind)) == []
+    assert broken(put({**sent, "label": "B"}, {**moved, "label": "C"}, **kind)) == ["rejection.read_only"]
     assert JUDGE.judge(put(sent, moved, before=None, **kind)).single.count(rule) == 0
     case = Case(label="a", operation="set_lamp", body=sent, **kind)
     assert rule in JUDGE.judge(Interaction(case=case, response=answer({"error": "no"}, 422))).evidence
@@ -1016,6 +1029,19 @@ def test_silence_is_applied_or_ignored(how: str, sent: Any, shown: Any, earlier:
     request = CONTRACT.update.request
     assert request is not None
     assert settled(how, sent, shown, earlier, request.fields["color"]) is kept
+
+
+def test_a_selector_is_not_accepted_with_null_in_what_it_requires() -> None:
+    """Null may be refused and may be ignored; it must not stand beside the value that requires more."""
+    kind: dict[str, Any] = {"expect": "unspecified", "rule": "set_lamp.rejection.consistent"}
+    kind["open"] = {"mode": "exact", "period": "null"}
+    selector: dict[str, Any] = {"blink": {"requires": {"period": {}}}}
+    certain = Judge(lamp({f"{REQUEST}/mode/x-selector": selector}))
+    sent, stands = {"mode": "blink", "period": None}, {**RECORD, "mode": "steady", "period": 6}
+    assert broken(put(sent, before=stands, **kind), certain) == ["handler.mode.blink.shown"]
+    assert broken(put(sent, {"period": 6}, stands, **kind), certain) == []
+    assert broken(put(sent, {"mode": "steady"}, stands, **kind), certain) == []
+    assert broken(put(sent, before=stands, **kind)) == []  # What is only observed is not certain enough.
 
 
 def test_an_open_value_has_a_rule() -> None:

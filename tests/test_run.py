@@ -201,10 +201,23 @@ def test_few_requests_are_kept_for_looking_into_what_was_found(profile: str, tmp
     assert any("looking at what was found" in entry.reason for entry in found.entries)
 
 
-def test_a_server_that_puts_requests_off_is_kept(tmp_path: Path) -> None:
-    """429 and 503 are waited out and counted, and are no findings."""
-    with reference.running(variant="rate-limited") as server:
-        found = run(settings(server, tmp_path), credentials(server))
+@pytest.mark.parametrize("every", [8, 5])
+def test_a_server_that_puts_requests_off_is_kept(every: int, tmp_path: Path) -> None:
+    """429 is waited out and counted, and is no finding; less is asked, so that the run takes no more requests."""
+
+    class Busy(Direct):
+        """A server that puts off one request of *every*."""
+
+        count = 0
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            self.count += 1
+            if self.count % every == 0:
+                return httpx.Response(429, headers={"retry-after": "0"})
+            return super().handle_request(request)
+
+    with reference.running() as server:
+        found = run(settings(server, tmp_path), credentials(server), transport=Busy(server))
 
     assert (found.verdict, broken(found)) == ("kept", [])
     assert found.noise > 20
