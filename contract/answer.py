@@ -122,10 +122,10 @@ class Answers:
         self.hidden = [secret.encode() for secret in secrets]
         self.update = contract.update
         self.listing = contract.listing
-        response, parameter = self.update.response, self.update.key
+        response = self.update.response
         self.fields: Mapping[str, Field] = response.fields if response else {}
-        self.key = parameter.name if parameter is not None and parameter.name in self.fields else ""
-        """The field that names a record, where the path's parameter has the same name."""
+        self.key = contract.identity
+        """The field that names a record, if there is one."""
         self.left: dict[str, dict[str, Any]] = {}
         """Record -> what bodies about which the documents are silent may have left in it."""
         self.malformed: set[str] = set()

@@ -80,14 +80,13 @@ class Cases:
             made = list(self.strangers(operation)) if writes else []
             base = Case(label="", operation=operation.id, expect="reject")
             if operation.key is not None:
-                label = f"{operation.label} unknown id"
-                made.append(replace(base, label=label, rule=f"{operation.id}.access.unknown_id", target="unknown"))
-                if self.foreign:
-                    label = f"{operation.label} foreign id"
-                    # Nothing is written to a record of someone else's that can be read: it could not be put back.
-                    unless = f"{self.contract.retrieve.label} foreign id" if writes else ""
-                    rule = f"{operation.id}.access.foreign_id"
-                    made.append(replace(base, label=label, rule=rule, target="foreign", unless=unless))
+                for kind in ("unknown", *(["foreign"] if self.foreign else [])):
+                    # Nothing is written to another record that can be read: it could not be put back.
+                    another = kind == "foreign" or operation.key.schema.get("format") != "uuid"
+                    unless = f"{self.contract.retrieve.label} {kind} id" if writes and another else ""
+                    rule = f"{operation.id}.access.{kind}_id"
+                    label = f"{operation.label} {kind} id"
+                    made.append(replace(base, label=label, rule=rule, target=cast(Any, kind), unless=unless))
             for case in made:
                 # Each with a text of its own, so that a trace tells which of them left it.
                 tag = case.label.removeprefix(operation.label).strip()
@@ -229,7 +228,7 @@ class Cases:
         elsewhere, as an API may look at them there alone; or of the rest.
         """
         gen = self.generator
-        names = [name for name in gen.enums if gen.request.fields[name].enum]
+        names = [name for name, item in gen.fields.items() if item.listed]
         if not self.thorough:
             names = [*gen.selectors, *(name for name in names if name not in gen.selectors)][:3]
         seen: set[Any] = set()
@@ -238,8 +237,9 @@ class Cases:
         for name in names:
             values, user = gen.refused(name), users[name]
             # Fields with the same values are looked after by the same code: one near miss will do for them.
-            alike = name not in gen.selectors and gen.enums[name] in seen
-            seen.add(gen.enums[name])
+            options = gen.request.fields[name].listed
+            alike = name not in gen.selectors and options in seen
+            seen.add(options)
             if alike or not self.thorough:
                 values = values[:1]
             for i, value in enumerate(values if (name in elsewhere) == used else ()):
@@ -285,7 +285,7 @@ class Cases:
         secret = (
             [n for n, f in response.fields.items() if f.read_only or n not in gen.request.fields] if response else []
         )
-        key = self.update.key.name if self.update.key else ""
+        key = self.contract.identity
         foreign = {n: _other(response.fields[n].schema) for n in secret if n != key} if response else {}
         if foreign:
             rule = f"{prefix}.read_only"
@@ -317,6 +317,9 @@ class Cases:
         # Beside what is known, and read afterwards: an API may undo the one because of the other.
         body = {"x_unknown_key": "must not appear"} | ({gen.marker: gen.firm(gen.marker)[0]} if gen.marker else {})
         unknown = self.case("an unknown key", expect="unspecified", rule=f"{prefix}.unknown_key", body=body, keep=True)
+        if nullable := [name for names in self.kinds(documented=True).values() for name in names]:
+            yield self.case(f"null in {', '.join(nullable)}", body=gen.complete(dict.fromkeys(nullable)))
+            yield Case(label="read after null", operation=self.contract.retrieve.id)
         values_of = self.open_values()
         last = next(reversed(values_of), "")
         for kind, values in values_of.items():
@@ -405,15 +408,15 @@ class Cases:
 
     def identity(self) -> Iterator[Case]:
         """What identifies the record, in other letters: written to, it still means the same record."""
-        key = self.update.key
-        if key is not None and key.schema.get("format") == "uuid" and key.name in self.shown:
+        key, name = self.update.key, self.contract.identity
+        if key is not None and key.schema.get("format") == "uuid" and name:
             yield self.case(
-                f"{key.name} in the other letter case",
+                f"{name} in the other letter case",
                 expect="unspecified",
                 rule=f"{self.update.id}.rejection.read_only",
                 body={},
                 keep=True,
-                respells=key.name,
+                respells=name,
             )
 
     def empty_companions(self) -> Iterator[Case]:
@@ -464,12 +467,14 @@ class Cases:
                 found.setdefault(slot, {})[name] = value
         return {kind: body for kind, body in found.items() if body}
 
-    def kinds(self) -> dict[str, list[str]]:
-        """The fields by kind, for asking what null does to each kind."""
+    def kinds(self, *, documented: bool = False) -> dict[str, list[str]]:
+        """The fields by kind, for asking what null does to each kind, where the documents are silent or it is *documented*."""
         taken = {o for s in self.generator.selectors.values() for c in s.choices.values() for o in c.requires}
         found: dict[str, list[str]] = {}
         for name, item in self.generator.fields.items():
             if name in taken or name not in self.shown or item.required or name in self.generator.selectors:
+                continue
+            if item.takes_null is not documented:
                 continue
             kind = "enumerated fields" if name in self.generator.enums else item.format or "free fields"
             found.setdefault(kind, []).append(name)

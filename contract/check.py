@@ -313,7 +313,8 @@ class Judge:
             ):
                 bad = not same(item, before[name], now) and not same(item, body[name], now)
             elif item.changes in {"derived", "anytime", "on-write"}:
-                bad = name in body and not same(item, before[name], now) and same(item, body[name], now)
+                few = item.enum or "boolean" in item.types  # It may have come to that by itself.
+                bad = not few and name in body and not same(item, before[name], now) and same(item, body[name], now)
             else:
                 default = self.request.fields[name].default if self.request and name in self.request.fields else MISSING
                 bad = not same(item, before[name], now) and not (before[name] is None and now == default)

@@ -289,8 +289,10 @@ class Generator:
         return tuple({k: values[i % len(values)] for k, values in parts.items()} for i in range(most)), ()
 
     def refused(self, name: str) -> tuple[Any, ...]:
-        """Values of an enumerated field that the documents exclude, near misses among them."""
+        """Values of an enumerated field, or of a list of them, that the documents exclude, near misses among them."""
         item = self.request.fields[name]
+        if not item.enum:
+            return ([item.item_enum[0], "no_such_value"],)
         known = {*item.enum, *item.open_values}
         response = self.operation.response
         shown = response.fields[name].enum if response and name in response.fields else ()
@@ -438,8 +440,8 @@ class Generator:
 
         prefix = self.operation.id
         broken: list[tuple[str, str, Any, str]] = []
-        for name in self.enums:
-            if self.request.fields[name].enum:
+        for name, item in self.fields.items():
+            if item.listed:
                 rule = f"{prefix}.rejection.{name}.enum"
                 broken += [("enum", name, value, rule) for value in self.refused(name)]
         for name in self.selectors:

@@ -60,6 +60,11 @@ def writable(contract: Contract) -> list[str]:
     return [n for n, f in fields if n in contract.record and not f.write_only and not f.read_only]
 
 
+def _documented(item: Field, value: Any) -> bool:
+    """True for a value that an update may set, as the documents say."""
+    return bool(jsonschema_rs.Draft202012Validator(dict(item.schema)).is_valid(value))
+
+
 def _kind(item: Field) -> dict[str, Any]:
     """The part of a field's schema that says which values there are at all."""
     return {word: item.schema[word] for word in ("type", "enum") if word in item.schema}
@@ -98,8 +103,10 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
         there = [name for name in there if name not in same_thing[1:]]
     nulls = [name for name in there if record[name] in (None, "")]
     bare = {n for n in there if n in generator.selectors and n not in nulls and not {*nulls}.isdisjoint(active)}
-    # Free text is what an API shows in another way than it stands, and hardly ever what it refuses.
-    telling = {n for n in there if n in active or n in generator.enums or request.fields[n].format}
+    # Free text is what an API shows in another way than it stands, and hardly ever what it refuses, unless it is older
+    # than a rule that the documents state.
+    odd = {n for n in there if n not in nulls and not _documented(request.fields[n], record[n])}
+    telling = odd | {n for n in there if n in active or n in generator.enums or request.fields[n].format}
     values = [n for n in there if n in telling and n not in nulls and n not in bare] if not found else []
     if not there:
         return found
@@ -153,7 +160,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     stuck: list[str] = []
     if refuses(nulls):
         marker = generator.marker
-        if marker is not None and record.get(marker) is not None:
+        lacks = any(record.get(other, "") is None for other in active)
+        if marker is not None and _documented(request.fields[marker], record.get(marker)) and not lacks:
             # Is it null that is refused, or any update that changes nothing?
             _restated(session, {marker: record[marker]})
         stuck = refused([[name for name in nulls if name in active], [name for name in nulls if name not in active]])
@@ -345,17 +353,17 @@ def recall(session: Session) -> bool:
     Raises:
         SendError, Undecided: no answer came back.
     """
-    key = session.contract.update.key
+    key = session.contract.identity
     other = respelled(session.id)
-    if key is None or other == session.id:
+    if not key or other == session.id:
         return False
     for id in (session.id, other):
         there = Session(session.judge, session.sender, session.ledger, id)
         there.quiet = True
         there.read("read of what the id has become")
         body = there.last.body if there.last is not None else MISSING
-        if isinstance(body, Mapping) and body.get(key.name) == other:
-            response, _ = there.attempt({key.name: session.id}, "its own id again")
+        if isinstance(body, Mapping) and body.get(key) == other:
+            response, _ = there.attempt({key: session.id}, "its own id again")
             return response is not None and 200 <= response.status < 300
     return False
 

@@ -256,7 +256,7 @@ class _Maker:
         text = "where the documents are silent, what is accepted is applied or ignored"
         yield self.rule("rejection", "consistent", text, op.fact)
         for item in self.contract.request.fields.values():
-            if item.enum:
+            if item.listed:
                 text = f"a value of {item.name} that is not documented is refused"
                 of = item.facet("enum")
                 yield self.rule("rejection", f"{item.name}.enum", text, of, of=item)

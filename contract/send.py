@@ -11,6 +11,7 @@ Source: RFC 9110, sections 9.2.2 (idempotent methods) and 10.2.3 (Retry-After); 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import uuid
@@ -24,6 +25,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import httpx
+import jsonschema_rs
 
 from contract.budget import Budget
 from contract.errors import SendError, Undecided
@@ -48,6 +50,9 @@ MASKED: Final = 12
 LONGEST_WAIT: Final = 30.0
 """Seconds that one Retry-After may hold the run up."""
 MALFORMED: Final = "not-an-id"
+RARE: Final = 4
+"""Digits of which hardly any id has as many nines."""
+_DIGITS: Final = re.compile(r"\d+")
 UNKNOWN: Final = uuid.UUID("0b0d5e6c-94e5-4b0e-9f3a-6f0000000000")
 
 
@@ -59,10 +64,26 @@ def unknown(operation: Operation, id: str) -> str:
     kinds = operation.key.schema.get("type", "string") if operation.key is not None else "string"
     if "integer" in kinds:
         return "987654321"
+    if shaped(operation):
+        # The highest of its kind that there may be is hardly one that there is.
+        made = (_DIGITS.sub("9" * 9, id), _DIGITS.sub(lambda found: "9" * len(found[0]), id))
+        fits = (one for one in made if one != id and one.count("9") > RARE and _fits(operation, one))
+        return next(fits, str(UNKNOWN))
     with suppress(ValueError):
         if len(id) == len(str(uuid.UUID(id))):
             return f"{id[:9]}{int(id[9:13], 16) ^ 0xFFFF:04x}{id[13:]}"
     return str(UNKNOWN)
+
+
+def shaped(operation: Operation) -> bool:
+    """True where the documents say what an id looks like, and no UUID does."""
+    return operation.key is not None and not _fits(operation, str(UNKNOWN))
+
+
+def _fits(operation: Operation, id: str) -> bool:
+    """True where *id* is one that the documents allow."""
+    assert operation.key is not None
+    return bool(jsonschema_rs.Draft202012Validator(dict(operation.key.schema)).is_valid(id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,16 @@ class Field:
         return tuple(items.get("enum", ())) if isinstance(items, Mapping) else ()
 
     @property
+    def listed(self) -> tuple[Any, ...]:
+        """The documented values beside null, of it or of its items; empty where there is no list."""
+        return self.enum or self.item_enum
+
+    @property
+    def takes_null(self) -> bool:
+        """True where the documents say in so many words that it may be null."""
+        return "null" in self.types
+
+    @property
     def format(self) -> str:
         """Its format, or nothing."""
         return str(self.schema.get("format", ""))
@@ -191,6 +201,10 @@ class Body:
         return {name: body[name] for name in names if name in body}
 
 
+_FILLED: Final = "$response.body#/"
+"""What a link begins with that takes a value from the answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One parameter of an operation."""
@@ -208,6 +222,8 @@ class Link:
     records: str
     """JSON Pointer, in the linked operation's answer, to the record or the list of records."""
     fact: Fact
+    identity: str = ""
+    """The field of the record that fills a parameter of the path, where the link says so."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -335,10 +351,40 @@ class Contract:
         raise self.document.error(problem, f"{self.update.pointer}/responses")
 
     @cached_property
+    def identity(self) -> str:
+        """
+        The field that holds the id of the record: what the link to the retrieve operation fills its path with, such
+        as ``$response.body#/code``, or else the one with the name of the path's parameter. Blank where there is none.
+
+        Raises:
+            SpecError: as `retrieve`; or the link names no field of the record.
+        """
+        link = next((link for link in self.update.links if link.records == ""), None)
+        if link is not None and link.identity:
+            if link.identity not in self.record:
+                problem = f"the link takes the id from {_FILLED}{link.identity}, which is no property of the record"
+                raise self.document.error(problem, f"{self.update.pointer}/responses")
+            return link.identity
+        key = self.update.key
+        return key.name if key is not None and key.name in self.record else ""
+
+    @cached_property
     def listing(self) -> tuple[Operation, str] | None:
-        """The operation that lists the records, and the pointer to the list in its answer."""
+        """
+        The operation that lists the records, and the pointer to the list in its answer.
+
+        Raises:
+            SpecError: its answer documents nothing there.
+        """
         for link in self.update.links:
             if link.records:
+                body = self.operations[link.operation].response
+                schema: Any = body.schema if body is not None else {}
+                for token in link.records.split("/")[1:]:
+                    schema = schema.get("properties", {}).get(token)
+                    if schema is None:
+                        problem = f"x-reads-back is {link.records!r}, and {link.operation} documents no {token!r} there"
+                        raise self.document.error(problem, f"{self.update.pointer}/responses")
                 return self.operations[link.operation], link.records
         return None
 
@@ -603,10 +649,12 @@ class _Reader:
         for name, value in (found.get("links") or {}).items():
             where = f"{place}/links/{escape(name)}"
             if "x-reads-back" in value:
+                filled = [str(v) for v in (value.get("parameters") or {}).values()]
                 yield Link(
                     operation=str(value.get("operationId")),
                     records=str(value["x-reads-back"] or ""),
                     fact=self.fact(value, fact, where),
+                    identity=next((v.removeprefix(_FILLED) for v in filled if v.startswith(_FILLED)), ""),
                 )
 
     def body(self, raw: Any, pointer: str, fact: Fact) -> Body | None:

@@ -21,7 +21,7 @@ from contract.replay import Recorded
 from contract.report import plain
 from contract.restore import writable
 from contract.rules import rules as rules_of
-from contract.send import MALFORMED, UNKNOWN
+from contract.send import MALFORMED, UNKNOWN, shaped
 from contract.spec import Contract, Field, Operation
 
 __all__ = ["text"]
@@ -310,6 +310,8 @@ class _Maker:
         kinds = key.schema.get("type", "string") if key is not None else "string"
         if "integer" in kinds:
             return repr("987654321")
+        if shaped(self.contract.update):
+            return 're.sub(r"\\d", "9", ID)'
         return f'f"{{ID[:9]}}{{int(ID[9:13], 16) ^ 0xFFFF:04x}}{{ID[13:]}}" if UUID.fullmatch(ID) else "{UNKNOWN}"'
 
     def test(self, one: Recorded, number: int) -> str | None:
@@ -468,8 +470,7 @@ class _Asserts:
             yield "strict(answer)"
         elif facet == "identity":
             yield from self.answered()
-            key = self.maker.contract.update.key
-            yield f"assert shown[{key.name if key is not None else 'id'!r}] == ID"
+            yield f"assert shown[{self.maker.contract.identity!r}] == ID"
         elif facet in {"", "body"}:
             yield from self.answered()
             yield "found = shown"
@@ -550,11 +551,10 @@ class _Asserts:
 
     def read_back(self) -> Iterator[str]:
         if self.in_list:
-            key = self.maker.contract.update.key
             yield "found = answer.json()"
             for token in self.records:
                 yield f"found = found[{token!r}]"
-            yield f"entry = next(one for one in found if one[{key.name if key is not None else 'id'!r}] == ID)"
+            yield f"entry = next(one for one in found if one[{self.maker.contract.identity!r}] == ID)"
             yield "now = read(api)"
             if self.field:
                 yield self.equal("entry", "now")

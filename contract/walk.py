@@ -8,7 +8,7 @@ it is known how the record stood before: both are seen to here, with as few requ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -109,6 +109,11 @@ class Walk:
     def send(self, case: Case) -> None:
         """Sends one case and notes whether it was accepted."""
         stamps, before = self.session.judge.stamps, self.session.known or {}
+        if case.keep and isinstance(case.body, Mapping):
+            # What stands there already would not show that it was taken.
+            fields = self.session.contract.record
+            others = {n: [v for v in fields[n].enum if v != before.get(n)] for n in case.body if n in fields}
+            case = replace(case, body={n: (others.get(n) or [v])[-1] for n, v in case.body.items()})
         rests = case.rested and self.waits and bool(stamps) and self.session.sender.budget.time_left > ENOUGH
         if rests:
             parts = all(_PARTS.search(str(before.get(name))) for name in stamps)

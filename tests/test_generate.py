@@ -119,7 +119,7 @@ def test_negative_bodies_break_one_rule(name: str, data: st.DataObject) -> None:
     *_, promise, field, detail = rule.split(".")
     if promise == "rejection":
         assert (errors[0].validator, detail) == ("enum", "enum")
-        assert list(errors[0].absolute_path) == [field]
+        assert list(errors[0].absolute_path)[:1] == [field]
     else:
         assert (errors[0].validator, field) == ("required", "requires")
         assert f"{detail!r} is a required property" == errors[0].message

@@ -20,7 +20,7 @@ from contract.plan import INVESTIGATION, LISTS, MARGIN, OVERHEAD, PROFILES, REST
 from contract.rules import rules
 from contract.spec import Contract
 from contract.tour import REPEATS, RESTS, Tour, Values, circuit, near
-from tests.fragments import REQUEST, grown, lamp
+from tests.fragments import REQUEST, RESPONSE, grown, lamp
 from tests.subscriptions import FRAGMENT
 
 BUNDLED, SECOND = spec.load(), spec.load(FRAGMENT)
@@ -358,7 +358,8 @@ def test_a_refusal_breaks_one_thing(name: str) -> None:
         *_, field, detail = case.rule.split(".")
         for other, value in case.body.items():
             item = generator.request.fields[other]
-            wrong = bool(item.enum) and value not in item.enum
+            values = value if item.item_enum else [value]
+            wrong = bool(item.listed) and any(one not in item.listed for one in values)
             assert wrong == (case.rule.endswith(".enum") and other == field)
             assert len(value) <= item.schema.get("maxLength", 10_000) if isinstance(value, str) else True
         lacking = {
@@ -439,6 +440,17 @@ def test_what_documents_are_silent_about(name: str) -> None:
     assert wanted <= set(labels)
     uuid = contract.update.key is not None and contract.update.key.schema.get("format") == "uuid"
     assert any("malformed id" in label for label in labels) == uuid
+
+
+def test_null_that_is_documented_has_to_be_taken() -> None:
+    """Fields whose type names null are sent as null, all at once, but for those that a selector may require."""
+    null = {"type": ["string", "null"], "x-source": "book"}
+    contract = lamp({f"{REQUEST}/call": null, f"{REQUEST}/leader": null, f"{RESPONSE}/call": null})
+    cases = {case.label: case for case in block(plan(contract), "silence")}
+    assert cases["null in call"].body == {"call": None}
+    assert cases["null in call"].expect == "accept"
+    assert "read after null" in cases
+    assert not any(label.startswith("null in call,") for label in cases)
 
 
 def test_the_selectors_are_sent_again_as_they_are_left() -> None:

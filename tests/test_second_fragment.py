@@ -204,3 +204,17 @@ def test_habits_have_names() -> None:
         pass
     assert not set(DEFECTS) & set(VARIANTS)
     assert set(DEFECTS.values()) <= set(rules.rules(CONTRACT))
+
+
+def test_what_is_older_than_a_rule_is_found_before_anything_changes() -> None:
+    """A number beyond what the documents allow, which no update takes any more, ends the run, and stays."""
+    with subscriptions.running() as service:
+        service.record["retries"] = 99
+        before = service.settings
+        result = run(settings(service), CREDENTIALS)
+        after = service.settings
+
+    assert (result.verdict, broken(result)) == ("undecided", set())
+    assert list(result.expected_left) == ["retries"]
+    assert "nothing was changed" in result.problem
+    assert plain(after) == plain(before)

@@ -22,6 +22,7 @@ from contract.budget import MAX_TOTAL, Budget
 from contract.errors import SendError, Undecided
 from contract.model import MISSING, Case
 from contract.send import MAX_CONTENT, MAX_DEPTH, UNKNOWN, Credentials, Sender, decode, encode, unknown
+from tests.fragments import lamp
 from tests.hostile import bomb
 from tests.kit import CONTRACT
 from tests.proxy import Exchange, Lost, Proxy, Secured, certificate
@@ -164,6 +165,22 @@ def test_an_id_of_nothing_resembles_the_records_own() -> None:
     assert (made[:9], made[13:]) == (ID[:9], ID[13:])
     assert str(uuid.UUID(made)) == made != ID
     assert unknown(CONTRACT.retrieve, "desk-7") == unknown(CONTRACT.retrieve, ID.replace("-", "")) == str(UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("schema", "id", "nothing"),
+    [
+        ({"type": "string", "pattern": "^[A-Z]{2}-[0-9]{6}$"}, "TM-100001", "TM-999999"),
+        ({"type": "string", "pattern": "^lamp-[0-9]+$"}, "lamp-1", "lamp-999999999"),
+        ({"type": "string", "maxLength": 8}, "desk-7", str(UNKNOWN)),  # It would be desk-9: there may be one.
+        ({"type": "string", "pattern": "^[a-z]+$"}, "desk", str(UNKNOWN)),
+        ({"type": "integer"}, "4711", "987654321"),
+    ],
+)
+def test_an_id_of_nothing_is_one_that_the_documents_allow(schema: Any, id: str, nothing: str) -> None:
+    """Where they exclude a UUID it has the shape of the record's own, with the highest number."""
+    contract = lamp({"paths/~1lamps~1{id}/parameters/0/schema": schema})
+    assert unknown(contract.retrieve, id) == nothing
 
 
 @pytest.mark.parametrize(

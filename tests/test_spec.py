@@ -347,6 +347,24 @@ def test_a_link_that_reads_nothing_back_is_none() -> None:
     assert contract.listing is None
 
 
+def test_a_list_that_is_not_documented_is_no_fault_of_the_api() -> None:
+    """A link to a list at a place that the answer's schema does not have is refused where the fragment is read."""
+    contract = lamp({f"{PUT}/responses/200/links/list/x-reads-back": "/bulbs"})
+    with pytest.raises(SpecError, match="list_lamps documents no 'bulbs' there"):
+        _ = contract.listing
+
+
+def test_the_field_that_holds_the_id() -> None:
+    """It has the name of the path's parameter, or is the one that the link fills the path with."""
+    show = f"{PUT}/responses/200/links/show/parameters"
+    assert lamp().identity == "id"
+    assert lamp({show: {"id": "$response.body#/label"}}).identity == "label"
+    assert lamp({show: {"id": "$request.path.id"}}).identity == "id"
+    assert lamp({f"{RESPONSE}/id": MISSING, "components/schemas/Lamp/required": []}).identity == ""
+    with pytest.raises(SpecError, match="#/code, which is no property of the record"):
+        _ = lamp({show: {"id": "$response.body#/code"}}).identity
+
+
 # ------------------------------------------------------------------------ odd fragments that work
 
 
