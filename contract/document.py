@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+import jsonschema_rs
 import yaml
 
 from contract.errors import PointerToNowhere, SpecError, UnsupportedKeyword, nearest
@@ -279,6 +280,15 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_pattern(value: Any) -> bool:
+    """True for what the judge can search with."""
+    try:
+        jsonschema_rs.Draft202012Validator({"pattern": value})
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -322,7 +332,7 @@ def _is_type(value: Any) -> bool:
 
 
 _SHAPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
-    **dict.fromkeys(("operationId", "name", "in", "title", "description", "summary", "pattern"), (_is_text, "a text")),
+    **dict.fromkeys(("operationId", "name", "in", "title", "description", "summary"), (_is_text, "a text")),
     **dict.fromkeys(("x-basis", "x-source", "x-reads-back", "x-unsent"), (_is_text, "a text")),
     **dict.fromkeys(("format", "x-among", "x-changes", "x-not-before", "x-region-of"), (_is_text, "a text")),
     **dict.fromkeys(("deprecated", "readOnly", "writeOnly", "uniqueItems", "x-resource"), (_is_flag, "true or false")),
@@ -334,6 +344,7 @@ _SHAPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (_is_size, "a whole number from 0")),
     **dict.fromkeys(("x-sources", "x-facets", "x-selector"), (_are_objects, "an object of objects")),
     **dict.fromkeys(("security", "servers", "x-aliases"), (_are_all_objects, "a list of objects")),
+    "pattern": (_is_pattern, "a regular expression"),
     "type": (_is_type, f"a type, or a list of types, out of {', '.join(sorted(_TYPES))}"),
     "enum": (lambda value: _are_plain(value) and bool(value), "a list of at least one plain value"),
     "x-open-values": (_are_plain, "a list of plain values"),

@@ -60,10 +60,14 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
             f"the update answers {was}, and so does the retrieve",
             f"the update answers {was}, the retrieve something else",
         )
+    if detail.endswith(".moves"):
+        stamp = "2030-01-31T12:00:00Z"
+        return f"{stamp}, and 2030-01-31T12:00:05Z after a change", f"{stamp}, and {stamp} still after a change"
     if detail.endswith(".enum") and item is not None:
+        undocumented = ["no_such_value"] if item.item_enum else "no_such_value"
         return (
-            f"sent {_json({name: 'no_such_value'})}, answered 422",
-            f"sent {_json({name: 'no_such_value'})}, answered 200",
+            f"sent {_json({name: undocumented})}, answered 422",
+            f"sent {_json({name: undocumented})}, answered 200",
         )
     return _GENERAL.get(detail) or _GENERAL.get(detail.partition(".")[0], ("as the rule says", "anything else"))
 

@@ -174,9 +174,10 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
     return Record
 
 
-def explore(session: Session, generator: Generator, settings: Settings, *, small: bool = False) -> None:
+def explore(session: Session, generator: Generator, settings: Settings, *, most: int, small: bool = False) -> None:
     """
-    Searches until the budgets are spent, or a little where *small*.
+    Searches until the budgets are spent, or *most* requests to this record, the others having to carry out their parts
+    of the plan; or a little where *small*.
 
     Raises:
         SendError, Undecided: the API could not be reached any more, or a budget ended in a request.
@@ -187,7 +188,7 @@ def explore(session: Session, generator: Generator, settings: Settings, *, small
     base = session.known
     for turn in count():
         # Failures that are known have to be looked into afterwards.
-        left = min(budget.left - SPARE, SMALL) if small else budget.left - 60
+        left = min(budget.left - SPARE, SMALL) if small else min(budget.left, most - session.sender.count) - 60
         if left <= 2 or budget.time_left <= (1 if small else 5):
             return
         hunt = _Hunt(session, generator, session.sender.count + left, known, base=base)

@@ -402,7 +402,8 @@ class Runner:
                 if walked and (self.plan.profile.explore or small):
                     from contract.explore import explore
 
-                    explore(session, self.generator, self.settings, small=not self.plan.profile.explore)
+                    bounded = not self.plan.profile.explore
+                    explore(session, self.generator, self.settings, most=self.each, small=bounded)
             except (SendError, Undecided) as error:
                 problems.append(str(error))
                 if not isinstance(error, Undecided):

@@ -43,8 +43,11 @@ MAX_LIST: Final = 2_000_000
 """The same for a list of records."""
 MAX_HEADERS: Final = 500
 MAX_DEPTH: Final = 200
-REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-"""Methods that may be sent again where nobody knows whether the first try arrived."""
+REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""
+Methods that may be sent again where nobody knows whether the first try arrived. An update that is a PATCH sets fields
+to values, and twice is once: that is what the contract says of it.
+"""
 MASKED: Final = 12
 """Characters of a secret from which on what is nearly the same can be told from other text, and so be masked."""
 LONGEST_WAIT: Final = 30.0

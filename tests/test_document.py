@@ -401,6 +401,7 @@ def test_a_key_that_is_not_read_is_refused(old: str, new: str, words: str, point
         ("type: string", "required: true", "'required' is a list of texts, not True"),
         ("type: string", "required: [1]", "'required' is a list of texts, not [1]"),
         ("type: string", "format: [uuid]", "'format' is a text, not ['uuid']"),
+        ("type: string", "pattern: '('", "'pattern' is a regular expression, not '('"),
         ("type: string", "properties: [a]", "'properties' is an object, not ['a']"),
         ("type: string", "items: [{}]", "'items' is an object, not [{}]"),
         ("type: string", "oneOf: {}", "'oneOf' is a list, not {}"),

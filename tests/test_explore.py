@@ -9,6 +9,7 @@ import pytest
 
 from contract import reference
 from contract.config import Settings
+from contract.errors import Undecided
 from contract.result import Result
 from contract.run import _Clock, run
 from contract.walk import TURN
@@ -34,6 +35,22 @@ def test_deep_spends_its_budget_and_stays_kept(tmp_path: Path) -> None:
     assert result.verdict == "kept", result.problem
     assert 500 < result.requests <= 700
     assert result.restored[server.ids[0]].verdict == "restored"
+
+
+def test_no_record_explores_on_what_another_one_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two records each takes its own share of the budget, however far the other one is with its part of the plan."""
+    limits: list[int] = []
+
+    def search(hunt: Any, *rest: Any) -> None:
+        limits.append(hunt.limit)
+        raise Undecided("enough")
+
+    monkeypatch.setattr("contract.explore._search", search)
+    with reference.running() as server:
+        carried_out(server, tmp_path, ids=server.ids[:2], profile="deep", max_requests=900, max_seconds=30)
+
+    assert len(limits) == 2
+    assert max(limits) <= 900 // 2
 
 
 def test_deep_rests_before_an_update_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -344,12 +345,9 @@ def test_every_transport_error_is_a_send_error(error: Exception, tries: int, wor
 
 
 def test_what_may_not_be_repeated_is_not(tmp_path: Path) -> None:
-    """A POST is sent again only where it certainly never arrived, or was put off."""
+    """A POST is sent again only where it certainly never arrived, or was put off; a PATCH like a PUT."""
     text = (Path(__file__).parents[1] / "spec" / "phone_numbers.openapi.yaml").read_text(encoding="utf-8")
-    (tmp_path / "posts.yaml").write_text(text.replace("    put:\n", "    post:\n"), encoding="utf-8")
-    contract = specs.load(str(tmp_path / "posts.yaml"))
-    assert contract.update.method == "POST"
-    tries = {}
+    tries: dict[str, dict[str, int]] = {"post": {}, "patch": {}}
     firsts: dict[str, httpx.Response | Exception] = {
         "reset": httpx.ReadError("reset"),
         "slow": httpx.ReadTimeout("slow"),
@@ -358,13 +356,15 @@ def test_what_may_not_be_repeated_is_not(tmp_path: Path) -> None:
         "503": httpx.Response(503),
         "429": httpx.Response(429, headers={"Retry-After": "1"}),
     }
-    for name, first in firsts.items():
+    for method, (name, first) in product(tries, firsts.items()):
+        (tmp_path / "other.yaml").write_text(text.replace("    put:\n", f"    {method}:\n"), encoding="utf-8")
         handle, seen = answers(first, httpx.Response(200))
-        with sending(handle, contract=contract) as sender, suppress(SendError):
+        with sending(handle, contract=specs.load(str(tmp_path / "other.yaml"))) as sender, suppress(SendError):
             sender.send(WRITE, ID)
-        tries[name] = len(seen)
+        tries[method][name] = len(seen)
 
-    assert tries == {"reset": 1, "slow": 1, "refused": 2, "502": 1, "503": 2, "429": 2}
+    assert tries["post"] == {"reset": 1, "slow": 1, "refused": 2, "502": 1, "503": 2, "429": 2}
+    assert tries["patch"] == dict.fromkeys(firsts, 2)
 
 
 # ----------------------------------------------------------------------- budgets
