@@ -52,6 +52,10 @@ CLOSE: Final = 3
 """Reads in a row at the end of the tour, each after one update."""
 DRAWN: Final = 10
 """Bodies that are drawn to choose those of the random part from."""
+CHOICE: Final = 4
+"""Bodies that are drawn for each one that is sent, where there is room for many."""
+POOL: Final = 160
+"""Bodies that are drawn at most, to choose from."""
 MORE: Final = 4
 """Requests of the random part beside the bodies that Hypothesis draws."""
 INVESTIGATION: Final = 28
@@ -298,24 +302,12 @@ class _Planner:
     def plan(self) -> Plan:
         """The whole plan."""
         tour, walk = self.toured()
-        cases = self.cases
         drawn = tuple(self.drawn())
-        selectors = self.generator.selectors
-        cases.final = {n: v for case in (*walk, *drawn) for n, v in case.body.items() if n in selectors}
-        blocks = [
-            # What is refused comes while the time stamp is an old one: a refusal that moves it shows.
-            Block(name="access", cases=tuple(cases.access()), proof=True),
-            Block(name="refusals", cases=tuple(cases.refusals()), proof=True),
-            Block(name="first", cases=tuple(cases.first())),
-            Block(name="omissions", cases=tuple(cases.omissions()), proof=True),
-            Block(name="tour", cases=()),
-            Block(name="access to reads", cases=tuple(cases.readers())),
-            # Where something is found in it, there is time to look into it: less is asked where the documents are silent.
-            Block(name="random", cases=(*self.once_more(walk), *drawn)),
-            Block(name="silence", cases=tuple(cases.silence() if self.profile.tour else ()), proof=True),
-            Block(name="clock", cases=tuple(cases.rested() if self.profile.explore else ())),
-            Block(name="identity", cases=tuple(cases.identity() if self.profile.tour else ())),
-        ]
+        blocks = self.blocks(walk, drawn)
+        spare = self.left(blocks, walk, self.profile) - len(walk) if self.profile.tour else 0
+        if spare > 1 and not self.profile.explore:
+            drawn = tuple(self.drawn(spare))
+            blocks = self.blocks(walk, drawn)
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             reads = self.reads(blocks, walk, PROFILES["standard"])
@@ -341,6 +333,26 @@ class _Planner:
             unreachable=unreachable,
         )
 
+    def blocks(self, walk: list[Case], drawn: tuple[Case, ...]) -> list[Block]:
+        """The blocks in their order, the tour still empty."""
+        cases, selectors = self.cases, self.generator.selectors
+        stands = {n: v for c in (*walk, *drawn) if c.expect == "accept" for n, v in c.body.items() if n in selectors}
+        cases.final = stands
+        return [
+            # What is refused comes while the time stamp is an old one: a refusal that moves it shows.
+            Block(name="access", cases=tuple(cases.access()), proof=True),
+            Block(name="refusals", cases=tuple(cases.refusals()), proof=True),
+            Block(name="first", cases=tuple(cases.first())),
+            Block(name="omissions", cases=tuple(cases.omissions()), proof=True),
+            Block(name="tour", cases=()),
+            Block(name="access to reads", cases=tuple(cases.readers())),
+            # Where something is found in it, there is time to look into it: less is asked where the documents are silent.
+            Block(name="random", cases=(*self.once_more(walk), *drawn)),
+            Block(name="silence", cases=tuple(cases.silence() if self.profile.tour else ()), proof=True),
+            Block(name="clock", cases=tuple(cases.rested() if self.profile.explore else ())),
+            Block(name="identity", cases=tuple(cases.identity() if self.profile.tour else ())),
+        ]
+
     def toured(self) -> tuple[Tour, list[Case]]:
         """The tour and its steps; of several ways the first in which every combination that is wanted stands."""
         found: tuple[Tour, list[Case]] | None = None
@@ -365,11 +377,15 @@ class _Planner:
 
     def reads(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
         """How many reads *profile* has room for beside *walk*, and beside its share of *blocks*."""
+        return max(min(self.left(blocks, walk, profile), len(walk)), min(len(walk), 3))
+
+    def left(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
+        """Requests that *walk* and its share of *blocks* leave of *profile*."""
         others = sum(
             not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
         )
         sent = others + profile.random + MORE * profile.tour + len(walk) + REPEATS * profile.tour
-        return max(min(profile.requests - MARGIN - OVERHEAD - sent, len(walk)), min(len(walk), 3))
+        return profile.requests - MARGIN - OVERHEAD - sent
 
     def interleave(self, walk: list[Case], tour: Tour, reads: int) -> Iterator[Case]:
         """*walk* with as many reads in it, evenly, and some of its steps sent twice."""
@@ -517,16 +533,20 @@ class _Planner:
         first = walk[:1] if self.profile.tour else []
         return [replace(case, label=f"{case.label} once more", rested=False) for case in first]
 
-    def drawn(self) -> Iterator[Case]:
-        """The random part: bodies that Hypothesis draws from the seed."""
+    def drawn(self, spare: int = 0) -> Iterator[Case]:
+        """The random part: bodies that Hypothesis draws from the seed, more of them where there are requests to *spare*."""
         if not self.profile.random:
             return
-        drawn = [body for body in draw(self.generator.bodies(), max(self.profile.random, DRAWN), self.seed) if body]
+        number = self.profile.random + max(0, spare) // 2
+        pool = max(number, DRAWN, min(CHOICE * number, POOL) if spare > 0 else 0)
+        drawn = [body for body in draw(self.generator.bodies(), pool, self.seed) if body]
+        if spare > 0:
+            drawn = list(self.varied_bodies(drawn, number))
         pairs = [(body, other) for body in drawn if (other := self.exchanged(body))]
         if not drawn:
             return
-        first = [self.cases.case(f"random {i + 1}", body=body) for i, body in enumerate(drawn[: self.profile.random])]
-        yield from first[:-1]
+        first = [self.cases.case(f"random {i + 1}", body=body) for i, body in enumerate(drawn[:number])]
+        yield from first[:-1] if spare <= 0 else self.refusing(first[:-1])
         if pairs:
             body, other = max(pairs, key=lambda p: (sum(p[1][n] != v for n, v in p[0].items()), len(p[0])))
             yield self.cases.case(f"random {len(first)}", body=self.crowded(body))
@@ -537,6 +557,61 @@ class _Planner:
         # What is done once more each time may show the third time only.
         yield replace(last, label=f"{last.label} again", repeat=1)
         yield replace(last, label=f"{last.label} a third time", repeat=2)
+
+    def varied_bodies(self, pool: list[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]:
+        """
+        *number* bodies of *pool*, each the one with the most values of enumerated fields beside another such field that
+        is not sent and stands at something else than its default: what resets that shows only there.
+        """
+        enums = self.generator.enums
+        usual = {
+            n: values[0] if (d := self.generator.fields[n].default) is MISSING else d for n, values in enums.items()
+        }
+        seen: set[tuple[str, Any, str]] = set()
+        stands: dict[str, Any] = {}
+        for _ in range(min(number, len(pool))):
+            moved = {n for n, value in stands.items() if value != usual[n]}
+            new = [
+                {
+                    (n, body[n], other)
+                    for n in enums
+                    if n in body and stands.get(n) != body[n]
+                    for other in moved - {*body}
+                }
+                - seen
+                for body in pool
+            ]
+            best = max(range(len(pool)), key=lambda i: len(new[i]))
+            seen |= new[best]
+            body = pool.pop(best)
+            stands |= {n: value for n, value in body.items() if n in enums}
+            yield body
+
+    def refusing(self, updates: Iterable[Case]) -> Iterator[Case]:
+        """
+        *updates*, and after each of them a value that is not documented, of one enumerated field after the other and
+        at each value of each selector: an API may look at it at some of them only.
+        """
+        gen, seen = self.generator, Counter[tuple[str, Any, str]]()
+        names = [name for name, item in gen.fields.items() if item.listed]
+        stands: dict[str, Any] = {}
+        for update in updates:
+            yield update
+            stands |= {name: update.body[name] for name in gen.selectors if name in update.body}
+            pairs = {name: [(s, value, name) for s, value in stands.items()] or [("", "", name)] for name in names}
+            if not names:
+                continue
+            name = min(names, key=lambda name: sum(seen[pair] for pair in pairs[name]))
+            values = gen.refused(name)
+            value = values[sum(n for (_, _, of), n in seen.items() if of == name) % len(values)]
+            seen.update(pairs[name])
+            yield self.cases.case(
+                f"{name} is {value!r} after {update.label}",
+                expect="reject",
+                rule=f"{self.update.id}.rejection.{name}.enum",
+                body=self.cases.mark({name: value}, f"{name} {value}"),
+                core=(name,),
+            )
 
     def crowded(self, body: JSONObject) -> dict[str, Any]:
         """

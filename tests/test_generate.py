@@ -131,13 +131,17 @@ def test_negative_bodies_name_rules_that_exist(name: str) -> None:
     """Every enumerated field and every companion is the broken one at some time, under a rule of the contract."""
     generator = GENERATORS[name]
     contract = SECOND if generator is OTHER else BUNDLED
-    found = {rule for _, rule in draw(NEGATIVE[name], 1000, 1)}
     wanted = {
         id
         for id, rule in rules(contract).items()
         if (id.endswith(".enum") and rule.promise == "rejection") or ".requires." in id
         if generator is not POOR or not rule.needs
     }
+    found: set[str] = set()
+    for seed in range(8):  # Hypothesis repeats itself now and then: one seed may leave out a rule.
+        found |= {rule for _, rule in draw(NEGATIVE[name], 200, seed)}
+        if found == wanted:
+            break
     assert found == wanted
 
 

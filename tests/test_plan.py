@@ -294,8 +294,32 @@ def test_the_plan_grows_with_what_there_is(fields: int, values: int) -> None:
     assert whole.bound >= values * (values - 1)
     assert whole.updates <= 1.25 * whole.bound
     assert len({pair for pair in seen if pair[0] != pair[1]}) == values * (values - 1)
-    others = sum(case.operation == contract.update.id for case in whole.cases) - whole.updates
+    planned = [case for part in whole.blocks if part.name != "random" for case in part.cases]
+    others = sum(case.operation == contract.update.id for case in planned) - whole.updates
     assert others <= 8 * (fields + values)
+
+
+@pytest.mark.parametrize("name", ["second fragment", "lamps"])
+def test_what_is_left_of_the_budget_is_spent_on_bodies_by_chance(name: str) -> None:
+    """A small contract's run has as many requests as a large one's: values beside others that are not sent and stand."""
+    contract, resources = PLANS[name]
+    whole, generator = made(name), Generator(contract.update, resources)
+    random = block(whole, "random")
+    assert 250 <= sum(not case.unless for case in whole.cases) <= 300 - 12
+    assert len({repr(case.body) for case in random}) > 0.6 * len(random)
+
+    stands: dict[str, Any] = {}
+    beside, refused = set(), set()
+    for case in random:
+        if case.expect == "reject":
+            refused |= {(case.core[0], n, stands[n]) for n in generator.selectors if n in stands}
+            continue
+        body = case.body
+        beside |= {(n, body[n], o) for n in generator.enums if n in body for o in generator.enums if o not in body}
+        stands |= body
+    enums = generator.enums
+    assert len(beside) > 0.4 * sum(len(enums[n]) * (len(enums) - 1) for n in enums)
+    assert len(refused) > 0.4 * sum(len(enums[n]) * len(enums) for n in generator.selectors)
 
 
 def test_with_very_many_fields_only_combinations_with_a_selector_are_wanted() -> None:
