@@ -169,6 +169,7 @@ class Ledger:
         """Puts each failure under its cause, where it has one."""
         self._echoed()
         self._left_behind()
+        self._refused_between()
         self._same_place()
         self._misplaced()
         self._unread_state()
@@ -237,6 +238,21 @@ class Ledger:
                 if failure.number >= number:
                     failure.cause = rule
 
+    def _refused_between(self) -> None:
+        """
+        A time stamp that a read shows otherwise than the answer before it was moved by what was refused in between,
+        where a refused update is seen to move it.
+        """
+        traces = {f.finding.pointer: f.finding.rule for f in self._open() if f.finding.rule.endswith(".no_trace")}
+        stamps = self._stamps()
+        for failure in self._open():
+            if ".read_back" in failure.finding.rule and failure.finding.pointer in stamps:
+                failure.cause = traces.get(failure.finding.pointer, "")
+
+    def _stamps(self) -> set[str]:
+        """Where the time stamps stand."""
+        return {f"/{rule.field}" for rule in self.rules.values() if rule.promise == "time"}
+
     def _misplaced(self) -> None:
         """
         A field that shows what was sent for another one changed because that other one was mixed up; and one
@@ -256,7 +272,7 @@ class Ledger:
         """What seems to have changed since an answer may never have been as that answer showed it."""
         read_back = {f.finding.pointer: f.finding.rule for f in self._open() if ".read_back" in f.finding.rule}
         # A time stamp that was shown otherwise is no cause of anything else.
-        stamps = {f"/{rule.field}" for rule in self.rules.values() if rule.promise == "time"}
+        stamps = self._stamps()
         general = next((rule for pointer, rule in read_back.items() if pointer not in stamps), "")
         for failure in self._open():
             if failure.finding.follows:

@@ -176,6 +176,14 @@ def test_what_a_trace_seemed_to_be_is_told_under_it_only_from_then_on() -> None:
     assert folded(trace, earlier)["list_lamps.read_back"] == ""
 
 
+def test_a_stamp_that_refusals_move_is_not_answered_otherwise_than_it_is_stored() -> None:
+    """What a read shows of it may be what was refused since the last answer; of any other field it is told by itself."""
+    for name, cause in (("until", "rejection.no_trace"), ("label", "")):
+        trace = failure("rejection.no_trace", f"/{name}", 5, case=READ, expected="A", actual="B")
+        read = failure(f"read_back.{name}", f"/{name}", 9, case=READ, expected="B", actual="C")
+        assert folded(trace, read) == {"rejection.no_trace": "", f"read_back.{name}": cause}
+
+
 @pytest.mark.parametrize(
     ("rule", "alone", "early", "noise", "proved", "verdict"),
     [
