@@ -128,6 +128,9 @@ class Answers:
         """The field that names a record, if there is one."""
         self.left: dict[str, dict[str, Any]] = {}
         """Record -> what bodies about which the documents are silent may have left in it."""
+        request = self.update.request.fields.values() if self.update.request is not None else ()
+        self.written = {item.name: list[Any]() for item in request if item.write_only and item.name not in self.fields}
+        """Field that is only ever written -> what was sent for it."""
         self.malformed: set[str] = set()
         """Fields that were wrong although nothing of the kind was left."""
         self._names = {id: _Names(id) for id in contract.operations}
@@ -158,6 +161,9 @@ class Answers:
         result = Judgement()
         case, response = interaction.case, interaction.response
         operation, status = self.contract.operations[case.operation], response.status
+        if self.written and isinstance(case.body, dict):
+            for name in self.written.keys() & case.body.keys():
+                self.written[name].append(case.body[name])
         self._always(operation, response, result)
         if status >= 500:
             return result
@@ -186,7 +192,7 @@ class Answers:
             result.broken(names.no_server_error, message, expected="no 5xx", actual=_brief(response))
         else:
             result.single.append(names.no_server_error)
-        problem = self._leak(response)
+        problem = self._leak(response) or self._shown(response.body)
         result.tell(not problem, names.no_leak, problem, expected="no secrets", actual="(masked)")
 
     def _leak(self, response: Response) -> str:
@@ -205,6 +211,17 @@ class Answers:
             for name in response.body.keys() - self.fields.keys():
                 if response.body[name] and _SECRET_KEY.search(name):
                     return f"the answer holds a field {name!r}"
+        return ""
+
+    def _shown(self, body: Any) -> str:
+        """Which field that is only ever written an answer shows as it was written, in words."""
+        if not self.written or not isinstance(body, dict):
+            return ""
+        listed = self.items(body) if self.listing is not None else None
+        for entry in (body, *(listed if isinstance(listed, list) else ())):
+            for name, sent in self.written.items():
+                if isinstance(entry, dict) and entry.get(name) not in (None, "") and entry[name] in sent:
+                    return f"the answer holds {name}, which is only ever written"
         return ""
 
     def _unasked(self, response: Response) -> str:

@@ -172,6 +172,8 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
             needs = [other for other in generator.choice(name, record[name]).requires if other in values]
             if not {*needs} & {*stuck} and refuses([name, *needs]):
                 _restated(session, {field: record[field] for field in (name, *needs)})
+    if promised := [name for name in stuck if record[name] is None and request.fields[name].takes_null]:
+        _restated(session, dict.fromkeys(promised))
     reasons = {name: "null" if record[name] is None else "blank" for name in nulls if name in stuck}
     held = {name: _told(record[name]) for name in values if name in stuck}
     return found | {name: f"it is {what}, and the API refuses {what}" for name, what in (reasons | held).items()}
@@ -214,23 +216,34 @@ def uncleared(
     plain = [
         name
         for name in writable(session.contract)
-        if name in generator.free and not request.fields[name].required and not request.fields[name].resource
+        if name in generator.free
+        and not request.fields[name].required
+        and not request.fields[name].resource
+        and session.contract.record[name].nullable
     ]
-    kinds: dict[str, list[str]] = {}
+
+    def kind_of(name: str) -> tuple[str, bool]:
+        # What is promised to take null says nothing of what is not, nor the other way round.
+        return request.fields[name].format, request.fields[name].takes_null
+
+    kinds: dict[tuple[str, bool], list[str]] = {}
     for name in [n for n in writable(session.contract) if n not in hopeless]:
         if name in generator.fields and found.get(name, MISSING) is None and name not in generator.enums:
-            kinds.setdefault(request.fields[name].format, []).append(name)
+            kinds.setdefault(kind_of(name), []).append(name)
     given = [n for n in plain if known.get(n) not in (None, "") and n not in request.aliases_of(active)]
     # One that was found with something in it can be given that again.
     given.sort(key=lambda name: found.get(name) in (None, ""))
-    probes = {kind: next((n for n in given if request.fields[n].format == kind), "") for kind in kinds}
-    names = [name for name in probes.values() if name] or (given[:1] if kinds else [])
+    probes = {kind: next((n for n in given if kind_of(n) == kind), "") for kind in kinds}
+    others = [name for name in given if not request.fields[name].takes_null]
+    names = [name for name in probes.values() if name] or (others[:1] if kinds else [])
     outcome = _emptied(session, names)
     if len(names) > 1 and "refuses null" in outcome.values():
         outcome = {name: how for one in names for name, how in _emptied(session, [one]).items()}
     stuck: dict[str, str] = {}
     for kind, members in kinds.items():
-        how = {outcome.get(probes[kind], "")} if probes[kind] else set(outcome.values())
+        promised = kind[1]
+        how = {why for n, why in outcome.items() if not (promised or request.fields[n].takes_null)}
+        how = {outcome.get(probes[kind], "")} if probes[kind] else how
         if how == {"refuses null"} and (own := next((n for n in members if n in plain and n not in active), "")):
             # It may be that field alone; nothing but such a field itself can tell.
             body = generator.complete({own: generator.firm(own)[0]})

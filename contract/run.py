@@ -580,6 +580,8 @@ def restore_all(settings: Settings, credentials: Mapping[str, str]) -> dict[str,
             runner.budget.restore()
             session = runner.session(id)
             stack.callback(session.sender.close)
+            # What the interrupted run wrote of what is never shown, nobody knows.
+            session.written |= {name for name, item in contract.request.fields.items() if item.write_only}
             done[id] = restore(session, held["record"], runner.generator)
             if not done[id].note:
                 custody.journal.remove()

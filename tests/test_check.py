@@ -1034,6 +1034,14 @@ def test_silence_is_applied_or_ignored(how: str, sent: Any, shown: Any, earlier:
     assert settled(how, sent, shown, earlier, request.fields["color"]) is kept
 
 
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    """8.0 is the integer 8 in JSON Schema, where the documents are silent about the value as well."""
+    request = CONTRACT.update.request
+    assert request is not None
+    assert settled("exact", 8, 8.0, 5, request.fields["period"])
+    assert not settled("exact", 8, 8.5, 5, request.fields["period"])
+
+
 def test_a_selector_is_not_accepted_with_null_in_what_it_requires() -> None:
     """Null may be refused and may be ignored; it must not stand beside the value that requires more."""
     kind: dict[str, Any] = {"expect": "unspecified", "rule": "set_lamp.rejection.consistent"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,9 +14,12 @@ from hypothesis import strategies as st
 
 import contract
 from contract import explain, rules, spec
+from contract.check import Judge
 from contract.config import Settings
+from contract.custody import Journal
+from contract.model import Case, Interaction, Response
 from contract.result import Result
-from contract.run import run
+from contract.run import restore_all, run
 from tests import subscriptions
 from tests.subscriptions import DEFECTS, FRAGMENT, KINDS, TICKET, TOKEN, VARIANTS, Refusal, Service
 
@@ -218,3 +223,52 @@ def test_what_is_older_than_a_rule_is_found_before_anything_changes() -> None:
     assert list(result.expected_left) == ["retries"]
     assert "nothing was changed" in result.problem
     assert plain(after) == plain(before)
+
+
+def test_restoring_says_what_is_never_shown(tmp_path: Path) -> None:
+    """After a run that was cut off, what can only be written may be the run's own, and nobody can tell."""
+    with subscriptions.running() as service:
+        chosen = settings(service, state_dir=str(tmp_path))
+        Journal.of(tmp_path, service.base_url, str(TICKET)).write(service.base_url, str(TICKET), service.record)
+        done = restore_all(chosen, CREDENTIALS)
+
+    assert [one.unseen for one in done.values()] == [("passphrase",)]
+
+
+@pytest.mark.parametrize("where", ["update", "retrieve"])
+def test_what_is_only_written_must_not_be_shown(where: str) -> None:
+    """A secret that comes back under its own name is a leak; one that is masked, or of another run, is none."""
+    shown = {"passphrase": "correct horse", "title": "x"}
+
+    def leaks(sent: Any, record: dict[str, Any]) -> bool:
+        judge = Judge(CONTRACT)
+        update = Case(label="a", operation=CONTRACT.update.id, body={"priority": 1, "passphrase": sent})
+        read = Case(label="b", operation=CONTRACT.retrieve.id)
+        content = json.dumps(record).encode()
+        answer = Response(status=200, headers={"content-type": "application/json"}, content=content, body=record)
+        silent = replace(answer, content=b"{}", body={})
+        first = judge.judge(Interaction(case=update, response=answer if where == "update" else silent, id="1"))
+        last = judge.judge(Interaction(case=read, response=answer, id="1")) if where == "retrieve" else first
+        return any(f.rule.endswith(".no_leak") for f in last.findings)
+
+    assert not leaks("another one", shown)
+    assert not leaks("correct horse", {**shown, "passphrase": "***********"})
+    assert not leaks("correct horse", {"title": "correct horse"})
+    assert leaks("correct horse", shown)
+
+
+def test_null_that_is_promised_and_refused_breaks_the_contract(tmp_path: Path) -> None:
+    """It is no reason to say that nobody can tell: the documents say that null is taken, and the record holds it."""
+    promising = tmp_path / "promising.yaml"
+    text = FRAGMENT.read_text(encoding="utf-8")
+    whole = text.replace(
+        "        reference:\n          type: string\n", "        reference:\n          type: [string, 'null']\n"
+    )
+    assert whole != text
+    promising.write_text(whole, encoding="utf-8")
+    with subscriptions.running("refusing") as service:
+        service.record["reference"] = None
+        result = run(replace(settings(service), spec=str(promising)), CREDENTIALS)
+
+    assert result.verdict == "broken"
+    assert broken(result) == {"change_settings.accept"}
