@@ -129,8 +129,10 @@ class Answers:
         self.left: dict[str, dict[str, Any]] = {}
         """Record -> what bodies about which the documents are silent may have left in it."""
         request = self.update.request.fields.values() if self.update.request is not None else ()
-        self.written = {item.name: list[Any]() for item in request if item.write_only and item.name not in self.fields}
-        """Field that is only ever written -> what was sent for it."""
+        # What is write-only for no reason that is stated may be shown: a field nobody documented is no failure.
+        secret = (item.name for item in request if item.write_only and item.format == "password")
+        self.written = {name: list[Any]() for name in secret if name not in self.fields}
+        """Secret that is only ever written -> what was sent for it."""
         self.malformed: set[str] = set()
         """Fields that were wrong although nothing of the kind was left."""
         self._names = {id: _Names(id) for id in contract.operations}

@@ -30,7 +30,7 @@ MAX_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 60
 
 FORMATS: Final = frozenset(
-    {"uuid", "date-time", "date", "e164", "iso-3166-1-alpha-2", "uri", "email", "int32", "int64"}
+    {"uuid", "date-time", "date", "e164", "iso-3166-1-alpha-2", "uri", "email", "password", "int32", "int64"}
 )
 """The formats that are judged and generated."""
 

@@ -244,6 +244,12 @@ def uncleared(
         promised = kind[1]
         how = {why for n, why in outcome.items() if not (promised or request.fields[n].takes_null)}
         how = {outcome.get(probes[kind], "")} if probes[kind] else how
+        if how == {"ignores null"}:
+            # It may be that one field alone, which ignores whatever is written.
+            second = [n for n in given if n not in outcome and kind_of(n) == kind]
+            more = _emptied(session, second[:1])
+            outcome |= more
+            how |= {*more.values()}
         if how == {"refuses null"} and (own := next((n for n in members if n in plain and n not in active), "")):
             # It may be that field alone; nothing but such a field itself can tell.
             body = generator.complete({own: generator.firm(own)[0]})
@@ -313,7 +319,8 @@ def _emptied(session: Session, names: list[str]) -> dict[str, str]:
         session.read("read to see whether null was ignored")
         record = session.known or record
     stood = [n for n in writable(session.contract) if n in record and same(None, record[n], before.get(n))]
-    if any(n not in stood and n not in names for n in writable(session.contract)):
+    one_thing = session.contract.request.aliases_of(names)
+    if any(n not in stood and n not in one_thing for n in writable(session.contract)):
         return {}  # Something else became of it.
     return {n: "ignores null" if n in stood else "" for n in names}
 

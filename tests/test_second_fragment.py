@@ -257,6 +257,19 @@ def test_what_is_only_written_must_not_be_shown(where: str) -> None:
     assert leaks("correct horse", shown)
 
 
+def test_what_is_write_only_without_being_a_secret_may_be_shown() -> None:
+    """The documents of the bundled contract show one field in requests alone; an API that answers it as well is lawful."""
+    bundled = spec.load()
+    name = next(n for n, item in bundled.request.fields.items() if item.write_only)
+    assert bundled.request.fields[name].format == ""
+    judge = Judge(bundled)
+    case = Case(label="a", operation=bundled.update.id, body={name: "sales"})
+    content = json.dumps({name: "sales"}).encode()
+    answer = Response(status=200, headers={"content-type": "application/json"}, content=content, body={name: "sales"})
+    found = judge.judge(Interaction(case=case, response=answer, id="1")).findings
+    assert not any(finding.rule.endswith(".no_leak") for finding in found)
+
+
 def test_null_that_is_promised_and_refused_breaks_the_contract(tmp_path: Path) -> None:
     """It is no reason to say that nobody can tell: the documents say that null is taken, and the record holds it."""
     promising = tmp_path / "promising.yaml"
