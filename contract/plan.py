@@ -541,7 +541,7 @@ class _Planner:
         pool = max(number, DRAWN, min(CHOICE * number, POOL) if spare > 0 else 0)
         drawn = [body for body in draw(self.generator.bodies(), pool, self.seed) if body]
         if spare > 0:
-            drawn = list(self.varied_bodies(drawn, number))
+            drawn = list(self.varied_bodies(list({repr(body): body for body in drawn}.values()), number))
         pairs = [(body, other) for body in drawn if (other := self.exchanged(body))]
         if not drawn:
             return

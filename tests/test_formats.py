@@ -266,7 +266,7 @@ def test_a_format_is_about_one_type(name: str, value: Any) -> None:
 
 
 def test_every_format_is_judged() -> None:
-    """There is no format of a fragment under which everything passes."""
-    for name in FORMATS:
+    """There is no format of a fragment under which everything passes, but for that which says what must not be shown."""
+    for name in FORMATS - {"password"}:
         assert not (matches(name, "no such thing\n") and matches(name, 2**70))
     assert set(CUSTOM) | set(SIZES) <= FORMATS
