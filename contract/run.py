@@ -381,7 +381,7 @@ class Runner:
                     cost = sum(b.cost for b in blocks[i:])
                     scarce = session.sender.put_off and self._over(session, cost) > 0
                     if block.name in {"identity", "random"} and (scarce or self._found()):
-                        continue  # There is something to look into already, and it needs the requests.
+                        continue  # What was found needs the requests, or what the API puts off.
                     block = self._fitted(session, block, cost)
                     # Several lists, so that each field is seen with more than one value.
                     lists = self.plan.profile.tour and session is self.sessions[0] and block.name == "tour"

@@ -62,7 +62,7 @@ UNKNOWN: Final = uuid.UUID("0b0d5e6c-94e5-4b0e-9f3a-6f0000000000")
 def unknown(operation: Operation, id: str) -> str:
     """
     An id of nothing. Of a UUID *id* it shares the beginning and the end, so that it shows where an API looks
-    at a part of it only.
+    at a part of it only. Where the documents exclude a UUID, it is of the shape of *id*, with nines for its digits.
     """
     kinds = operation.key.schema.get("type", "string") if operation.key is not None else "string"
     if "integer" in kinds:
