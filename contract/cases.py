@@ -215,6 +215,7 @@ class Cases:
         prefix = f"{self.update.id}.rejection"
         gen = self.generator
         yield from self.excluded(used=False)
+        yield from self.unfilled()
         text = f'{{"{gen.marker or "a"}": "must not appear malformed", '
         yield self.case("malformed JSON", expect="reject", rule=f"{prefix}.malformed_json", content=text.encode())
         if self.thorough:
@@ -224,11 +225,11 @@ class Cases:
 
     def excluded(self, *, used: bool) -> Iterator[Case]:
         """
-        Undocumented values of enumerated fields: of every other one that a selector's value *used*, while it stands
+        Undocumented values of fields: of every other one that a selector's value *used*, while it stands
         elsewhere, as an API may look at them there alone; or of the rest.
         """
         gen = self.generator
-        names = [name for name, item in gen.fields.items() if item.listed]
+        names = [name for name, item in gen.request.fields.items() if item.excludes and not item.read_only]
         if not self.thorough:
             names = [*gen.selectors, *(name for name in names if name not in gen.selectors)][:3]
         seen: set[Any] = set()
@@ -237,13 +238,14 @@ class Cases:
         for name in names:
             values, user = gen.refused(name), users[name]
             # Fields with the same values are looked after by the same code: one near miss will do for them.
-            options = gen.request.fields[name].listed
+            item = gen.request.fields[name]
+            options = item.listed
             alike = name not in gen.selectors and options in seen
             seen.add(options)
             if alike or not self.thorough:
                 values = values[:1]
             for i, value in enumerate(values if (name in elsewhere) == used else ()):
-                label, rule = f"{name} is {value!r}", f"{self.update.id}.rejection.{name}.enum"
+                label, rule = f"{name} is {value!r}", f"{self.update.id}.rejection.{name}.{item.excludes}"
                 # Once with the other selectors moved as well: one of them must not be applied without the other.
                 # So is a value that they use, at other values of them: an API may look at it where none is sent.
                 company = {}
@@ -255,6 +257,20 @@ class Cases:
                 body = self.mark({name: value, **company}, f"{name} {value}")
                 away = user if used else None
                 yield self.case(label, expect="reject", rule=rule, body=body, core=(name,), away_from=away)
+
+    def unfilled(self) -> Iterator[Case]:
+        """A selector's value with an empty companion, where the documents want it filled."""
+        gen = self.generator
+        for name in gen.selectors if self.thorough else ():
+            for value in gen.enums[name]:
+                for other in sorted(gen.choice(name, value).filled & {*gen.free}):
+                    yield self.case(
+                        f"{name} {value} with an empty {other}",
+                        expect="reject",
+                        rule=f"{self.update.id}.handler.{name}.{value}.requires.{other}",
+                        body=self.mark(gen.complete({name: value, other: ""}), f"{value} with an empty {other}"),
+                        core=(name, other),
+                    )
 
     def user(self, name: str) -> tuple[str, Any] | None:
         """The selector and its value that use the companion *name*: an API may look at it there alone."""
@@ -435,7 +451,8 @@ class Cases:
         kinds: dict[str, tuple[str, Any, str]] = {}
         for name, value, other in found:
             kinds.setdefault(gen.fields[other].format, (name, value, other))
-        blanks = list(kinds.values())
+        # Where an empty one is refused for certain, see `unfilled`.
+        blanks = [one for one in kinds.values() if one[2] not in gen.choice(*one[:2]).filled]
         others = [one for one in found if one not in blanks]
         nulls = (others or blanks)[:1]
         for chosen, empty, kind, words in ((blanks, "", "blank", "a blank"), (nulls, None, "null", "null in")):

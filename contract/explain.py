@@ -8,7 +8,7 @@ from typing import Any
 
 from contract.generate import Generator
 from contract.model import PROMISES, Rule
-from contract.spec import Contract, Field
+from contract.spec import NOTHING, Contract, Field
 
 __all__ = ["lines"]
 
@@ -63,8 +63,8 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
     if detail.endswith(".moves"):
         stamp = "2030-01-31T12:00:00Z"
         return f"{stamp}, and 2030-01-31T12:00:05Z after a change", f"{stamp}, and {stamp} still after a change"
-    if detail.endswith(".enum") and item is not None:
-        undocumented = ["no_such_value"] if item.item_enum else "no_such_value"
+    if detail.startswith("rejection.") and detail.endswith((".enum", ".format")) and item is not None:
+        undocumented = [NOTHING] if item.item_enum else NOTHING
         return (
             f"sent {_json({name: undocumented})}, answered 422",
             f"sent {_json({name: undocumented})}, answered 200",
@@ -117,7 +117,7 @@ def _shape(item: Field, detail: str) -> tuple[str, str]:
     if detail.endswith(".type"):
         return _json({name: good}), _json({name: 7 if "string" in item.types else "7"})
     bad = {"uuid": "3fa85f64", "date-time": "2030-02-31 12:00", "e164": "555-0100", "iso-3166-1-alpha-2": "usa"}
-    wrong: Any = bad.get(item.format, str(good).swapcase() if not isinstance(good, list) else ["no_such_value"])
+    wrong: Any = bad.get(item.format, str(good).swapcase() if not isinstance(good, list) else [NOTHING])
     return _json({name: good}), _json({name: wrong})
 
 

@@ -120,10 +120,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
     update = session.contract.update.id
     bodies = generator.bodies()
     refused = [
-        (name, value)
-        for name in generator.enums
-        if generator.request.fields[name].enum
-        for value in generator.refused(name)
+        (name, value) for name, item in generator.fields.items() if item.excludes for value in generator.refused(name)
     ]
 
     class Record(RuleBasedStateMachine):
@@ -166,7 +163,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
                     label="explored refusal",
                     operation=update,
                     expect="reject",
-                    rule=f"{update}.rejection.{name}.enum",
+                    rule=f"{update}.rejection.{name}.{generator.fields[name].excludes}",
                     body={name: value},
                 )
                 hunt.step(case)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from contract.document import Document
 from contract.errors import PointerToNowhere
-from contract.spec import Body, Contract
+from contract.spec import Body, Choice, Contract
 
 __all__ = ["alternatives", "conditions", "json_schema", "openapi", "schemathesis_config", "with_alternatives", "write"]
 
@@ -80,10 +80,15 @@ def conditions(body: Body) -> Iterator[dict[str, Any]]:
     for name, selector in body.selectors.items():
         for choice in selector.choices.values():
             if choice.requires:
-                yield {
-                    "if": {"properties": {name: {"const": choice.value}}, "required": [name]},
-                    "then": {"required": list(choice.requires)},
-                }
+                then: dict[str, Any] = {"required": list(choice.requires)}
+                if choice.filled:
+                    then["properties"] = filled(choice)
+                yield {"if": {"properties": {name: {"const": choice.value}}, "required": [name]}, "then": then}
+
+
+def filled(choice: Choice) -> dict[str, Any]:
+    """The companions that a selector's value wants filled, each with the schema that says so."""
+    return {name: {"minLength": 1} for name in choice.requires if name in choice.filled}
 
 
 def alternatives(body: Body) -> Iterator[dict[str, Any]]:
@@ -103,7 +108,7 @@ def alternatives(body: Body) -> Iterator[dict[str, Any]]:
             cases.append({"properties": {name: {"enum": rest}}, "required": [name]})
         for choice in needy:
             required = [name, *(other for other in choice.requires if other != name)]
-            cases.append({"properties": {name: {"const": choice.value}}, "required": required})
+            cases.append({"properties": {name: {"const": choice.value}, **filled(choice)}, "required": required})
         yield {"oneOf": cases}
 
 

@@ -12,6 +12,7 @@ Source: JSON Schema 2020-12 Validation; RFC 2606, sections 2 and 3; RFC 3986; RF
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -19,12 +20,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from contract.document import escape
 from contract.errors import SpecError
-from contract.spec import Choice, Field, Operation
+from contract.spec import NOTHING, Choice, Field, Operation
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["Generator", "draw"]
+__all__ = ["Generator", "draw", "reserved"]
+
+_RESERVED: Final = re.compile(
+    r"https?://([\w-]+\.)*(example(\.(com|net|org))?|test|invalid|localhost)(:\d*)?([/?#]|\Z)", re.IGNORECASE
+)
 
 FIRM: Final = 5
 """Boundary values for each one that is drawn."""
@@ -289,10 +294,12 @@ class Generator:
         return tuple({k: values[i % len(values)] for k, values in parts.items()} for i in range(most)), ()
 
     def refused(self, name: str) -> tuple[Any, ...]:
-        """Values of an enumerated field, or of a list of them, that the documents exclude, near misses among them."""
+        """Values of a field, or of a list of enumerated ones, that the documents exclude, near misses among them."""
         item = self.request.fields[name]
+        if item.excludes == "format":
+            return (NOTHING[: item.schema.get("maxLength")],)
         if not item.enum:
-            return ([item.item_enum[0], "no_such_value"],)
+            return ([item.item_enum[0], NOTHING],)
         known = {*item.enum, *item.open_values}
         response = self.operation.response
         shown = response.fields[name].enum if response and name in response.fields else ()
@@ -304,7 +311,7 @@ class Generator:
                   for v in self.request.fields[n].enum if v not in known]  # fmt: skip
         if set(item.enum) <= _HTTP:
             others = sorted(_HTTP - known, reverse=True)
-        wanted = [others[0] if others else "no_such_value", near, *(v for v in shown if v not in known)]
+        wanted = [others[0] if others else NOTHING, near, *(v for v in shown if v not in known)]
         return tuple(dict.fromkeys(v for v in wanted if v not in known))
 
     # ----------------------------------------------------------------- bodies
@@ -441,7 +448,8 @@ class Generator:
         prefix = self.operation.id
         broken: list[tuple[str, str, Any, str]] = []
         for name, item in self.fields.items():
-            if item.listed:
+            # To a JSON Schema a format is only a remark.
+            if item.excludes == "enum":
                 rule = f"{prefix}.rejection.{name}.enum"
                 broken += [("enum", name, value, rule) for value in self.refused(name)]
         for name in self.selectors:
@@ -494,6 +502,11 @@ def _texts(low: int, high: int) -> SearchStrategy[str]:
     from hypothesis import strategies as st
 
     return st.text(LETTERS, min_size=low, max_size=high).map(lambda s: s if s.strip() else "x" * len(s))
+
+
+def reserved(url: str) -> bool:
+    """True for an address at a host that RFC 2606 reserves."""
+    return bool(_RESERVED.match(url))
 
 
 def _urls(name: str) -> SearchStrategy[str]:

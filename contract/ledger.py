@@ -229,7 +229,7 @@ class Ledger:
             if rule.endswith(".rejection.no_trace"):
                 place = failure.finding.pointer.rpartition("/")[2]
                 left[place, repr(failure.finding.actual)] = (rule, failure.number)
-            elif rule == case.rule and rule.endswith(".enum"):
+            elif rule == case.rule and rule.endswith((".enum", ".format")):
                 left |= {(name, repr(case.body[name])): (rule, failure.number) for name in case.core}
         for failure in self._open():
             found = failure.finding
@@ -281,19 +281,20 @@ class Ledger:
     def _shown_otherwise(self) -> None:
         """
         What seems to have changed since a read, to what it was before that, was only shown otherwise by it, and so
-        it was where the list shows what it was before.
+        it was where the list shows what it was before. What was refused should not have been shown at all, so that
+        going back from that to whatever else is no change either.
         """
         back: dict[tuple[str, str, str], tuple[str, int]] = {}
         for failure in self._open():
             found, trace = failure.finding, failure.finding.rule.endswith(".no_trace")
             if ".read_back" in found.rule or trace:
-                place = found.pointer, repr(found.actual), repr(found.expected)
+                place = found.pointer, repr(found.actual), "" if trace else repr(found.expected)
                 back.setdefault(place, (found.rule, failure.number if trace else 0))
         for failure in self._open():
             found = failure.finding
             if ".frame." in found.rule or found.pointer.count("/") > 1:
-                place = f"/{found.pointer.rpartition('/')[2]}", repr(found.expected), repr(found.actual)
-                rule, number = back.get(place, ("", 0))
+                place = f"/{found.pointer.rpartition('/')[2]}", repr(found.expected)
+                rule, number = back.get((*place, repr(found.actual))) or back.get((*place, "")) or ("", 0)
                 failure.cause = rule if failure.number >= number else ""
 
     def _malformed(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from contract.check import Judgement
 from contract.config import Settings
 from contract.document import escape
-from contract.generate import Generator
+from contract.generate import Generator, reserved
 from contract.ledger import Failure
 from contract.model import Case, Finding, Interaction, JSONObject, Response
 from contract.session import Session
@@ -57,24 +57,32 @@ class Neighbours:
         """
         if when == "before" and not self.late:
             self.read_list(when)
-        if when == "after" and self.bystanders and self._matters(self.rule):
+        if when == "after" and self.bystanders and self._matters(self.rule) and self.settings.profile != "smoke":
             self._apart()
         for id in self.settings.bystander_ids if self._matters(self.rule) else ():
             self._bystander(id, when)
 
     def _apart(self) -> None:
         """
-        Gives the record other values of enumerated fields than a bystander has, where it has the same ones: only
-        then is it seen that one is answered with what the other holds.
+        Updates the record right before bystanders are read, as one of them may then be answered with what the record
+        holds: that is only seen where both differ, so it gets other values of enumerated fields than a bystander has.
+        It also gets the texts of all of them, if it takes these, as an API may let only one record have a value.
         """
-        other, known = next(iter(self.bystanders.values())), self.session.known
-        enums = {n: v for n, v in self.generator.enums.items() if n not in self.generator.selectors}
-        alike = [n for n in enums if known is not None and n in known and known[n] == other.get(n)]
-        body = {n: v for n in alike for v in enums[n][:2] if v != known[n]} if known is not None else {}
-        spare = self.session.sender.budget.left - len(self.bystanders)
-        if body and spare > 1 and self.settings.profile != "smoke":
-            case = Case(label="what no bystander has", operation=self.contract.update.id, body=body)
-            self.session.perform(replace(case, body=self.generator.complete(body)))
+        others, known, gen = [*self.bystanders.values()], self.session.known, self.generator
+        if known is None or self.session.sender.budget.left - len(self.bystanders) <= 2:
+            return
+        enums = {n: v for n, v in gen.enums.items() if n not in gen.selectors and n in known}
+        body = {n: v for n in enums if known[n] == others[0].get(n) for v in enums[n][:2] if v != known[n]}
+        free = [n for n, item in gen.request.fields.items() if item.may_name and n in known]
+        held = {n: other[n] for n in free for other in others if _to_give(other.get(n), known[n])}
+        case = Case(label="what a bystander has", operation=self.contract.update.id, expect="unspecified")
+        case = replace(case, rule=f"{case.operation}.rejection.consistent", open=dict.fromkeys(held, "exact"))
+        if held and self.session.perform(replace(case, body=gen.complete(body | held)))[1].status < 300:
+            return
+        if not body and gen.marker is not None:
+            body = {gen.marker: self._plain(gen.marker)}
+        if body:
+            self.session.perform(Case(label="what no bystander has", operation=case.operation, body=gen.complete(body)))
 
     def _matters(self, prefix: str) -> bool:
         """True where a rule that begins with *prefix* was selected."""
@@ -214,6 +222,8 @@ class Neighbours:
             compared.findings = wrong
             if made := self._add(case, response, None, compared, id):
                 again, _ = other.perform(case)
+                if not any(failure.finding in again.findings for failure in made) and self._one_more():
+                    again, _ = other.perform(case)
                 for failure in made:
                     failure.confirmed = failure.finding in again.findings
             session.ledger.reasons[self.rule] = f"the bystander {id} is answered with another record"
@@ -256,11 +266,7 @@ class Neighbours:
                 name = failure.finding.pointer.strip("/")
                 stays = now.get(name) == failure.finding.actual if name else other.known is None
                 failure.confirmed = stays and not (name and written)
-            marker = self.generator.marker
-            if not any(failure.confirmed for failure in made) and marker is not None:
-                # It may be seen right after an update only, or be done by each.
-                session.sender.sleep(1.2)
-                session.attempt(self.generator.complete({marker: self._plain(marker)}, self._plain), "one more")
+            if not any(failure.confirmed for failure in made) and self._one_more():
                 seen = other.read("the bystander after one more update").record
                 than = now if written and now else earlier
                 changed = list(self.judge.differences(seen, than)) if seen is not None else []
@@ -268,8 +274,24 @@ class Neighbours:
                     name = failure.finding.pointer.strip("/")
                     failure.confirmed = name in {name for name, *_ in changed} if name else seen is None
 
+    def _one_more(self) -> bool:
+        """Updates the record once more: what befalls others may be seen right after an update only, or be done by each."""
+        marker = self.generator.marker
+        if marker is None:
+            return False
+        self.session.sender.sleep(1.2)
+        self.session.attempt(self.generator.complete({marker: self._plain(marker)}, self._plain), "one more")
+        return True
+
     def _plain(self, name: str) -> Any:
         return self.generator.firm(name)[0]
+
+
+def _to_give(text: Any, known: Any) -> bool:
+    """True for a text of another record that is not *known* here, and that calls nobody."""
+    if not isinstance(text, str) or not text.strip() or text == known:
+        return False
+    return not text.startswith(("http:", "https:")) or reserved(text)
 
 
 def _goes_on(response: Response) -> bool:

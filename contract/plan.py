@@ -26,7 +26,7 @@ from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values, near
 
-OVERHEAD: Final = 34
+OVERHEAD: Final = 33
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
@@ -589,11 +589,11 @@ class _Planner:
 
     def refusing(self, updates: Iterable[Case]) -> Iterator[Case]:
         """
-        *updates*, and after each of them a value that is not documented, of one enumerated field after the other and
+        *updates*, and after each of them a value that is not documented, of one field after the other and
         at each value of each selector: an API may look at it at some of them only.
         """
         gen, seen = self.generator, Counter[tuple[str, Any, str]]()
-        names = [name for name, item in gen.fields.items() if item.listed]
+        names = [name for name, item in gen.fields.items() if item.excludes]
         stands: dict[str, Any] = {}
         for update in updates:
             yield update
@@ -608,7 +608,7 @@ class _Planner:
             yield self.cases.case(
                 f"{name} is {value!r} after {update.label}",
                 expect="reject",
-                rule=f"{self.update.id}.rejection.{name}.enum",
+                rule=f"{self.update.id}.rejection.{name}.{gen.fields[name].excludes}",
                 body=self.cases.mark({name: value}, f"{name} {value}"),
                 core=(name,),
             )

@@ -529,7 +529,7 @@ class Look:
         failure.state = before
         # What is wrong with one answer is so wherever the record stands; what was accepted may depend on that.
         plain = any(part in self.rule for part in (".shape", ".enum", ".format", ".e164", ".access", ".error_body"))
-        plain = plain and not (".rejection." in self.rule and self.rule.endswith(".enum"))
+        plain = plain and not (".rejection." in self.rule and self.rule.endswith((".enum", ".format")))
         if self.rule.endswith(".no_server_error") and not whole and len(cases) == 1:
             # As it is, first: what makes an API fail is most often in the body alone.
             for case in cases * self.times:

@@ -186,6 +186,7 @@ class _Maker:
                 yield self.rule("handler", f"{stem}.shown", text, choice.fact, of=choice, **kind)
                 for other, fact in choice.requires.items():
                     text = f"{name} {choice.value!r} without {other}, and none stored, is refused"
+                    text += ", and so is an empty one" * (other in choice.filled)
                     yield self.rule("handler", f"{stem}.requires.{other}", text, fact, of=choice, **kind)
                 if choice.deprecated:
                     text = f"{name} {choice.value!r} is deprecated and still works"
@@ -256,10 +257,11 @@ class _Maker:
         text = "where the documents are silent, what is accepted is applied or ignored"
         yield self.rule("rejection", "consistent", text, op.fact)
         for item in self.contract.request.fields.values():
-            if item.listed:
+            if facet := item.excludes:
                 text = f"a value of {item.name} that is not documented is refused"
-                of = item.facet("enum")
-                yield self.rule("rejection", f"{item.name}.enum", text, of, of=item)
+                if facet == "format":
+                    text = f"a value of {item.name} that is no well-formed {item.format} is refused"
+                yield self.rule("rejection", f"{item.name}.{facet}", text, item.facet(facet), of=item)
 
 
 def _needs(fields: Any) -> str:

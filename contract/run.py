@@ -25,12 +25,12 @@ import httpx
 
 from contract import spec as specs
 from contract.budget import USUAL, Budget
-from contract.check import Judge
+from contract.check import Judge, Judgement
 from contract.config import Settings
 from contract.custody import Custody, Journal, state_directory
 from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
 from contract.generate import Generator
-from contract.model import Case, JSONObject, Response
+from contract.model import Case, Interaction, JSONObject, Response
 from contract.neighbours import Neighbours
 from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, plan, split
 from contract.preflight import look
@@ -219,7 +219,7 @@ class Runner:
             finally:
                 result.seconds = self.budget.clock() - self.budget.started
                 result.requests = self.budget.spent
-                result.noise = sum(s.sender.noise + s.sender.put_off for s in self.sessions)
+                result.noise = sum(s.sender.again for s in self.sessions)
                 result.foreign = {s.id: s.foreign for s in self.sessions if s.foreign}
         return result
 
@@ -379,7 +379,7 @@ class Runner:
                     if block is writing:
                         self._learn(session)
                     cost = sum(b.cost for b in blocks[i:])
-                    scarce = session.sender.put_off and self._over(session, cost) > 0
+                    scarce = session.sender.again and self._over(session, cost) > 0
                     if block.name in {"identity", "random"} and (scarce or self._found()):
                         continue  # What was found needs the requests, or what the API puts off.
                     block = self._fitted(session, block, cost)
@@ -397,8 +397,8 @@ class Runner:
                         session.read("read after the id was sent")
                 walked = any(block.name == "tour" for block in self.plan.blocks)
                 small = self.first and session is self.sessions[0] and self.plan.profile.tour
-                # An API that puts requests off may do so on the way back as well.
-                small = small and not self._found() and self.budget.left > CLOSING and not session.sender.put_off
+                # What had to be sent again may have to be on the way back as well.
+                small = small and not self._found() and self.budget.left > CLOSING and not session.sender.again
                 if walked and (self.plan.profile.explore or small):
                     from contract.explore import explore
 
@@ -452,8 +452,8 @@ class Runner:
         return block.thinned(over + CLOSING + INVESTIGATION if found else over + LAST - AFTERWARDS)
 
     def _over(self, session: Session, cost: int) -> int:
-        """Requests that lack for *cost* more, where as much is put off as was so far."""
-        sent, again = session.sender.count, session.sender.put_off
+        """Requests that lack for *cost* more, where as many have to be sent again as had to so far."""
+        sent, again = session.sender.count, session.sender.again
         return cost + (cost + OVERHEAD) * again // max(1, sent - again) - (self.each - sent)
 
     def _learn(self, session: Session) -> None:
@@ -517,7 +517,9 @@ class Runner:
         found = self.snapshots[session.id]
         # What someone else wrote meanwhile is theirs, and stays.
         theirs = {n: now for n, (_, now) in session.foreign.items() if session.novel(n, now)}
+        before = session.known
         done = restore(session, {**found, **theirs}, self.generator, self.stuck.get(session.id, {}))
+        self._rewound(session, before)
         if theirs:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
             done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
@@ -529,6 +531,22 @@ class Runner:
         elif not done.note:
             # It was tried in every way there is: the journal stays only where trying again may help.
             custody.journal.remove()
+
+    def _rewound(self, session: Session, before: JSONObject | None) -> None:
+        """
+        Notes where the record, put back, shows the time stamp that was found with it: an API may keep that with what
+        it belongs to. Nothing may be written to see it again.
+        """
+        found, now = self.snapshots[session.id], session.known
+        if before is None or now is None or session.last is None:
+            return
+        case = Case(label="read after it was put back", operation=self.contract.retrieve.id)
+        interaction = Interaction(case=case, response=session.last, before=before, id=session.id)
+        result, shown = self.judge.judge(interaction), Judgement()
+        back = [f for f in result.findings if f.rule.endswith(".forward")]
+        shown.findings = [f for f in back if f.actual == found.get(f.pointer.strip("/"))]
+        for failure in self.ledger.add(interaction, shown, self.budget.spent) if shown.findings else ():
+            failure.confirmed = True
 
 
 def _side_by_side(calls: Sequence[Callable[[], T]], failed: Callable[[], None] = lambda: None) -> list[T]:

@@ -292,6 +292,11 @@ class Sender:
         self._urls: dict[str, httpx.URL] = {}
         self._headers = {kind: self._base(kind) for kind in get_args(Pair)}
 
+    @property
+    def again(self) -> int:
+        """Requests that had to be sent again, as their answers were lost or put off."""
+        return self.noise + self.put_off
+
     def _base(self, kind: str) -> dict[str, str]:
         return {
             "Accept": "application/json",

@@ -17,11 +17,14 @@ from urllib.parse import quote, unquote
 
 from contract.document import METHODS, Document, escape, read, read_file, refuse_unknown_keys
 from contract.errors import SpecError, nearest
+from contract.formats import matches
 from contract.model import BASES, MISSING, Fact
 
 __all__ = ["AliasGroup", "Body", "Choice", "Contract", "Field", "Link", "Operation", "Parameter", "bundled", "load"]
 
 _FACETS: Final = ("present", "type", "null", "enum", "format", "default", "maxLength")
+NOTHING: Final = "no_such_value"
+"""A text that is no documented value, and has no format."""
 CHANGES: Final = ("never", "on-write", "derived", "anytime")
 _BODY_KEYS: Final = frozenset({"pattern", "oneOf", "anyOf", "allOf", "multipleOf", "const", "uniqueItems"})
 
@@ -34,6 +37,8 @@ class Choice:
     fact: Fact
     requires: Mapping[str, Fact] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
+    filled: frozenset[str] = frozenset()
+    """The required companions that must not be empty: an empty one is refused as if it were left out."""
     deprecated: bool = False
     line: int | None = None
 
@@ -84,6 +89,17 @@ class Field:
     def listed(self) -> tuple[Any, ...]:
         """The documented values beside null, of it or of its items; empty where there is no list."""
         return self.enum or self.item_enum
+
+    @property
+    def excludes(self) -> str:
+        """
+        The facet by which the documents exclude values for certain: ``enum``, or a documented ``format``; otherwise
+        empty. Addresses may be taken strictly or not, whatever their format.
+        """
+        if self.listed:
+            return "enum"
+        strict = "string" in self.types and self.format != "uri" and self.facet("format").basis == "documented"
+        return "format" if strict and self.format and not matches(self.format, NOTHING) else ""
 
     @property
     def takes_null(self) -> bool:
@@ -729,9 +745,9 @@ class _Reader:
             raise self.document.error(f"an object is wanted here, not {needed!r}"[:200], f"{pointer}/requires")
         if not isinstance(used, list) or not all(isinstance(name, str) for name in used):
             raise self.document.error(f"a list of texts is wanted here, not {used!r}"[:200], f"{pointer}/uses")
-        requires = {
-            name: self.fact(detail or {}, own, f"{pointer}/requires/{escape(name)}") for name, detail in needed.items()
-        }
+        requires = {name: self.companion(detail or {}, own, f"{pointer}/requires/{escape(name)}")
+                    for name, detail in needed.items()}  # fmt: skip
+        filled = frozenset(name for name, detail in needed.items() if detail and "minLength" in detail)
         uses = tuple(used)
         for name in (*requires, *uses):
             if name not in known:
@@ -742,9 +758,21 @@ class _Reader:
             fact=own,
             requires=requires,
             uses=uses,
+            filled=filled,
             deprecated=bool(entry.get("deprecated")),
             line=self.document.lines.get(pointer),
         )
+
+    def companion(self, raw: Any, above: Fact, pointer: str) -> Fact:
+        """How well it is known that a companion is required."""
+        fact = self.fact(raw, above, pointer)
+        for key, value in raw.items():
+            if key not in {"basis", "source", "x-basis", "x-source", "minLength"}:
+                raise self.document.error(f"{key!r} is not read for a companion", f"{pointer}/{escape(key)}")
+            if key == "minLength" and value != 1:
+                problem = f"minLength of a companion is 1: it must not be empty; not {value!r}"
+                raise self.document.error(problem[:200], f"{pointer}/minLength")
+        return fact
 
     def alias(self, raw: Mapping[str, Any], pointer: str, fields: Mapping[str, Field], fact: Fact) -> AliasGroup:
         """One group of aliases."""

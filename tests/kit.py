@@ -20,10 +20,12 @@ from contract.errors import ContractError
 from contract.reference import Direct, Running
 from contract.report import Mask, plain
 from contract.result import Result
+from contract.rules import rules
 from contract.send import Credentials
 
 __all__ = [
     "CONTRACT",
+    "RULES",
     "Outcome",
     "Turns",
     "broken",
@@ -37,6 +39,8 @@ __all__ = [
 
 CONTRACT: Final = specs.load()
 """The bundled fragment."""
+RULES: Final = len(rules(CONTRACT))
+"""How many rules there are."""
 
 
 SERVERS: Final[dict[str, Running]] = {}

@@ -208,8 +208,10 @@ def test_one_condition_for_each_value_with_companions() -> None:
     for entry in BODY["allOf"]:
         assert sorted(entry) == ["if", "then"]
         (name,) = entry["if"]["required"]
-        value = entry["if"]["properties"][name]["const"]
-        assert entry["then"] == {"required": list(RAW[name]["x-selector"][value]["requires"])}
+        needed = RAW[name]["x-selector"][entry["if"]["properties"][name]["const"]]["requires"]
+        filled = {other: {"minLength": 1} for other, detail in needed.items() if "minLength" in detail}
+        assert entry["then"] == {"required": list(needed)} | ({"properties": filled} if filled else {})
+    assert sum("properties" in entry["then"] for entry in BODY["allOf"]) == 1
 
 
 def test_the_rest_is_as_in_the_fragment() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from contract import spec
+from contract.formats import matches
 from contract.generate import Generator
 from contract.model import MISSING, Case
 from contract.plan import INVESTIGATION, LISTS, MARGIN, OVERHEAD, PROFILES, RESTING, Block, Plan, needed, plan, split
@@ -384,20 +385,35 @@ def test_a_refusal_breaks_one_thing(name: str) -> None:
             item = generator.request.fields[other]
             values = value if item.item_enum else [value]
             wrong = bool(item.listed) and any(one not in item.listed for one in values)
-            assert wrong == (case.rule.endswith(".enum") and other == field)
+            wrong = wrong or (item.excludes == "format" and not matches(item.format, value))
+            assert wrong == (case.rule.endswith((".enum", ".format")) and other == field)
             assert len(value) <= item.schema.get("maxLength", 10_000) if isinstance(value, str) else True
         lacking = {
             companion
             for selector, item in generator.request.selectors.items()
             if case.body.get(selector) in item.choices
             for companion in item.choices[case.body[selector]].requires
-            if companion not in case.body
+            if case.body.get(companion, "") == ""
         }
         assert lacking == ({detail} if ".requires." in case.rule else set())
         if ".requires." in case.rule:
-            assert detail in case.absent
+            assert (detail in case.absent) != (detail in case.body)
+        if case.absent:
             assert case.away_from is not None
             assert case.body[case.away_from[0]] == case.away_from[1]
+
+
+def test_a_malformed_value_and_an_empty_companion_must_be_refused() -> None:
+    """Where the documents state a format, or want a companion filled, one such body is sent, with what it is about alone."""
+    sent = {case.rule: case for case in block(made("with ids"), "refusals") if case.core}
+    malformed = sent["update_phone_number.rejection.call_video_room_id.format"]
+    empty = sent["update_phone_number.handler.call_handler.relay_script.requires.call_relay_script_url"]
+    assert [case.expect for case in (malformed, empty)] == ["reject", "reject"]
+    assert [case.core for case in (malformed, empty)] == [
+        ("call_video_room_id",),
+        ("call_handler", "call_relay_script_url"),
+    ]
+    assert empty.body["call_relay_script_url"] == ""
 
 
 @pytest.mark.parametrize("name", PLANS)

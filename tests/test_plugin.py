@@ -20,6 +20,7 @@ import pytest
 # pytester forgets what a session imports, and half of a package must not be loaded twice.
 from contract import client, har, html, items, reference  # noqa: F401
 from contract.reference import Running
+from tests.kit import RULES
 
 UPDATE = "contract::update_phone_number"
 SHOWN = f"{UPDATE}::handler::call_handler.video_room.shown"
@@ -263,21 +264,21 @@ def test_a_weak_rule_warns_at_the_line_that_states_it(serve: Serve) -> None:
     """What is only inferred passes with a warning, and fails where the user asks for that basis."""
     site = serve()
     found = site.run("-k", "relay_topic.requires.call_relay_topic_status_callback_url")
-    found.assert_outcomes(passed=1, warnings=1, deselected=597)
+    found.assert_outcomes(passed=1, warnings=1, deselected=RULES - 1)
     found.stdout.fnmatch_lines(
         [
             "*phone_numbers.openapi.yaml:*: ContractWarning: update_phone_number.handler.* (inferred only): it is accepted, *"
         ]
     )
     found = site.run("-k", "relay_topic.requires.call_relay_topic_status_callback_url", "--contract-strict=inferred")
-    found.assert_outcomes(failed=1, deselected=597)
+    found.assert_outcomes(failed=1, deselected=RULES - 1)
 
 
 def test_a_warning_that_is_an_error_fails_in_its_own_words(serve: Serve) -> None:
     """With -W error the item fails with the line of the warning alone."""
     site = serve()
     found = site.run("-Werror::contract.plugin.ContractWarning", "-k", "relay_topic.requires.call_relay_topic_status")
-    found.assert_outcomes(failed=1, deselected=597)
+    found.assert_outcomes(failed=1, deselected=RULES - 1)
     found.stdout.fnmatch_lines(
         ["*_ update_phone_number.handler*", "update_phone_number.handler.* (inferred only): it is accepted, *"],
         consecutive=True,
@@ -288,7 +289,7 @@ def test_a_warning_that_is_an_error_fails_in_its_own_words(serve: Serve) -> None
 def test_what_was_not_exercised_is_skipped_with_the_reason(serve: Serve) -> None:
     """A rule that needs something of the configuration says what."""
     found = serve().run("-rs", "--contract-profile=smoke", "-k", "bystander or foreign_id")
-    found.assert_outcomes(skipped=3, deselected=595)
+    found.assert_outcomes(skipped=3, deselected=RULES - 3)
     found.stdout.fnmatch_lines(
         [
             "SKIPPED [[]1[]] *phone_numbers.openapi.yaml:*: needs bystander_ids in the configuration",
@@ -326,7 +327,7 @@ def test_a_rule_told_under_one_that_was_not_selected_fails_with_its_lines(serve:
         ],
         consecutive=True,
     )
-    found.stdout.fnmatch_lines(["selected: 1 of 598 rules; others were judged in passing, if at all"])
+    found.stdout.fnmatch_lines([f"selected: 1 of {RULES} rules; others were judged in passing, if at all"])
 
 
 # Selection
@@ -424,7 +425,7 @@ def test_x_stops_and_lf_runs_again_what_failed(serve: Serve) -> None:
     assert site.record()["call_handler"] == before["call_handler"]
     requests = len(site.seen)
     found = site.run("--lf")
-    found.assert_outcomes(failed=1, deselected=597)
+    found.assert_outcomes(failed=1, deselected=RULES - 1)
     assert len(site.seen) - requests < requests
     found = site.run("--lf", "--co", "-q")
     assert found.outlines[0] == SHOWN
@@ -450,7 +451,7 @@ def test_what_is_set_up_wrongly_fails_one_item_with_one_line(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     found = site.run("-k", "idempotence or bystander", *options)
-    found.assert_outcomes(failed=1, skipped=1, deselected=596)
+    found.assert_outcomes(failed=1, skipped=1, deselected=RULES - 2)
     found.stdout.fnmatch_lines(["*_ update_phone_number.idempotence _*", line])
     found.stdout.no_fnmatch_line("*_ update_phone_number.bystander _*")
     assert len(site.seen) <= 1
@@ -513,7 +514,7 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(serve: Serve, monkeypatch
 
     monkeypatch.setattr(items, "run", broken_run)
     found = site.run("-k", "idempotence or bystander")
-    found.assert_outcomes(failed=2, deselected=596)
+    found.assert_outcomes(failed=2, deselected=RULES - 2)
     found.stdout.fnmatch_lines(["E * RuntimeError: no such luck", "could not tell: the run did not come to its end"])
     assert tries == ["once"]
 
@@ -775,7 +776,7 @@ def test_what_changed_since_an_earlier_run_is_an_item(serve: Serve) -> None:
     assert site.run("-q", smoke).ret == 0
     (site.pytester.path / "reports" / "run.json").rename(site.pytester.path / "before.json")
     found = site.run(smoke, "--contract-against=before.json", "-k", "regressions or (update and shape and json)")
-    found.assert_outcomes(passed=2, deselected=597)
+    found.assert_outcomes(passed=2, deselected=RULES - 1)
     other = serve("write-not-stored")
     found = other.run(smoke, "--contract-against=before.json", "contract::regressions")
     found.assert_outcomes(failed=1)
@@ -794,7 +795,7 @@ def test_an_earlier_run_that_cannot_be_compared_is_told(serve: Serve) -> None:
     site = serve()
     (site.pytester.path / "before.json").write_text("{}")
     found = site.run("--contract-against=before.json", "-k", "regressions or idempotence")
-    found.assert_outcomes(failed=1, skipped=1, deselected=597)
+    found.assert_outcomes(failed=1, skipped=1, deselected=RULES - 1)
     found.stdout.fnmatch_lines(["could not tell: before.json is not the run.json of a run"])
     assert site.seen == []
     assert site.run("-q", "--contract-profile=smoke").ret == 0

@@ -678,41 +678,6 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield UPDATE, {"name": 5}, {}
     for name in IDS:
         yield UPDATE, {name: "3fa85f64-5717-4562-b3fc-2c963f66afa6"}, {}
-    tags = itertools.count()
-    verbs = itertools.cycle(itertools.product(("GET", "POST"), ("POST", "GET"), ("fax", "voice"), ("GET", "POST")))
-    for selector, other in (("call_handler", "message_handler"), ("message_handler", "call_handler")):
-        for old, new in itertools.permutations(REQUIRES[selector], 2):
-            for value in (old, new):
-                companion, tag = REQUIRES[selector][value], f"a{next(tags)}"
-                body = {selector: value, companion: sample(companion, tag)}
-                if next(tags) % 3 == 0:
-                    also = list(REQUIRES[other])[next(tags) % len(REQUIRES[other])]
-                    body |= {other: also, REQUIRES[other][also]: sample(REQUIRES[other][also], tag)}
-                yield UPDATE, body, {}
-        yield RETRIEVE, None, {}
-    for first, second, mode, third in itertools.islice(verbs, 16):
-        body = {"call_request_method": first, "call_fallback_method": second, "call_receive_mode": mode}
-        yield UPDATE, body | {"message_request_method": third, "call_status_callback_method": second}, {}
-        yield UPDATE, {"message_fallback_method": third}, {}
-        yield RETRIEVE, None, {}
-    for text in TEXTS:
-        for name in (
-            "name",
-            *(field for field in REQUEST if "relay" in field and sample(field)[:5] != "https"),
-        ):
-            if name not in IDS:
-                yield UPDATE, {name: text}, {}
-        yield UPDATE, {"call_verto_resource": text}, {}
-        yield RETRIEVE, None, {}
-        yield LIST, None, {}
-    for url in (
-        *(f"https://{{}}.example.com{path}" for path in PATHS),
-        "http://{}.example",
-        "https://{}.example:81/",
-    ):
-        for name in URLS:
-            yield UPDATE, {name: url.format(name.replace("_", "-"))}, {}
-        yield RETRIEVE, None, {}
     for host in ("bücher.example", "xn--mnchen-3ya.example"):
         for name in ("call_relay_topic_status_callback_url", "message_request_url"):
             yield UPDATE, {name: f"https://{host}/"}, {}
@@ -722,14 +687,6 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield UPDATE, {"call_handler": "relay_topic", **aliases}, {}
     yield RETRIEVE, None, {"client": ("127.0.0.1", 50001)}
     yield RETRIEVE, None, {"scheme": "Bearer "}
-    for call, message in itertools.product(REQUIRES["call_handler"], REQUIRES["message_handler"]):
-        body = {"call_handler": call, "message_handler": message, "call_receive_mode": "fax"}
-        body |= {"call_request_method": "GET", "message_request_url": f"https://a{next(tags)}.example/"}
-        for selector, value in (("call_handler", call), ("message_handler", message)):
-            companion = REQUIRES[selector][value]
-            body[companion] = sample(companion, f"a{next(tags)}")
-        yield UPDATE, body, {}
-        yield UPDATE, {"message_fallback_url": f"https://a{next(tags)}.example/"}, {}
     body = {
         "call_handler": "relay_topic",
         "call_relay_topic": "x",
@@ -790,7 +747,52 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield UPDATE, {"call_dialogflow_agent_id": None}, {}
     application = sample("call_laml_application_id", "")
     yield UPDATE, {"call_handler": "dialogflow", "call_laml_application_id": application}, {}
-    yield UPDATE, {**messages, "message_fallback_method": "PUT"}, {}
+    yield UPDATE, messages, {}
+    yield UPDATE, {"message_fallback_method": "PUT"}, {}
+    for text in TEXTS:
+        for name in ("call_relay_topic", "call_relay_context", "call_relay_application"):
+            beside = {name.replace("call_", "message_"): text} if name != "call_relay_application" else {}
+            yield UPDATE, {name: text, "name": text, "call_verto_resource": text, **beside}, {}
+        yield RETRIEVE, None, {}
+        yield LIST, None, {}
+    for url in (
+        *(f"https://{{}}.example.com{path}" for path in PATHS),
+        "http://{}.example",
+        "https://{}.example:81/",
+    ):
+        yield UPDATE, {name: url.format(name.replace("_", "-")) for name in URLS}, {}
+        yield RETRIEVE, None, {}
+    yield UPDATE, {"call_video_room_id": "no id"}, {}
+    yield UPDATE, {"name": "x é"}, {"number_id": NUMBER_IDS[1]}
+    yield UPDATE, {"name": "x é"}, {}
+    yield LIST, None, {}
+    yield UPDATE, {"call_receive_mode": "fax"}, {}
+    yield RETRIEVE, None, {"number_id": NUMBER_IDS[3]}
+    tags = itertools.count()
+    verbs = itertools.cycle(itertools.product(("GET", "POST"), ("POST", "GET"), ("fax", "voice"), ("GET", "POST")))
+    for selector, other in (("call_handler", "message_handler"), ("message_handler", "call_handler")):
+        for old, new in itertools.permutations(REQUIRES[selector], 2):
+            for value in (old, new):
+                companion, tag = REQUIRES[selector][value], f"a{next(tags)}"
+                body = {selector: value, companion: sample(companion, tag)}
+                if next(tags) % 3 == 0:
+                    also = list(REQUIRES[other])[next(tags) % len(REQUIRES[other])]
+                    body |= {other: also, REQUIRES[other][also]: sample(REQUIRES[other][also], tag)}
+                yield UPDATE, body, {}
+        yield RETRIEVE, None, {}
+    for first, second, mode, third in itertools.islice(verbs, 16):
+        body = {"call_request_method": first, "call_fallback_method": second, "call_receive_mode": mode}
+        yield UPDATE, body | {"message_request_method": third, "call_status_callback_method": second}, {}
+        yield UPDATE, {"message_fallback_method": third}, {}
+        yield RETRIEVE, None, {}
+    for call, message in itertools.product(REQUIRES["call_handler"], REQUIRES["message_handler"]):
+        body = {"call_handler": call, "message_handler": message, "call_receive_mode": "fax"}
+        body |= {"call_request_method": "GET", "message_request_url": f"https://a{next(tags)}.example/"}
+        for selector, value in (("call_handler", call), ("message_handler", message)):
+            companion = REQUIRES[selector][value]
+            body[companion] = sample(companion, f"a{next(tags)}")
+        yield UPDATE, body, {}
+        yield UPDATE, {"message_fallback_url": f"https://a{next(tags)}.example/"}, {}
 
 
 class Clock(datetime):

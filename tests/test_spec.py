@@ -130,6 +130,17 @@ def test_a_field_without_a_type_may_be_anything() -> None:
     assert response.fields["label"].types == ()
 
 
+def test_a_field_excludes_what_its_enum_or_its_documented_format_does_not_allow() -> None:
+    """A format that is only inferred excludes nothing for certain, and neither do those of addresses and of numbers."""
+    known = {"type": "string", "format": "uuid"}
+    weak = {**known, "x-facets": {"format": {"basis": "inferred", "source": "book"}}}
+    number = {"type": "integer", "format": "int32"}
+    changes = {f"{REQUEST}/{name}": schema for name, schema in {"known": known, "weak": weak, "number": number}.items()}
+    fields = request(lamp(changes)).fields
+    names = ("mode", "color", "known", "weak", "number", "call", "label")
+    assert [fields[name].excludes for name in names] == ["enum", "enum", "format", "", "", "", ""]
+
+
 def test_a_selector_knows_its_companions() -> None:
     """Each value of the enum is a choice, in that order, also one that needs nothing."""
     mode = request(CONTRACT).selectors["mode"]
@@ -270,6 +281,16 @@ def test_an_installation_without_its_fragment_is_told(monkeypatch: pytest.Monkey
         ({f"{REQUEST}/mode/x-selector/blink/uses": "color"}, "a list of texts is wanted here", "/blink/uses"),
         ({f"{REQUEST}/mode/x-selector/blink/requires": ["period"]}, "an object is wanted here", "/blink/requires"),
         ({f"{REQUEST}/mode/x-selector/blink/requires": {"period": 7}}, "an object is wanted here, not 7", "/requires/period"),
+        (
+            {f"{REQUEST}/mode/x-selector/blink/requires/period": {"minlength": 1}},
+            "'minlength' is not read for a companion",
+            "/requires/period/minlength",
+        ),
+        (
+            {f"{REQUEST}/mode/x-selector/blink/requires/period": {"minLength": 2}},
+            "minLength of a companion is 1: it must not be empty; not 2",
+            "/requires/period/minLength",
+        ),
         ({f"{REQUEST}/mode/enum": ["steady"]}, "'blink' is not in the enum of 'mode'", "/x-selector/blink"),
         ({"components/schemas/Setting/x-aliases/0/wins": "lamp"}, "one of them 'wins'", "/x-aliases/0"),
         ({"components/schemas/Setting/x-aliases/0/wins": MISSING}, "one of them 'wins'", "/x-aliases/0"),

@@ -11,6 +11,7 @@ from contract.reference.fields import IDS, READ_ONLY, REQUEST, URLS, Record, Rul
 
 __all__ = ["normalise", "problems"]
 
+UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 UNPRINTED: Final = re.compile(r"[\s\x00-\x1f]")
 
 
@@ -58,6 +59,8 @@ def _value(rules: Rules, name: str, value: Any, exists: Callable[[str, str], boo
         return ["must be a string"]
     if name == "name" and len(value) > rules.name_length:
         return [f"is too long (maximum is {rules.name_length} characters)"]
+    if name == "call_video_room_id" and value and not UUID.fullmatch(value):
+        return ["must be a UUID"]
     if name in IDS and not (value == "" and rules.blank_ids):
         return [] if (value and not rules.ids_must_exist) or exists(name, value) else ["must exist"]
     if value == "":

@@ -190,7 +190,7 @@ ROWS: tuple[Row, ...] = (
     ("ascii-hosts", "URLs with an international host name are refused.", rules(idn=False)),
     ("name-limit-128", "A name has at most 128 characters.", rules(name_length=128)),
     ("name-unlimited", "A name may be of any length.", rules(name_length=10**9)),
-    ("ids-not-checked", "An id that does not exist is stored all the same.", rules(ids_must_exist=False)),
+    ("ids-not-checked", "A well-formed id of nothing is stored all the same.", rules(ids_must_exist=False)),
     ("former-cleared", "Switching a handler clears what the one before needed and used.",
      rules(clear_former=True)),
     ("aliases-mirrored", "All aliases of a group show the value of the one that wins.",

@@ -13,7 +13,17 @@ from starlette.responses import Response
 
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
-from contract.reference.fields import ENUMS, METHODS, PLATFORM_HANDLERS, READ_ONLY, REQUEST, REQUIRES, URLS, Record
+from contract.reference.fields import (
+    ENUMS,
+    METHODS,
+    PLATFORM_HANDLERS,
+    READ_ONLY,
+    REQUEST,
+    REQUIRES,
+    RESPONSE,
+    URLS,
+    Record,
+)
 from contract.reference.kit import Row, counted, entries, error_body, failing, hook, rules, stored, table, wire
 from contract.reference.seed import FOREIGN_IDS
 
@@ -33,6 +43,16 @@ def any_value(name: str) -> Behaviour:
 def also(name: str, *values: str) -> Behaviour:
     """Take *values* for the enum *name* too."""
     return rules(enums={**ENUMS, name: (*ENUMS[name], *values)})
+
+
+def lenient(words: str, name: str) -> Behaviour:
+    """Take any text for the field *name* where one would say *words*."""
+
+    def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> Any:
+        found = inner(x, body, before)
+        return [problem for problem in found if problem != words or body[name] is None]
+
+    return hook(validate=validate)
 
 
 def parsing(test: Callable[[Exchange], Any], result: Callable[[Exchange], Any]) -> Behaviour:
@@ -157,6 +177,11 @@ ENUM: tuple[Row, ...] = (
      also("call_request_method", "get", "post")),
     ("put-accepted", "message_fallback_method accepts PUT.", "U.rejection.message_fallback_method.enum",
      also("message_fallback_method", "PUT", "DELETE", "PATCH", "HEAD")),
+    ("room-id-of-any-form", "Every text is accepted as call_video_room_id.",
+     "U.rejection.call_video_room_id.format", lenient("Call video room must be a UUID", "call_video_room_id")),
+    ("empty-script-accepted", "An empty call_relay_script_url is enough for relay_script.",
+     "U.handler.call_handler.relay_script.requires.call_relay_script_url",
+     lenient("Call relay script url must be set", "call_relay_script_url")),
     ("method-overlooked-beside-handler",
      "A message_fallback_method that is not documented is ignored where message_handler is sent too.",
      "U.rejection.message_fallback_method.enum",
@@ -294,6 +319,21 @@ def touched(x: Exchange, record: Record) -> dict[str, Any]:
     return {"updated_at": now} if handler in REQUIRES["call_handler"] else {}
 
 
+def held_back(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
+    """Remember what a refused update would have written."""
+    if x.operation == UPDATE and refusal.status == 422:
+        x.server.memory["pending"] = {name: value for name, value in x.sent.items() if name in RESPONSE}
+    return inner(x, refusal)
+
+
+def shown_until_written(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show in a retrieve what is pending, which an accepted update forgets."""
+    view = inner(x, record)
+    if x.operation == UPDATE:
+        x.server.memory.pop("pending", None)
+    return view | x.server.memory.get("pending", {}) if x.operation == RETRIEVE else view
+
+
 def sent_names(x: Exchange, record: Record) -> dict[str, Any]:
     """Return the name that was sent, if it could be read."""
     found = re.search(rb'"name"\s*:\s*"([\w ]+)"', x.raw)
@@ -368,6 +408,9 @@ REFUSAL: tuple[Row, ...] = (
      "A message_fallback_method that is not documented is taken and ignored where laml_webhooks are not stored.",
      "U.rejection.message_fallback_method.enum",
      overlooking(lambda body, before: before["message_handler"] != "laml_webhooks", "message_fallback_method")),
+    ("refusal-shown-until-written",
+     "After a refused body a retrieve shows its fields until the next write is accepted.", "U.rejection.no_trace",
+     hook(refuse=held_back, render=shown_until_written)),
     ("list-stored-as-text", "A name that is a list is refused, and left behind as text.", "U.rejection.no_trace",
      traced(lambda x, record: {"name": str(x.sent["name"])} if isinstance(x.sent.get("name"), list) else {}, 422)),
     ("malformed-clears-name", "Broken JSON is refused and clears the name.", "U.rejection.no_trace",

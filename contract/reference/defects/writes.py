@@ -8,7 +8,7 @@ from typing import Any
 
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange, Refusal
-from contract.reference.fields import ALIASES, REQUEST, REQUIRES, Record
+from contract.reference.fields import ALIASES, REQUEST, REQUIRES, RESPONSE, Record
 from contract.reference.kit import Row, counted, failing, hook, refusing, rules, stored, table
 
 __all__ = ["DEFECTS"]
@@ -334,6 +334,15 @@ def stamped(convert: Callable[[Exchange, Record, Record], str]) -> Behaviour:
     return hook(persist=persist)
 
 
+def of_the_state(x: Exchange, before: Record, written: Record) -> str:
+    """Return the time at which the number was first what it is now."""
+    known = x.server.memory.setdefault("states", {})
+    states = [repr([record[name] for name in REQUEST if name in RESPONSE]) for record in (before, written)]
+    for state, record in zip(states, (before, written), strict=True):
+        known.setdefault(state, record["updated_at"])
+    return str(known[states[1]])
+
+
 def moved(text: str, **by: float) -> str:
     """Return the date-time *text* moved."""
     moment = datetime.fromisoformat(text) + timedelta(**by)
@@ -372,6 +381,8 @@ TIME: tuple[Row, ...] = (
      "U.time.updated_at.forward", stamped(lambda x, before, written: moved(before["updated_at"], hours=-1))),
     ("clock-jumps-back", "Every third write moves updated_at one day back.", "U.time.updated_at.forward",
      stamped(every_third_back)),
+    ("clock-of-the-state", "A write that leads back to what the number was gives it the updated_at of then.",
+     "U.time.updated_at.forward", stamped(of_the_state)),
     ("updated-before-created", "updated_at is one day before created_at after a write.",
      "U.time.updated_at.not_before",
      stamped(lambda x, before, written: moved(written["created_at"], days=-1))),
@@ -471,6 +482,14 @@ def shown_once(name: str) -> Behaviour:
     return hook(render=render)
 
 
+def shown_whole(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show in the retrieve after a write the number that was written."""
+    view = inner(x, record)
+    if x.operation == UPDATE:
+        x.server.memory["written"] = view
+    return x.server.memory.pop("written", view) if x.operation == RETRIEVE else view
+
+
 def without_scripts(inner: Hook, x: Exchange) -> Any:
     """List the numbers whose calls no script answers."""
     answer = inner(x)
@@ -492,6 +511,10 @@ BYSTANDER: tuple[Row, ...] = (
     ("others-shown-in-the-same-mode",
      "After a write the first retrieve of another number shows the call_receive_mode that the write left.",
      "U.bystander", shown_once("call_receive_mode")),
+    ("another-shown-once", "After a write the first retrieve of any number shows the one that was written.",
+     "R.shape.identity R.access.unknown_id", hook(render=shown_whole)),
+    ("one-name-for-one-number", "Taking the name of another number takes it away from that one.",
+     "U.bystander", beside(lambda body, other: {"name": None} if body.get("name") == other["name"] else {})),
     ("list-without-scripts", "The list lacks numbers whose calls a script answers.", "L.read_back",
      hook(operate=without_scripts)),
     ("clock-for-all", "A write moves updated_at of every number of the project.",
