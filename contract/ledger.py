@@ -293,8 +293,8 @@ class Ledger:
         for failure in self._open():
             found = failure.finding
             if ".frame." in found.rule or found.pointer.count("/") > 1:
-                place = f"/{found.pointer.rpartition('/')[2]}", repr(found.expected)
-                rule, number = back.get((*place, repr(found.actual))) or back.get((*place, "")) or ("", 0)
+                was = f"/{found.pointer.rpartition('/')[2]}", repr(found.expected)
+                rule, number = back.get((*was, repr(found.actual))) or back.get((*was, "")) or ("", 0)
                 failure.cause = rule if failure.number >= number else ""
 
     def _malformed(self) -> None:

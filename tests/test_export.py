@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 import tomllib
@@ -102,22 +103,24 @@ def rewritten() -> dict[str, Any]:
     return document
 
 
-FORMS = {
-    "jsonschema": validators(BODY),
-    "openapi": validators(body_schema(export.openapi(CONTRACT))),
-    "alternatives": validators(body_schema(rewritten())),
-}
-"""Each form of the exported schema, in two implementations."""
+@functools.cache
+def forms() -> dict[str, list[Callable[[Any], bool]]]:
+    """Each form of the exported schema, in two implementations."""
+    return {
+        "jsonschema": validators(BODY),
+        "openapi": validators(body_schema(export.openapi(CONTRACT))),
+        "alternatives": validators(body_schema(rewritten())),
+    }
 
 
 def verdicts(body: Any) -> dict[str, list[bool]]:
     """Whether *body* is valid, in every form and implementation."""
-    return {form: [is_valid(body) for is_valid in found] for form, found in FORMS.items()}
+    return {form: [is_valid(body) for is_valid in found] for form, found in forms().items()}
 
 
 def all_of_them(valid: bool) -> dict[str, list[bool]]:
     """The same word from every form and implementation."""
-    return {form: [valid, valid] for form in FORMS}
+    return {form: [valid, valid] for form in forms()}
 
 
 def raw_properties() -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tests.kit import RULES
 
 UPDATE = "contract::update_phone_number"
 SHOWN = f"{UPDATE}::handler::call_handler.video_room.shown"
-WORKERS = ("-n", "2")
+WORKERS = ("-n", "2", "-p", "no:schemathesis")  # Each worker would load it, for a second.
 """Two workers."""
 LOST = "video-room-lost"
 """A defect that breaks one rule, under which another one is told."""

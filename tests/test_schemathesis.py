@@ -120,11 +120,12 @@ for folder, args in json.load(sys.stdin):
 
 
 def test_plain_st_run_misses_them(tmp_path: Path) -> None:
-    """Without the hooks, every check of schemathesis says the same of each defect as of the clean server."""
-    folders = [tmp_path / (defect or "clean") for defect in (None, *FOUND)]
+    """Without the hooks, every check of schemathesis says the same of a defect as of the clean server."""
+    served = (None, "write-not-stored")
+    folders = [tmp_path / (defect or "clean") for defect in served]
     runs: list[tuple[str, list[str]]] = []
     with ExitStack() as stack:
-        for folder, defect in zip(folders, (None, *FOUND), strict=True):
+        for folder, defect in zip(folders, served, strict=True):
             folder.mkdir()
             server = stack.enter_context(running(defect=defect))
             exported(folder, server)
