@@ -48,6 +48,8 @@ BESIDE: Final = 40
 """What a read beside an update of one thing is worth more, in values that no other read shows."""
 LISTS: Final = ("meanwhile", "later", "later on", "after")
 """Moments of the tour at which the list is read as well."""
+UNUSUAL: Final = 12
+"""What a list is worth more for each kind of unusual text that it shows and none before it; see `Block.parts`."""
 CLOSE: Final = 3
 """Reads in a row at the end of the tour, each after one update."""
 DRAWN: Final = 10
@@ -114,7 +116,7 @@ class Block:
         for i, case in enumerate(self.cases, 1):
             if case.body is MISSING:
                 shown = {(n, v): len(enums[n]) for n, v in state.items() if n in enums and isinstance(v, str)}
-                moments[i] = shown | dict.fromkeys(_unusual(state.get(text)), 2)
+                moments[i] = shown | dict.fromkeys(_unusual(state.get(text)), UNUSUAL)
             elif isinstance(case.body, Mapping):
                 state |= case.body
         chosen: set[int] = set()

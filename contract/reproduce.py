@@ -69,6 +69,9 @@ def investigate(session: Session, generator: Generator) -> None:
             # It only warns: not worth a request.
             failures[0].confirmed = True
             continue
+        if ledger.weak(rule) and budget.left < budget.granted + SHARE:
+            failures[0].untried = True  # What was granted for lost answers is not for warnings.
+            continue
         looked.append(rule)
         try:
             if len(looked) <= RULES:
@@ -168,6 +171,8 @@ class Look:
         """How often it must be seen again, one time right after the other."""
         self.tried: set[int] = set()
         """The suspects that were tried, by their ids."""
+        self.before = False
+        """True where a read showed it before any of the suspects was sent again."""
         self.found: list[Finding] = []
         """What was wrong with the last of the cases that were sent again."""
 
@@ -327,6 +332,8 @@ class Look:
         for place, case in self.suspects(failure, name):
             if self.session.sender.budget.spent >= self.limit or (sure and place > 1) or id(case) in self.tried:
                 continue
+            if self.before:
+                return False
             self.tried.add(id(case))
             if all(self.leaves(failure, name, case, closely=closely) for closely in (False, True)):
                 self.blame(failure, case)
@@ -374,6 +381,7 @@ class Look:
         if closely:
             session.trial([], read=True)
         if session.known is None or same(item, session.known.get(name), found.actual):
+            self.before = closely and session.known is not None
             return False
         session.trial([case])
         if not (case.keep or self.refused(case)):

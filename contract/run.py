@@ -63,8 +63,6 @@ LARGE: Final = 2_000_000
 """Bytes of unusually large answers that are kept for the reports."""
 FEW: Final = 6
 """Updates before which a run has hardly written anything but what stood there."""
-LOOK: Final = 14
-"""Requests that are left for looking into what was found, where there are few."""
 SILENCE: Final = 5
 """So many answers of 502, 503 or 504 in a row mean that nobody is there."""
 
@@ -494,7 +492,7 @@ class Runner:
 
     def _enough(self) -> bool:
         """True where something is found, and nothing more is to be sent: there would be no time to look into it."""
-        return (self.brief or self.budget.left < LOOK) and self._found()
+        return (self.brief or self.budget.left < INVESTIGATION) and self._found()
 
     def _found(self) -> bool:
         """True where a bounded run has found something that fails it."""

@@ -272,16 +272,20 @@ def test_the_list_is_read_where_it_shows_most() -> None:
     generator = Generator(BUNDLED.update, RESOURCES)
     parts = list(whole.parts(generator.enums, generator.marker or ""))
     state: dict[str, Any] = {}
-    seen = []
+    seen, names = [], []
     for part, when in parts:
         for case in part.cases:
             state |= case.body if case.body is not MISSING else {}
         if when:
             assert part.cases[-1].body is MISSING
             seen.append((state["call_handler"], state["message_handler"]))
+            names.append(state["name"])
     assert tuple(case for part, _ in parts for case in part.cases) == whole.cases
     assert [when for _, when in parts] == [*LISTS, ""]
     assert len({call for call, _ in seen}) == len({message for _, message in seen}) == len(LISTS)
+    assert max(map(len, names)) > 40
+    assert any("<" in name for name in names)
+    assert max("".join(names)) > "\uffff"
 
 
 @pytest.mark.parametrize(("fields", "values"), [(10, 5), (40, 5), (160, 5), (10, 11), (40, 11), (10, 40)])
