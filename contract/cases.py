@@ -422,7 +422,7 @@ class Cases:
             body = gen.complete({name: gen.enums[name][0]}, lambda field: gen.firm(field)[-1])
             yield self.case(f"{name} alone, after a rest", body=body, rested=True)
 
-    def identity(self) -> Iterator[Case]:
+    def respelled(self) -> Iterator[Case]:
         """What identifies the record, in other letters: written to, it still means the same record."""
         key, name = self.update.key, self.contract.identity
         if key is not None and key.schema.get("format") == "uuid" and name:

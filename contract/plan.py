@@ -306,7 +306,7 @@ class _Planner:
         tour, walk = self.toured()
         drawn = tuple(self.drawn())
         blocks = self.blocks(walk, drawn)
-        spare = self.left(blocks, walk, self.profile) - len(walk) if self.profile.tour else 0
+        spare = self.room(blocks, walk, self.profile) - len(walk) if self.profile.tour else 0
         if spare > 1 and not self.profile.explore:
             drawn = tuple(self.drawn(spare))
             blocks = self.blocks(walk, drawn)
@@ -352,7 +352,7 @@ class _Planner:
             Block(name="random", cases=(*self.once_more(walk), *drawn)),
             Block(name="silence", cases=tuple(cases.silence() if self.profile.tour else ()), proof=True),
             Block(name="clock", cases=tuple(cases.rested() if self.profile.explore else ())),
-            Block(name="identity", cases=tuple(cases.identity() if self.profile.tour else ())),
+            Block(name="identity", cases=tuple(cases.respelled() if self.profile.tour else ())),
         ]
 
     def toured(self) -> tuple[Tour, list[Case]]:
@@ -379,9 +379,9 @@ class _Planner:
 
     def reads(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
         """How many reads *profile* has room for beside *walk*, and beside its share of *blocks*."""
-        return max(min(self.left(blocks, walk, profile), len(walk)), min(len(walk), 3))
+        return max(min(self.room(blocks, walk, profile), len(walk)), min(len(walk), 3))
 
-    def left(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
+    def room(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
         """Requests that *walk* and its share of *blocks* leave of *profile*."""
         others = sum(
             not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
@@ -405,13 +405,13 @@ class _Planner:
         count = len(walk)
         often: set[int] = set()
         for i in range(REPEATS):
-            often.add(self.varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS, often))
+            often.add(self.most_varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS, often))
         if single := [i for i, case in enumerate(walk) if len(case.body) == 1 and not case.rested]:
             # Whatever is not sent must stay the second time as well.
             often = {*sorted(often)[: REPEATS - 1], single[-1]}
         return often
 
-    def varied(self, walk: list[Case], start: int, end: int, others: Iterable[int]) -> int:
+    def most_varied(self, walk: list[Case], start: int, end: int, others: Iterable[int]) -> int:
         """
         The step from *start* on and before *end* that sends the most different values of enumerated fields:
         only these show that an API mixes such fields up at the second time. Of several the one with the most that
@@ -543,7 +543,7 @@ class _Planner:
         pool = max(number, DRAWN, min(CHOICE * number, POOL) if spare > 0 else 0)
         drawn = [body for body in draw(self.generator.bodies(), pool, self.seed) if body]
         if spare > 0:
-            drawn = list(self.varied_bodies(list({repr(body): body for body in drawn}.values()), number))
+            drawn = list(self.chosen(list({repr(body): body for body in drawn}.values()), number))
         pairs = [(body, other) for body in drawn if (other := self.exchanged(body))]
         if not drawn:
             return
@@ -560,7 +560,7 @@ class _Planner:
         yield replace(last, label=f"{last.label} again", repeat=1)
         yield replace(last, label=f"{last.label} a third time", repeat=2)
 
-    def varied_bodies(self, pool: list[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]:
+    def chosen(self, pool: list[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]:
         """
         *number* bodies of *pool*, each the one with the most values of enumerated fields beside another such field that
         is not sent and stands at something else than its default: what resets that shows only there.
