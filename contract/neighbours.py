@@ -64,23 +64,23 @@ class Neighbours:
 
     def _apart(self) -> None:
         """
-        Updates the record right before bystanders are read, as one of them may then be answered with what the record
-        holds: that is only seen where both differ, so it gets other values of enumerated fields than a bystander has.
-        It also gets the texts of all of them, if it takes these, as an API may let only one record have a value.
+        Updates the record right before bystanders are read: first with their texts, as an API may let only one record
+        have a value; then, as one of them may be answered with what the record holds, which is only seen where both
+        differ, with other values of enumerated fields than a bystander has, and another text.
         """
         others, known, gen = [*self.bystanders.values()], self.session.known, self.generator
-        if known is None or self.session.sender.budget.left - len(self.bystanders) <= 2:
+        if known is None or self.session.sender.budget.left - len(self.bystanders) <= 3:
             return
         enums = {n: v for n, v in gen.enums.items() if n not in gen.selectors and n in known}
-        body = {n: v for n in enums if known[n] == others[0].get(n) for v in enums[n][:2] if v != known[n]}
         free = [n for n, item in gen.request.fields.items() if item.may_name and n in known]
         held = {n: other[n] for n in free for other in others if _to_give(other.get(n), known[n])}
         case = Case(label="what a bystander has", operation=self.contract.update.id, expect="unspecified")
         case = replace(case, rule=f"{case.operation}.rejection.consistent", open=dict.fromkeys(held, "exact"))
-        if held and self.session.perform(replace(case, body=gen.complete(body | held)))[1].status < 300:
-            return
-        if not body and gen.marker is not None:
-            body = {gen.marker: self._plain(gen.marker)}
+        if held:
+            self.session.perform(replace(case, body=gen.complete(held)))
+        body = {n: v for n in enums if known[n] == others[0].get(n) for v in enums[n][:2] if v != known[n]}
+        if gen.marker is not None:
+            body[gen.marker] = self._plain(gen.marker)
         if body:
             self.session.perform(Case(label="what no bystander has", operation=case.operation, body=gen.complete(body)))
 
