@@ -50,7 +50,7 @@ def lenient(words: str, name: str) -> Behaviour:
 
     def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> Any:
         found = inner(x, body, before)
-        return [problem for problem in found if problem != words or body[name] is None]
+        return [problem for problem in found if problem != words or body.get(name) is None]
 
     return hook(validate=validate)
 
