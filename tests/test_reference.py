@@ -747,6 +747,7 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield UPDATE, {"call_dialogflow_agent_id": None}, {}
     application = sample("call_laml_application_id", "")
     yield UPDATE, {"call_handler": "dialogflow", "call_laml_application_id": application}, {}
+    yield UPDATE, {**messages, "message_fallback_method": "PUT"}, {}
     yield UPDATE, messages, {}
     yield UPDATE, {"message_fallback_method": "PUT"}, {}
     for text in TEXTS:
