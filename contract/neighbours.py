@@ -291,7 +291,7 @@ def _to_give(text: Any, known: Any) -> bool:
     """True for a text of another record that is not *known* here, and that calls nobody."""
     if not isinstance(text, str) or not text.strip() or text == known:
         return False
-    return not text.startswith(("http:", "https:")) or reserved(text)
+    return "://" not in text or reserved(text)
 
 
 def _goes_on(response: Response) -> bool:

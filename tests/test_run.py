@@ -152,6 +152,29 @@ def test_a_bystander_is_read_where_it_holds_something_else(tmp_path: Path) -> No
     assert [name for name in enums if now[name] == other[name]] == []
 
 
+def test_the_texts_of_a_bystander_are_given_but_no_address_of_a_stranger(tmp_path: Path) -> None:
+    """Whatever the letters of its scheme: only addresses that RFC 2606 reserves are written anywhere."""
+    shown = {
+        "name": "The desk next to it",
+        "call_fallback_url": "HTTPS://pager.somebody.io/x",
+        "call_verto_resource": "wss://somebody.io/desk",
+        "message_fallback_url": "https://hooks.example.org/next",
+    }
+
+    def mutate(operation: str, status: int, body: Any) -> Any:
+        return body | shown if "id" in body and body["id"] == other else body
+
+    with reference.running(mutate=mutate) as server:
+        other = server.ids[3]
+        found = run(settings(server, tmp_path), credentials(server))
+
+    (given,) = (one.case.body for one in found.exchanges if one.case.label == "what a bystander has")
+    assert {name: given.get(name) for name in shown} == {
+        **dict.fromkeys(shown),
+        **{name: shown[name] for name in ("name", "message_fallback_url")},
+    }
+
+
 def test_what_is_refused_again_and_again_on_the_way_back_is_given_up(tmp_path: Path) -> None:
     """A value that is never taken again is tried a few times, and not for ever."""
     lost = {"message_relay_topic": "billing"}
