@@ -76,10 +76,14 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
 
     Sends updates that write what stands there already: one with all of it, and where that is refused, at most
     `PROBES` each with parts of what is empty and of what is not, and three for each selector.
+
+    Raises:
+        SendError, Undecided: no answer came back, or the last one did not show the record any more.
     """
     contract, record = session.contract, session.known
     request = contract.request
-    assert record is not None
+    if record is None:
+        raise Undecided("the record was read once and not again, so nothing was written")
     found: dict[str, str] = {}
     active = request.needed(record)
     for name in writable(contract):
