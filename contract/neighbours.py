@@ -66,7 +66,7 @@ class Neighbours:
         """
         Updates the record right before bystanders are read: first with their texts, as an API may let only one record
         have a value; then, as one of them may be answered with what the record holds, which is only seen where both
-        differ, with other values of enumerated fields than a bystander has, and another text.
+        differ, with other values of enumerated fields than a bystander has, and other texts.
         """
         others, known, gen = [*self.bystanders.values()], self.session.known, self.generator
         if known is None or self.session.sender.budget.left - len(self.bystanders) <= 3:
@@ -79,8 +79,8 @@ class Neighbours:
         if held:
             self.session.perform(replace(case, body=gen.complete(held)))
         body = {n: v for n in enums if known[n] == others[0].get(n) for v in enums[n][:2] if v != known[n]}
-        if gen.marker is not None:
-            body[gen.marker] = self._plain(gen.marker)
+        texts = [n for n in free if n in gen.fields and not gen.request.aliases_of((n,)) - {n}]
+        body |= {n: self._plain(n) for n in texts}
         if body:
             self.session.perform(Case(label="what no bystander has", operation=case.operation, body=gen.complete(body)))
 
@@ -266,7 +266,7 @@ class Neighbours:
                 name = failure.finding.pointer.strip("/")
                 stays = now.get(name) == failure.finding.actual if name else other.known is None
                 failure.confirmed = stays and not (name and written)
-            if not any(failure.confirmed for failure in made) and self._one_more():
+            if not any(failure.confirmed for failure in made) and self._one_more(name for name, *_ in changed):
                 seen = other.read("the bystander after one more update").record
                 than = now if written and now else earlier
                 changed = list(self.judge.differences(seen, than)) if seen is not None else []
@@ -274,13 +274,17 @@ class Neighbours:
                     name = failure.finding.pointer.strip("/")
                     failure.confirmed = name in {name for name, *_ in changed} if name else seen is None
 
-    def _one_more(self) -> bool:
-        """Updates the record once more: what befalls others may be seen right after an update only, or be done by each."""
-        marker = self.generator.marker
+    def _one_more(self, names: Iterable[str] = ()) -> bool:
+        """
+        Updates the record once more, with what it has in the fields *names*: what befalls others may be seen right
+        after an update only, or be done by each.
+        """
+        marker, known = self.generator.marker, self.session.known or {}
         if marker is None:
             return False
         self.session.sender.sleep(1.2)
-        self.session.attempt(self.generator.complete({marker: self._plain(marker)}, self._plain), "one more")
+        held = {n: known[n] for n in names if n in self.generator.fields and known.get(n) not in (None, "")}
+        self.session.attempt(self.generator.complete({**held, marker: self._plain(marker)}, self._plain), "one more")
         return True
 
     def _plain(self, name: str) -> Any:

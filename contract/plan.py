@@ -42,10 +42,10 @@ PROOF: Final = 3
 """Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
 TOLD: Final = 12
 """What a read is worth less where the answer to the next update shows the same values of the selectors."""
-ALONE: Final = 2
+FEWEST: Final = 2
 """Fields of an update of one thing, at most."""
-BESIDE: Final = 40
-"""What a read beside an update of one thing is worth more, in values that no other read shows."""
+ALONE: Final = ("", "")
+"""Stands for an update of one thing beside a read."""
 LISTS: Final = ("meanwhile", "later", "later on", "after")
 """Moments of the tour at which the list is read as well."""
 UNUSUAL: Final = 12
@@ -132,39 +132,45 @@ class Block:
             start = end
         yield replace(self, cases=self.cases[start:]), ""
 
-    def thinned(self, by: int, names: Collection[str] = ()) -> Block:
+    def thinned(self, by: int, names: Collection[str] = (), others: Iterable[JSONObject] = ()) -> Block:
         """
-        The block with *by* fewer cases in it: of what the documents are silent about evenly, and of reads those
-        that show least what no other one shows, above all of the fields *names*.
+        The block with *by* fewer cases in it: of what the documents are silent about evenly, and of reads those that
+        show least what neither another one nor what is read before and after the block, *others*, shows: above all
+        of the fields *names*.
         """
         cases = list(self.cases)
         less = [case for case in cases if case.open or (case.body is MISSING and case.expect == "accept")]
         gone = max(0, min(by, len(less) - 3))
         if gone and all(case.body is MISSING for case in less):
             shown = self._shown()
-            for _ in range(gone):
-                counts = Counter(pair for pairs in shown.values() for pair in pairs)
-                only = {i: [n for n, v in pairs if counts[n, v] == 1] for i, pairs in shown.items()}
-                worth = {i: len(few) + 10 * sum(n in names for n in few) for i, few in only.items()}
-                del shown[min(worth, key=lambda i: worth[i])]
-            return replace(self, cases=tuple(c for i, c in enumerate(cases) if c.body is not MISSING or i in shown))
+            seen = {(name, repr(value)) for other in others for name, value in other.items() if name in names}
+
+            def worth(place: int) -> tuple[bool, int, int]:
+                """Whether it is beside an update of one thing, and what it is the first to show: of *names*, of all."""
+                fresh = shown[place] - seen
+                return ALONE in fresh, sum(name in names for name, _ in fresh), len(fresh)
+
+            # No value of *names* goes unread for it.
+            while shown and (len(shown) > gone or any(worth(place)[1] for place in shown)):
+                best = max(shown, key=worth)
+                seen |= shown.pop(best) - {ALONE}
+            return replace(self, cases=tuple(case for i, case in enumerate(cases) if i not in shown))
         left = len(less) - gone
         kept = [less[len(less) * i // left] for i in range(left)]
         dropped = {id(case) for case in less} - {id(case) for case in kept}
         return replace(self, cases=tuple(case for case in cases if id(case) not in dropped))
 
-    def _shown(self) -> dict[int, list[tuple[str, str]]]:
-        """The place of each read -> the fields that it shows, each with its value."""
+    def _shown(self) -> dict[int, set[tuple[str, str]]]:
+        """The place of each read -> the fields that it shows, each with its value; `ALONE` beside one thing's update."""
         state: dict[str, str] = {}
-        shown: dict[int, list[tuple[str, str]]] = {}
+        shown: dict[int, set[tuple[str, str]]] = {}
         for i, case in enumerate(self.cases):
             if case.body is not MISSING:
                 state |= {name: repr(value) for name, value in case.body.items()}
                 continue
             beside = [c.body for c in self.cases[max(0, i - 1) : i + 2] if c.body is not MISSING]
             # What was kept from before an update of one thing shows between reads on both sides of it alone.
-            marks = range(BESIDE if any(len(body) <= ALONE for body in beside) else 0)
-            shown[i] = [*state.items(), *((case.label, str(mark)) for mark in marks)]
+            shown[i] = {*state.items(), *([ALONE] if any(len(body) <= FEWEST for body in beside) else [])}
         return shown
 
 
@@ -182,6 +188,8 @@ class Plan:
     """What the tour covers: name -> (reached, wanted)."""
     unreachable: tuple[str, ...] = ()
     """Selector values that need an id which was not given."""
+    final: JSONObject = field(default_factory=dict)
+    """What the selectors have after the tour and what is drawn by chance."""
 
     @property
     def cases(self) -> Iterator[Case]:
@@ -333,6 +341,7 @@ class _Planner:
             bound=tour.bound,
             coverage=tour.coverage,
             unreachable=unreachable,
+            final=self.cases.final,
         )
 
     def blocks(self, walk: list[Case], drawn: tuple[Case, ...]) -> list[Block]:

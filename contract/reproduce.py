@@ -635,6 +635,9 @@ class Look:
                 yield from self.writes(failure)
             else:
                 yield [case], False, case.body
+                # It may be shown only right after the update before it, whatever stands there.
+                for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
+                    yield [last], True, last.body
             return
         if case.keep and isinstance(case.body, Mapping):
             # The value stands there now: that it can be set is shown by setting it back.

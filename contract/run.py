@@ -446,7 +446,8 @@ class Runner:
         over = self._over(session, cost)
         if block.name == "tour":
             names = self.generator.selectors
-            return block.thinned(over + CLOSING + 2 - self.late, names)  # The list is read in it, and after it.
+            more = CLOSING + 2 - self.late  # The list is read in it, and after it.
+            return block.thinned(over + more, names, (self.snapshots[session.id], self.plan.final))
         return block.thinned(over + CLOSING + INVESTIGATION if found else over + LAST - AFTERWARDS)
 
     def _over(self, session: Session, cost: int) -> int:

@@ -164,6 +164,7 @@ class Witness:
                 now = (session.known or {}).get(name)
                 wrote |= self.own(name, now, other=now)
                 session.attempt(self.own(name, now, other=now), "a value of this run")
+            shown = session.known or {}
             session.read("read to see whether it stays")
             first = session.known or {}
             ours = [record or {} for _, _, record in session.updates[-RECENT:]] + [first, {**first, **wrote}]
@@ -175,8 +176,8 @@ class Witness:
                 now = session.known or first
                 if now not in others and not any(self.stands(now, record) for record in ours):
                     others.append(now)
-                # What this run wrote may be shown late: that is the API's own doing.
-                strange = [n for n in names if n in first and now.get(n) not in (first[n], wrote.get(n))]
+                # What this run wrote, or was answered with, may be shown late: that is the API's own doing.
+                strange = [n for n in names if n in first and now.get(n) not in (first[n], wrote.get(n), shown.get(n))]
                 later = {n: (first[n], now.get(n)) for n in strange}
                 if moved and later == moved:
                     break  # It has changed, and it stays so.

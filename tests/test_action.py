@@ -36,14 +36,14 @@ def carried_out(name: str, tmp_path: Path, **inputs: str) -> subprocess.Complete
     return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize(("defect", "status"), [(None, 0), ("video-room-lost", 1)])
+@pytest.mark.parametrize(("defect", "status"), [(None, 0), ("write-not-stored", 1)])
 def test_run_step_ends_with_the_status_of_the_run(tmp_path: Path, defect: str | None, status: int) -> None:
     """The step fails where the contract is broken, and says the status as an output."""
     with reference.running(defect=defect) as server:
         resources = "\n".join(f'{name} = "{id}"' for name, id in server.resources.items())
         (tmp_path / "contract.toml").write_text(f"[resources]\n{resources}\n", encoding="utf-8")
         given = {"username": server.username, "password": server.password, "base_url": server.base_url}
-        done = carried_out("Run", tmp_path, ids=server.ids[0], **given)
+        done = carried_out("Run", tmp_path, ids=server.ids[0], profile="smoke", **given)
 
     assert done.returncode == status, done.stdout + done.stderr
     assert (tmp_path / "output").read_text(encoding="utf-8") == f"status={status}\n"

@@ -461,11 +461,11 @@ files.write_all(made(), Path(sys.argv[1]), MASK, fixed=True)
 
 
 def test_examples_are_the_same_each_time(checkout: None, tmp_path: Path) -> None:
-    """Two runs in two processes, with other ports, times and hashes, give examples with the same bytes."""
-    for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-        subprocess.run([sys.executable, "-c", EXAMPLE, str(tmp_path / seed)], check=True, cwd=ROOT, env=environment)
-    first, second = ({p.name: p.read_bytes() for p in (tmp_path / seed).iterdir()} for seed in ("1", "2"))
+    """Runs in two processes, with other ports, times and hashes, give examples with the same bytes."""
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", EXAMPLE, str(tmp_path / "a")], check=True, cwd=ROOT, env=environment)
+    files.write_all(made(), tmp_path / "b", MASK, fixed=True)
+    first, second = ({p.name: p.read_bytes() for p in (tmp_path / folder).iterdir()} for folder in "ab")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
     assert b"http://127.0.0.1:8700/" in first["run.har"]

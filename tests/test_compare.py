@@ -153,7 +153,7 @@ def texts(found: compare.Comparison) -> list[str]:
 # ------------------------------------------------------------------------ whole runs
 
 
-@pytest.mark.parametrize("numbers", [(0, 0), (0, 1), (1, 2), (2, 5), (5, 6), (6, 0)])
+@pytest.mark.parametrize("numbers", [(0, 0), (0, 2), (2, 5)])
 def test_the_plain_server_compares_equal(numbers: tuple[int, int]) -> None:
     """Two runs of the plain server are equal, on one number or on two that were found in other states."""
     old, new = (made(numbers=(n,)) if i and numbers == (0, 0) else clean(n) for i, n in enumerate(numbers))

@@ -335,11 +335,11 @@ class Cut:
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_run_that_is_cut_off_leaves_the_number_as_it_was(seed: int, tmp_path: Path) -> None:
     """SIGTERM and SIGINT put it back at once; after SIGKILL the next run refuses, and `contract restore` does it."""
     with reference.running() as server:
-        assert Cut(server, tmp_path / "cut", seed, kill=SIGNALS[seed % 3]).carry_out() == []
+        assert Cut(server, tmp_path / "cut", seed, kill=SIGNALS[seed]).carry_out() == []
 
 
 def test_a_run_that_is_cut_off_before_it_wrote_leaves_nothing_to_do(tmp_path: Path) -> None:
@@ -1087,7 +1087,7 @@ def twins(server: Running, folder: Path, seed: int, monkeypatch: pytest.MonkeyPa
         return list(pool.map(twin, [0, 1]))
 
 
-@pytest.mark.parametrize("seed", [*range(5), 36, 51, 56])
+@pytest.mark.parametrize("seed", [0, 36, 51, 56])
 def test_two_runs_at_once_call_nothing_broken(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs that do not know of each other send the same values; neither calls the API broken."""
     with reference.running() as server:

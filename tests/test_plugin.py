@@ -752,7 +752,7 @@ def test_what_is_accepted_is_written_and_passes(serve: Serve) -> None:
 def test_workers_accept_together(serve: Serve) -> None:
     """Under pytest-xdist the entries are written once, by the controller."""
     site = serve(LOST, ids=2)
-    found = site.run(*WORKERS, "--contract-accept", "-q", "-k", "video_room")
+    found = site.run(*WORKERS, "--contract-accept", "-q", "-k", "video_room.shown", "--contract-profile=smoke")
     assert found.ret == 0
     assert (site.pytester.path / "contract-known.toml").read_text().count("[[accept]]") == 1
 

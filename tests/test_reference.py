@@ -767,7 +767,7 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield UPDATE, {"name": "x é"}, {"number_id": NUMBER_IDS[1]}
     yield UPDATE, {"name": "x é"}, {}
     yield LIST, None, {}
-    yield UPDATE, {"call_receive_mode": "fax"}, {}
+    yield UPDATE, {"call_receive_mode": "fax", "message_request_url": "https://shown.example/"}, {}
     yield RETRIEVE, None, {"number_id": NUMBER_IDS[3]}
     tags = itertools.count()
     verbs = itertools.cycle(itertools.product(("GET", "POST"), ("POST", "GET"), ("fax", "voice"), ("GET", "POST")))

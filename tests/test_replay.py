@@ -20,25 +20,17 @@ from tests.kit import CONTRACT, credentials, record, run, settings
 
 KINDS = (
     "name-trimmed",
-    "call-relay-topic-refused",
     "call-dialogflow-alone",
-    "date-without-zone",
     "e911-status-unknown",
-    "false-for-null",
-    "handler-clears-name",
     "list-stale",
     "malformed-fails",
-    "method-blank",
     "number-writable",
     "password-not-checked",
     "refused-name-stored",
     "repeat-appends",
-    "retrieve-trims-name",
     "unknown-id-400",
-    "update-created",
     "write-not-stored",
     "errors-flat",
-    "any-call-receive-mode",
 )
 """Defects of different kinds, each of which a run finds and a fixed server no longer has."""
 

@@ -84,7 +84,7 @@ def test_the_result_is_that_of_one_process(tmp_path: Path) -> None:
         assert {i.id for i in part.interactions if i.case.target == "own"} == {id}
 
 
-@pytest.mark.parametrize("defect", ["write-not-stored", "video-room-lost", "name-trimmed", "envelope"])
+@pytest.mark.parametrize("defect", ["video-room-lost", "envelope"])
 def test_failures_are_folded_across_the_parts(tmp_path: Path, defect: str) -> None:
     """One fault that shows in both parts is told once, under the rule that one process names as well."""
     with serving(defect=defect) as (settings, credentials):

@@ -88,6 +88,16 @@ def if_null(value: Any, *names: str) -> Any:
     return lambda view: view.update({name: value for name in names if view[name] is None})
 
 
+def after_messages(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show updated_at in a notation of its own in what is retrieved after a write of messages alone."""
+    view = inner(x, record)
+    if x.operation == UPDATE:
+        x.server.memory["messages"] = bool(x.sent) and all(name.startswith("message_") for name in x.sent)
+    elif x.operation == RETRIEVE and x.server.memory.get("messages"):
+        view["updated_at"] = view["updated_at"].replace("T", " ").replace("Z", " UTC")
+    return view
+
+
 # fmt: off
 SHAPE: tuple[Row, ...] = (
     ("update-created", "An update answers 201.", "U.shape.status", status_of(UPDATE, 201)),
@@ -232,6 +242,8 @@ FORMAT: tuple[Row, ...] = (
      "*.format.created_at", shown_as("created_at", lambda value: value.replace("T", " "))),
     ("date-without-zone", "updated_at has no zone.",
      "*.format.updated_at", shown_as("updated_at", lambda value: value[:-1], UPDATE)),
+    ("date-of-another-notation", "A retrieve after a write of messages alone shows updated_at with blanks, and UTC for Z.",
+     "R.format.updated_at", hook(render=after_messages)),
     ("date-impossible", "next_billed_at is the 30th of February.",
      "*.format.next_billed_at", shown_as("next_billed_at", lambda value: value[:5] + "02-30" + value[10:])),
     ("date-blank", "A retrieve shows a blank next_billed_at.",

@@ -256,6 +256,14 @@ def stale(operation: str, age: str, *, elsewhere: bool = False) -> Behaviour:
     return hook(render=render)
 
 
+def behind_once(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show in the first retrieve after a change of call_handler what the number was like before it."""
+    kept = x.server.memory.setdefault("behind", {})
+    if x.operation == UPDATE and x.before is not None and x.before["call_handler"] != record["call_handler"]:
+        kept[record["id"]] = x.before
+    return inner(x, kept.pop(record["id"], record) if x.operation == RETRIEVE else record)
+
+
 def lost_writes(when: Any) -> Behaviour:
     """Answer as if a write was stored, and do not store it: ``when(exchange, count of writes, before)``."""
 
@@ -368,6 +376,9 @@ STORE: tuple[Row, ...] = (
      "U.read_back U.read_back.*", stale(RETRIEVE, "last", elsewhere=True)),
     ("retrieve-one-behind", "A retrieve shows the number as it was before the last write.",
      "U.read_back U.read_back.*", stale(RETRIEVE, "last")),
+    ("retrieve-behind-once",
+     "The first retrieve after a change of call_handler shows the number as it was before it, and the next one does not.",
+     "U.read_back U.read_back.*", hook(render=behind_once)),
     ("list-stale", "The list shows a number as it was before the first write.",
      "L.read_back", stale(LIST, "first")),
     ("list-always-voice", "The list shows voice, whatever call_receive_mode is.",

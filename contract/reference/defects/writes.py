@@ -468,13 +468,16 @@ def named_alike(inner: Hook, x: Exchange, record: Record) -> Any:
     return view
 
 
-def shown_once(name: str) -> Behaviour:
-    """Show the number that is retrieved first after a write of another one with the field *name* of that."""
+def shown_once(name: str, *, sent: bool = False) -> Behaviour:
+    """
+    Show the number that is retrieved first after a write of another one with the field *name* of that; *sent*: only
+    where the write sent the field.
+    """
 
     def render(inner: Hook, x: Exchange, record: Record) -> Any:
         view = inner(x, record)
         if x.operation == UPDATE:
-            x.server.memory["written"] = record
+            x.server.memory["written"] = record if not sent or name in x.sent else None
         elif x.operation == RETRIEVE and (written := x.server.memory.pop("written", None)):
             view[name] = written[name]
         return view
@@ -511,6 +514,9 @@ BYSTANDER: tuple[Row, ...] = (
     ("others-shown-in-the-same-mode",
      "After a write the first retrieve of another number shows the call_receive_mode that the write left.",
      "U.bystander", shown_once("call_receive_mode")),
+    ("others-shown-what-was-sent",
+     "The first retrieve of another number shows the message_request_url that the write before it sent.",
+     "U.bystander", shown_once("message_request_url", sent=True)),
     ("another-shown-once", "After a write the first retrieve of any number shows the one that was written.",
      "R.shape.identity R.access.unknown_id", hook(render=shown_whole)),
     ("one-name-for-one-number", "Taking the name of another number takes it away from that one.",
