@@ -266,7 +266,9 @@ class Neighbours:
                 name = failure.finding.pointer.strip("/")
                 stays = now.get(name) == failure.finding.actual if name else other.known is None
                 failure.confirmed = stays and not (name and written)
-            if not any(failure.confirmed for failure in made) and self._one_more(name for name, *_ in changed):
+            if not any(failure.confirmed for failure in made) and self._one_more(
+                {name: old for name, old, _ in changed}
+            ):
                 seen = other.read("the bystander after one more update").record
                 than = now if written and now else earlier
                 changed = list(self.judge.differences(seen, than)) if seen is not None else []
@@ -274,17 +276,21 @@ class Neighbours:
                     name = failure.finding.pointer.strip("/")
                     failure.confirmed = name in {name for name, *_ in changed} if name else seen is None
 
-    def _one_more(self, names: Iterable[str] = ()) -> bool:
+    def _one_more(self, apart: Mapping[str, Any] | None = None) -> bool:
         """
-        Updates the record once more, with what it has in the fields *names*: what befalls others may be seen right
-        after an update only, or be done by each.
+        Updates the record once more, in the fields *apart* with other values than they have there: what befalls others
+        may be seen right after an update only, or be done by each.
         """
-        marker, known = self.generator.marker, self.session.known or {}
-        if marker is None:
+        gen = self.generator
+        if gen.marker is None:
             return False
         self.session.sender.sleep(1.2)
-        held = {n: known[n] for n in names if n in self.generator.fields and known.get(n) not in (None, "")}
-        self.session.attempt(self.generator.complete({**held, marker: self._plain(marker)}, self._plain), "one more")
+        body = {gen.marker: self._plain(gen.marker)}
+        for name, old in (apart or {}).items():
+            values = gen.enums.get(name) or (gen.firm(name) if name in gen.fields else ())
+            if (value := next((v for v in values if v != old), None)) is not None:
+                body[name] = value
+        self.session.attempt(gen.complete(body, self._plain), "one more")
         return True
 
     def _plain(self, name: str) -> Any:
