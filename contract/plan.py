@@ -517,13 +517,13 @@ class _Planner:
                     if (other := next(spare, None)) is not None:
                         values[other] = values[k]
                     values[k] = most[wanted.pop(0)]
-            # An API may encode once more what it has already.
-            twice = [k for k, i in enumerate(sent) if i in often and k not in stand and not _escaped(values[k])]
-            others = (
-                k for k, value in enumerate(values) if k not in stand and sent[k] not in often and _escaped(value)
-            )
-            for k, other in zip(twice, others, strict=False):
-                values[k], values[other] = values[other], values[k]
+            # An API may encode once more what it has already. What reads show stays among what they show.
+            for read_there in (False, True):
+                here = [k for k in range(len(sent)) if (k in stand) == read_there]
+                twice = [k for k in here if sent[k] in often and not _escaped(values[k])]
+                others = [k for k in here if sent[k] not in often and _escaped(values[k])]
+                for k, other in zip(twice, others, strict=False):
+                    values[k], values[other] = values[other], values[k]
             if values and values[-1] in values[-2:-1]:
                 # What is sent by itself at the end must change something.
                 values[0], values[-1] = values[-1], values[0]

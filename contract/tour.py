@@ -49,6 +49,8 @@ SPARE: Final = 28
 """Steps that aliases leave for what their values meet on the way."""
 STAYING: Final = 20
 """Combinations that it is worth to leave another selector out of a step, where it was in every one so far."""
+STANDS: Final = 2
+"""Times that another selector is not sent beside each value of the largest one, each time with another value."""
 RESTS: Final = 3
 """Fields that are sent by themselves, and after a rest: does each move the time stamp?"""
 
@@ -204,6 +206,8 @@ class Tour:
         self.tail = 0
         """The step from which on one thing is sent at a time."""
         self.held: dict[tuple[Any, str], int] = {}
+        self.stood: set[tuple[Any, str, Any]] = set()
+        """A value of the largest selector, and of another one that stood there and was not sent."""
         self.tried: set[tuple[str, Any, bool]] = set()
         """A field, where the selectors stood, and whether it was sent there."""
         self.apart = set(self.triples)
@@ -359,14 +363,22 @@ class Tour:
         tried = [self.chosen({**state, **goal}, before, remaining, {*goal} | (off & {*before})) for goal in goals]
         state = max(tried, key=lambda one: sum(group in remaining for group in self.met(one)))
         body |= {name: state[name] for name in self.others if state[name] != before.get(name)}
+        left: frozenset[str] = frozenset()
         for name in self.others:
             spare = self.held.get((target, name), 0)
-            if not (name in body or name in off) and (
+            # What another selector has, and what that requires, must stay where it is not sent.
+            stands = name in self.gen.selectors and (target, name, state[name]) not in self.stood
+            stands = stands and spare < STANDS and not full
+            if not (name in body or name in off or stands) and (
                 full or spare > self.sent.get((target, name), 0) or (spare and self.news(name, state[name], body))
             ):
                 body[name] = state[name]
             count = self.sent if name in body else self.held
             count[target, name] = count.get((target, name), 0) + 1
+            if stands and name not in body:
+                self.stood.add((target, name, state[name]))
+                if name not in off and not led:
+                    left |= self.gen.request.aliases_of(self.gen.choice(name, state[name]).requires)
         for name in off:
             if name in self.others and name not in body:
                 state.pop(name, None)
@@ -380,7 +392,7 @@ class Tour:
         if ranked:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
         kept = self.same[label] = self.kept(body, before) if again else []
-        self.fill(body, off, full, led, self.places(before, body), self.near.get(label, ""), kept)
+        self.fill(body, off | left, full, led, self.places(before, body), self.near.get(label, ""), kept)
         return self.case(label, body=body)
 
     def chosen(
