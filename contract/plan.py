@@ -150,8 +150,8 @@ class Block:
                 fresh = shown[place] - seen
                 return ALONE in fresh, sum(name in names for name, _ in fresh), len(fresh)
 
-            # No value of *names* goes unread for it.
-            while shown and (len(shown) > gone or any(worth(place)[1] for place in shown)):
+            # No value of *names* goes unread for it, unless much more lacks than reads could pay for.
+            while shown and (len(shown) > gone or (gone == by and any(worth(place)[1] for place in shown))):
                 best = max(shown, key=worth)
                 seen |= shown.pop(best) - {ALONE}
             return replace(self, cases=tuple(case for i, case in enumerate(cases) if i not in shown))
