@@ -20,7 +20,7 @@ from contract.rules import rules as rules_of
 from contract.spec import Contract, Operation
 from contract.tour import Values
 
-__all__ = ["Cases"]
+__all__ = ["Cases", "excluding"]
 
 READ_ONLY: Final = 3
 """Bodies that read-only fields are divided among where all of them together are refused."""
@@ -61,8 +61,10 @@ class Cases:
         """
         gen = self.generator
         needed = {o for s in gen.selectors.values() for c in s.choices.values() for o in c.requires}
-        plain = [n for n in gen.free if n in self.shown and n not in gen.request.aliases_of(needed) and n != gen.marker]
+        plain = [n for n in gen.free if n in self.shown and n not in gen.request.aliases_of(needed)]
         unless = ""
+        # The text that shows what refusals leave behind is the last resort.
+        plain.sort(key=lambda name: name != gen.marker)
         for name in reversed(plain if self.thorough else ()):
             body = gen.complete({name: gen.firm(name)[-1]})
             yield self.case(f"{name} first", body=body, unless=unless)
@@ -128,7 +130,23 @@ class Cases:
             yield Case(label="read after what must be refused", operation=self.contract.retrieve.id)
             yield from less
         if self.thorough:
+            yield from self.hidden()
             yield from self.bare()
+
+    def hidden(self) -> Iterator[Case]:
+        """
+        What a selector's value requires and no answer shows, while nothing is stored that could stand for it: that it
+        is accepted is all that tells that it was looked at.
+        """
+        gen = self.generator
+        for name in gen.selectors:
+            for value in gen.enums[name]:
+                for other in gen.choice(name, value).requires:
+                    shown = tuple(sorted(gen.request.aliases_of((other,)) & self.shown))
+                    if other in self.shown or not shown:
+                        continue
+                    body = gen.complete({name: value})
+                    yield self.case(f"{name} {value} with {other} alone", body=body, absent=shown)
 
     def bare(self) -> Iterator[Case]:
         """
@@ -173,7 +191,7 @@ class Cases:
                         **{c: self.values.firm[c][0] if c in self.values.firm else self.take(c) for c in present},
                     }
                     absent = tuple(sorted((gen.request.aliases_of((other,)) & self.shown) | {other}))
-                    company = self.company(name, value, always=next(number) % 2 == 1)
+                    company = self.company(name, value, turn=next(number))
                     if not gen.request.aliases_of(company) & {*absent, *body}:
                         body |= company
                     if choice.requires[other].basis == "documented" and self.thorough:
@@ -198,16 +216,16 @@ class Cases:
         every = {o for choice in gen.request.fields[name].choices.values() for o in choice.requires}
         return {o: gen.firm(o)[0] for o in gen.fields if o in every and not gen.request.aliases_of((o,)) & taken}
 
-    def company(self, name: str, value: Any, *, always: bool) -> dict[str, Any]:
+    def company(self, name: str, value: Any, *, turn: int = 0) -> dict[str, Any]:
         """
-        The other selectors at the same value, so that their companions are there where those of *name*
-        lack; or, where *always*, at any value.
+        The other selectors at the same value, so that their companions are there where those of *name* lack, and an
+        API that looks at one selector alone is seen; or at another, one after the other.
         """
         gen = self.generator
         body: dict[str, Any] = {}
-        for other in gen.selectors:
-            if other != name and (value in gen.enums[other] or always):
-                body[other] = value if value in gen.enums[other] else gen.enums[other][0]
+        for other, values in gen.enums.items():
+            if other != name and other in gen.selectors:
+                body[other] = value if value in values else values[turn % len(values)]
         return gen.complete(body) if body else {}
 
     def refusals(self) -> Iterator[Case]:
@@ -216,6 +234,12 @@ class Cases:
         gen = self.generator
         yield from self.excluded(used=False)
         yield from self.unfilled()
+        for name in gen.required if self.thorough else gen.required[:1]:
+            body = self.mark({}, f"without {name}") or gen.complete({})
+            rule = f"{prefix}.{name}.required"
+            yield self.case(
+                f"without {name}", expect="reject", rule=rule, body={n: v for n, v in body.items() if n != name}
+            )
         text = f'{{"{gen.marker or "a"}": "must not appear malformed", '
         yield self.case("malformed JSON", expect="reject", rule=f"{prefix}.malformed_json", content=text.encode())
         if self.thorough:
@@ -243,9 +267,9 @@ class Cases:
             alike = name not in gen.selectors and options in seen
             seen.add(options)
             if alike or not self.thorough:
-                values = values[:1]
-            for i, value in enumerate(values if (name in elsewhere) == used else ()):
-                label, rule = f"{name} is {value!r}", f"{self.update.id}.rejection.{name}.{item.excludes}"
+                values = tuple({facet: (facet, value) for facet, value in reversed(values)}.values())[::-1]
+            for i, (facet, value) in enumerate(values if (name in elsewhere) == used else ()):
+                label, rule = excluding(name, facet, value), f"{self.update.id}.rejection.{name}.{facet}"
                 # Once with the other selectors moved as well: one of them must not be applied without the other.
                 # So is a value that they use, at other values of them: an API may look at it where none is sent.
                 company = {}
@@ -253,8 +277,8 @@ class Cases:
                     elsewise = {s: [v for v in gen.enums[s] if (s, v) != user] for s in gen.selectors}
                     company = gen.complete({s: choices[0] for s, choices in elsewise.items() if choices})
                 elif i == 1 and not used:
-                    company = self.company(name, value, always=True)
-                body = self.mark({name: value, **company}, f"{name} {value}")
+                    company = self.company(name, value)
+                body = self.mark({name: value} | company | {name: value}, label)
                 away = user if used else None
                 yield self.case(label, expect="reject", rule=rule, body=body, core=(name,), away_from=away)
 
@@ -500,6 +524,11 @@ class Cases:
 
 _WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme")
 """What may be sent instead of any other wrong password; the rule is the same."""
+
+
+def excluding(name: str, facet: str, value: Any) -> str:
+    """The label of a case in which *facet* excludes the *value* of a field."""
+    return f"{name} is {value!r}" if facet in {"enum", "format"} else f"{name} beyond its {facet}"
 
 
 def _stranger(operation: Operation, kind: str) -> Case:

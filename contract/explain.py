@@ -63,12 +63,13 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
     if detail.endswith(".moves"):
         stamp = "2030-01-31T12:00:00Z"
         return f"{stamp}, and 2030-01-31T12:00:05Z after a change", f"{stamp}, and {stamp} still after a change"
-    if detail.startswith("rejection.") and detail.endswith((".enum", ".format")) and item is not None:
-        undocumented = [NOTHING] if item.item_enum else NOTHING
-        return (
-            f"sent {_json({name: undocumented})}, answered 422",
-            f"sent {_json({name: undocumented})}, answered 200",
-        )
+    if detail.startswith("rejection.") and name in generator.fields:
+        facet = detail.rpartition(".")[2]
+        body = {name: dict(reversed(generator.refused(name))).get(facet)} if facet != "required" else {}
+        for other in generator.required:
+            if other != name:
+                body.setdefault(other, _sample(generator, other))
+        return f"sent {_json(body)}, answered 422", f"sent {_json(body)}, answered 200"
     return _GENERAL.get(detail) or _GENERAL.get(detail.partition(".")[0], ("as the rule says", "anything else"))
 
 

@@ -119,9 +119,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
     session, generator = hunt.session, hunt.generator
     update = session.contract.update.id
     bodies = generator.bodies()
-    refused = [
-        (name, value) for name, item in generator.fields.items() if item.excludes for value in generator.refused(name)
-    ]
+    refused = [(name, facet, value) for name in generator.fields for facet, value in generator.refused(name)]
 
     class Record(RuleBasedStateMachine):
         """The record under test; `Session.known` is its model."""
@@ -156,15 +154,15 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
 
         if refused:
 
-            @rule(pair=st.sampled_from(refused))
-            def refuse(self, pair: tuple[str, Any]) -> None:
-                name, value = pair
+            @rule(value=st.sampled_from(refused))
+            def refuse(self, value: tuple[str, str, Any]) -> None:
+                name, facet, sent = value
                 case = Case(
                     label="explored refusal",
                     operation=update,
                     expect="reject",
-                    rule=f"{update}.rejection.{name}.{generator.fields[name].excludes}",
-                    body={name: value},
+                    rule=f"{update}.rejection.{name}.{facet}",
+                    body={name: sent},
                 )
                 hunt.step(case)
 

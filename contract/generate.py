@@ -85,6 +85,8 @@ LETTERS: Final = (
 )
 """What drawn text is made of: letters of many scripts, marks, signs and symbols, all of them assigned."""
 
+LONG: Final = 65_536
+"""No text and no list that is sent because it is too long is longer."""
 OPEN_TEXTS: Final = (
     ("blank", ""),
     ("space", " "),
@@ -293,13 +295,31 @@ class Generator:
         most = max((len(values) for values in parts.values()), default=1)
         return tuple({k: values[i % len(values)] for k, values in parts.items()} for i in range(most)), ()
 
-    def refused(self, name: str) -> tuple[Any, ...]:
-        """Values of a field, or of a list of enumerated ones, that the documents exclude, near misses among them."""
+    def refused(self, name: str) -> tuple[tuple[str, Any], ...]:
+        """Values of a field that the documents exclude, near misses among them, each with the facet that does."""
         item = self.request.fields[name]
-        if item.excludes == "format":
+        return tuple((facet, value) for facet in item.excludes for value in self._beyond(item, facet))
+
+    def _beyond(self, item: Field, facet: str) -> tuple[Any, ...]:
+        """Values that one facet excludes, and no other."""
+        limit: Any = item.schema.get(facet)
+        if facet == "format":
             return (NOTHING[: item.schema.get("maxLength")],)
-        if not item.enum:
-            return ([item.item_enum[0], NOTHING],)
+        if facet.startswith(("min", "max")):
+            limit += 1 if facet.startswith("max") else -1
+        if facet.endswith("Length"):
+            start = self.firm(item.name)[0] if item.format == "uri" else ""
+            return (start.ljust(limit, "m"),) if limit <= LONG else ()
+        if facet.endswith("Items"):
+            items = self._values("", item.schema.get("items", {}))[0]
+            return ([items[i % len(items)] for i in range(limit)],) if limit <= (LONG if items else 0) else ()
+        if facet != "enum":
+            return (limit,)
+        return ([item.item_enum[0], NOTHING],) if not item.enum else self._undocumented(item)
+
+    def _undocumented(self, item: Field) -> tuple[Any, ...]:
+        """Values that an enum does not have."""
+        name = item.name
         known = {*item.enum, *item.open_values}
         response = self.operation.response
         shown = response.fields[name].enum if response and name in response.fields else ()
@@ -440,8 +460,8 @@ class Generator:
         (body, rule id): bodies in which exactly the named rule is broken.
 
         Shape:
-            A body of `bodies`, with a value that is not documented in one enumerated field, or
-            without one companion that its selector requires.
+            A body of `bodies`, with a value in one field that its enum, its lengths or its bounds exclude, or
+            without one field that is required, always or by the value of a selector.
         """
         from hypothesis import strategies as st
 
@@ -449,9 +469,10 @@ class Generator:
         broken: list[tuple[str, str, Any, str]] = []
         for name, item in self.fields.items():
             # To a JSON Schema a format is only a remark.
-            if item.excludes == "enum":
-                rule = f"{prefix}.rejection.{name}.enum"
-                broken += [("enum", name, value, rule) for value in self.refused(name)]
+            rule = f"{prefix}.rejection.{name}"
+            broken += [("value", name, v, f"{rule}.{facet}") for facet, v in self.refused(name) if facet != "format"]
+            if item.required:
+                broken.append(("lack", name, None, f"{rule}.required"))
         for name in self.selectors:
             for value in self.enums[name]:
                 for other in self.choice(name, value).requires:
@@ -464,8 +485,11 @@ class Generator:
         def body(pull: Any) -> tuple[dict[str, Any], str]:
             kind, name, detail, rule = pull(st.sampled_from(broken))
             made = dict(pull(self.bodies()))
-            if kind == "enum":
+            if kind == "value":
                 made[name] = detail
+                return made, rule
+            if kind == "lack":
+                made.pop(name)
                 return made, rule
             value, other = detail
             made[name] = value

@@ -229,7 +229,7 @@ class Ledger:
             if rule.endswith(".rejection.no_trace"):
                 place = failure.finding.pointer.rpartition("/")[2]
                 left[place, repr(failure.finding.actual)] = (rule, failure.number)
-            elif rule == case.rule and rule.endswith((".enum", ".format")):
+            elif rule == case.rule and ".rejection." in rule:
                 left |= {(name, repr(case.body[name])): (rule, failure.number) for name in case.core}
         for failure in self._open():
             found = failure.finding

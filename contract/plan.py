@@ -19,7 +19,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Any, Final
 
-from contract.cases import Cases
+from contract.cases import Cases, excluding
 from contract.generate import Generator, draw
 from contract.model import MISSING, Case, JSONObject
 from contract.rules import rules as rules_of
@@ -424,16 +424,22 @@ class _Planner:
         """
         The step from *start* on and before *end* that sends the most different values of enumerated fields:
         only these show that an API mixes such fields up at the second time. Of several the one with the most that
-        *others* do not send.
+        *others* do not send, values of selectors first.
         """
-        enums = [name for name in self.generator.enums if name not in self.generator.selectors]
-        seen = {(name, repr(walk[i].body.get(name))) for i in others for name in enums}
+        selectors = self.generator.selectors
 
-        def differing(step: int) -> tuple[bool, int, int, int]:
-            body = walk[step].body
-            pairs = {(name, repr(body[name])) for name in enums if name in body}
+        def sent(step: int) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+            pairs = {(n, repr(v)) for n, v in walk[step].body.items() if n in self.generator.enums}
+            return {pair for pair in pairs if pair[0] in selectors}, {p for p in pairs if p[0] not in selectors}
+
+        seen = set[tuple[str, str]]().union(*(part for i in others for part in sent(i)))
+
+        def differing(step: int) -> tuple[bool, int, int, int, int]:
+            chosen, rest = sent(step)
+            values = {value for _, value in rest}
             # After one that rested other values may have been sent.
-            return not walk[step].rested, len({value for _, value in pairs}), len(pairs - seen), len(body)
+            rested = walk[step].rested
+            return not rested, len(values), len(chosen - seen), len(rest - seen), len(walk[step].body)
 
         return max(range(start, end), key=differing, default=start)
 
@@ -614,13 +620,14 @@ class _Planner:
                 continue
             name = min(names, key=lambda name: sum(seen[pair] for pair in pairs[name]))
             values = gen.refused(name)
-            value = values[sum(n for (_, _, of), n in seen.items() if of == name) % len(values)]
+            facet, value = values[sum(n for (_, _, of), n in seen.items() if of == name) % len(values)]
             seen.update(pairs[name])
+            label = excluding(name, facet, value)
             yield self.cases.case(
-                f"{name} is {value!r} after {update.label}",
+                f"{label} after {update.label}",
                 expect="reject",
-                rule=f"{self.update.id}.rejection.{name}.{gen.fields[name].excludes}",
-                body=self.cases.mark({name: value}, f"{name} {value}"),
+                rule=f"{self.update.id}.rejection.{name}.{facet}",
+                body=self.cases.mark({name: value}, label),
                 core=(name,),
             )
 

@@ -507,8 +507,9 @@ class _Archive:
         if request is None or not isinstance(sent, dict):
             return Case(label="recorded", operation=operation.id, expect="unspecified", body=sent)
         fields = request.fields
-        excluded = [name for name, value in sent.items() if name in fields and _excluded(fields[name], value)]
-        rule = f"{operation.id}.rejection.{excluded[0]}.enum" if len(excluded) == 1 else ""
+        facets = {name: _excluded(fields[name], value) for name, value in sent.items() if name in fields}
+        excluded = [f"{operation.id}.rejection.{name}.{facet}" for name, facet in facets.items() if facet]
+        rule = excluded[0] if len(excluded) == 1 else ""
         base = Case(label="recorded", operation=operation.id, expect="unspecified", body=sent)
         if rule in self.judge.rules:
             return replace(base, expect="reject", rule=rule)
@@ -554,10 +555,12 @@ class _Archive:
             self.known.popitem(last=False)
 
 
-def _excluded(item: Field, value: Any) -> bool:
-    """True for a value that the documents exclude for certain: they are silent about capital letters."""
+def _excluded(item: Field, value: Any) -> str:
+    """The facet by which the documents exclude *value* for certain: they are silent about capital letters."""
     known = {str(one).casefold() for one in (*item.enum, *item.open_values)}
-    return bool(item.enum) and isinstance(value, str) and value.casefold() not in known
+    if item.enum and isinstance(value, str) and value.casefold() not in known:
+        return "enum"
+    return item.beyond(value)
 
 
 def _loose(fields: Mapping[str, Field], sent: JSONObject) -> dict[str, str]:

@@ -61,8 +61,9 @@ def investigate(session: Session, generator: Generator) -> None:
         doubtful = [f for rule, found in mine.items() if not (of_answer(rule) or ledger.weak(rule)) for f in found]
         names = [n for f in doubtful for n in (f.finding.pointer.rpartition("/")[2], *f.interaction.case.absent)]
         Witness(session, generator).watch(dict.fromkeys(names))
-    # What only warns has what the others leave of the budget.
-    for rule, failures in sorted(mine.items(), key=lambda one: ledger.weak(one[0])):
+    # What was not taken is known to depend on what stood there, which is dear to bring about; and what only warns has
+    # what the others leave of the budget.
+    for rule, failures in sorted(mine.items(), key=lambda one: (ledger.weak(one[0]), one[0].endswith(".accept"))):
         if not failures or any(f.confirmed is not None for f in failures):
             continue
         if ledger.weak(rule) and session.sender.noise == 0:
@@ -200,7 +201,7 @@ class Look:
                     return
                 if self.again(failure, cases, read):
                     self.confirm(failure)
-                    failure.body = self.session.completed(self.reduced(failure, cases, read, body))
+                    failure.body = self.session.completed(self.reduced(failure, cases, read, body), cases[-1])
                     if not cases[-1].keep:
                         smaller = isinstance(failure.body, Mapping) and failure.body != cases[-1].body
                         last = replace(cases[-1], body=failure.body) if smaller else cases[-1]
@@ -652,6 +653,10 @@ class Look:
         for body in self.smaller(case.body, failure.finding.pointer.strip("/").partition("/")[0]):
             small = replace(case, body=body)
             yield small.repeated(), read, body
+        if self.rule.endswith(".accept"):
+            # What the update before it left behind may be why: a state that only that update brings about.
+            for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
+                yield [last, case], read, case.body
         yield from self.after_refusal(failure, case, failure.number, read)
         recent = [c for c in self.session.history if c.expect == "accept"]
         index = next((i for i, c in enumerate(recent) if c.label == case.label), None)

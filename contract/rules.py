@@ -257,11 +257,16 @@ class _Maker:
         text = "where the documents are silent, what is accepted is applied or ignored"
         yield self.rule("rejection", "consistent", text, op.fact)
         for item in self.contract.request.fields.values():
-            if facet := item.excludes:
+            for facet in item.excludes:
                 text = f"a value of {item.name} that is not documented is refused"
                 if facet == "format":
                     text = f"a value of {item.name} that is no well-formed {item.format} is refused"
+                elif facet != "enum":
+                    text = f"a value of {item.name} beyond its {facet} of {item.schema[facet]} is refused"
                 yield self.rule("rejection", f"{item.name}.{facet}", text, item.facet(facet), of=item)
+            if item.required:
+                text = f"a body without {item.name} is refused"
+                yield self.rule("rejection", f"{item.name}.required", text, item.facet("required"), of=item)
 
 
 def _needs(fields: Any) -> str:

@@ -321,6 +321,8 @@ class _Bridge:
         broken: list[tuple[str, Any]] = []
         for name, value in body.items():
             item = request.fields.get(name)
+            if item is not None and (facet := item.beyond(value)):
+                broken.append((f"{prefix}.rejection.{name}.{facet}", value))
             if item is None or not item.enum or not isinstance(value, str):
                 continue
             known = {str(v).lower() for v in (*item.enum, *item.open_values)}

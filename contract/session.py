@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -96,7 +96,7 @@ class Session:
         if case.respells:
             body = {**body, case.respells: respelled(str((self.known or {}).get(case.respells, self.id)))}
         if self._writes(case):
-            body = self.completed(body, case.absent)
+            body = self.completed(body, case)
         if body is not case.body:
             case = replace(case, body=body)
         self._own(body)
@@ -210,15 +210,16 @@ class Session:
                     return self.fitting({k: v for k, v in body.items() if k != name})
         return body
 
-    def completed(self, body: Any, absent: Collection[str] = ()) -> Any:
+    def completed(self, body: Any, case: Case) -> Any:
         """
         *body* with the required fields that it lacks, as they stand, so that it is not refused for their
-        sake; without those that are to be *absent*.
+        sake; without what *case* lacks on purpose.
         """
         if not isinstance(body, Mapping) or not body:
             return body
         known = self.known or {}
-        missing = {n: known.get(n, v) for n, v in self.needed.items() if n not in body and n not in absent}
+        lacks = {*body, *case.absent, case.rule.removeprefix(f"{case.operation}.rejection.").removesuffix(".required")}
+        missing = {n: known.get(n, v) for n, v in self.needed.items() if n not in lacks}
         return {**body, **missing} if missing else body
 
     def _writes(self, case: Case) -> bool:

@@ -22,7 +22,13 @@ from contract.model import BASES, MISSING, Fact
 
 __all__ = ["AliasGroup", "Body", "Choice", "Contract", "Field", "Link", "Operation", "Parameter", "bundled", "load"]
 
-_FACETS: Final = ("present", "type", "null", "enum", "format", "default", "maxLength")
+_BOUNDS: Final = {
+    **dict.fromkeys(("minLength", "maxLength"), ("string",)),
+    **dict.fromkeys(("minItems", "maxItems"), ("array",)),
+    **dict.fromkeys(("exclusiveMinimum", "minimum", "maximum", "exclusiveMaximum"), ("integer", "number")),
+}
+"""Keyword -> the JSON types that it says something about."""
+_FACETS: Final = ("present", "required", "type", "null", "enum", "format", "default", *_BOUNDS)
 NOTHING: Final = "no_such_value"
 """A text that is no documented value, and has no format."""
 CHANGES: Final = ("never", "on-write", "derived", "anytime")
@@ -91,15 +97,39 @@ class Field:
         return self.enum or self.item_enum
 
     @property
-    def excludes(self) -> str:
+    def excludes(self) -> tuple[str, ...]:
         """
-        The facet by which the documents exclude values for certain: ``enum``, or a documented ``format``; otherwise
-        empty. Addresses may be taken strictly or not, whatever their format.
+        The facets by which the documents exclude values for certain: ``enum``; or a format, lengths and bounds,
+        where they are documented. Addresses may be taken strictly or not, whatever their format.
         """
-        if self.listed:
-            return "enum"
-        strict = "string" in self.types and self.format != "uri" and self.facet("format").basis == "documented"
-        return "format" if strict and self.format and not matches(self.format, NOTHING) else ""
+        if self.enum:
+            return ("enum",)
+        found = ["enum"] if self.item_enum else []
+        kinds = {*self.types}
+        if self.format and not matches(self.format, NOTHING):
+            found += ["format"] if "string" in kinds and self.format != "uri" else []
+            kinds.discard("string")  # A text of another length would not have its format either.
+        for keyword, of in _BOUNDS.items():
+            none = self.schema.get(keyword, 0) == 0 and keyword in {"minLength", "minItems"}
+            longer = keyword == "maxLength" and self.format == "uri"
+            if keyword in self.schema and not none and (longer or not kinds.isdisjoint(of)):
+                found.append(keyword)
+        return tuple(facet for facet in found if facet == "enum" or self.facet(facet).basis == "documented")
+
+    def beyond(self, value: Any) -> str:
+        """The documented length or bound that *value* does not keep, or nothing."""
+        sized = isinstance(value, str | list)
+        kind = "array" if isinstance(value, list) else "string" if sized else "number"
+        if not sized and (isinstance(value, bool) or not isinstance(value, int | float)):
+            return ""
+        size = len(value) if sized else value
+        for keyword in self.excludes:
+            if kind in _BOUNDS.get(keyword, ()):
+                limit = self.schema[keyword]
+                over = size < limit if "min" in keyword.lower() else size > limit
+                if over or (keyword.startswith("exclusive") and size == limit):
+                    return keyword
+        return ""
 
     @property
     def takes_null(self) -> bool:

@@ -30,15 +30,21 @@ TICKET: Final = 4711
 
 DEFECTS: Final[Mapping[str, str]] = {
     "backwards": "change_settings.time.changed.forward",
+    "boundless": "change_settings.rejection.priority.maximum",
+    "brief": "change_settings.rejection.queue.minLength",
+    "careless": "change_settings.rejection.priority.required",
     "clamping": "change_settings.echo.priority",
     "crashing": "change_settings.rejection.no_server_error",
     "dropping": "change_settings.handler.delivery.webhook.shown",
+    "idle": "change_settings.rejection.topics.minItems",
     "lax": "change_settings.handler.delivery.email.requires.address",
+    "negative": "change_settings.rejection.retries.minimum",
     "open": "show_settings.access.wrong_password",
     "resetting": "change_settings.frame.muted",
     "rounding": "change_settings.echo.share",
     "shouting": "change_settings.enum.state",
     "swallowing": "change_settings.rejection.delivery.enum",
+    "talkative": "change_settings.rejection.title.maxLength",
     "terse": "change_settings.rejection.error_body",
     "tracing": "change_settings.rejection.no_trace",
     "trimming": "change_settings.read_back.title",
@@ -209,7 +215,7 @@ class Service:
         Raises:
             Refusal: one is not acceptable.
         """
-        if "priority" not in sent:
+        if "priority" not in sent and self.habit != "careless":
             raise Refusal(422, "the priority is missing", "priority")
         if self.habit == "refusing" and set(body) - set(KINDS):
             raise Refusal(422, "there is something unknown in it", *(set(body) - set(KINDS)))
@@ -222,12 +228,16 @@ class Service:
             if name in ALLOWED and value not in ALLOWED[name]:
                 raise Refusal(422, "the value is not known", name)
             low, high = RANGES.get(name, (value, value))
+            low = -1 if (self.habit, name) == ("negative", "retries") else low
+            high = 10 if (self.habit, name) == ("boundless", "priority") else high
             if not low <= value <= high:
                 raise Refusal(422, "the number is out of range", name)
             shortest, longest = LENGTHS.get(name, (0, 2000))
+            shortest = 1 if (self.habit, name) == ("brief", "queue") else shortest
+            longest = 1000 if (self.habit, name) == ("talkative", "title") else longest
             if isinstance(value, str) and not shortest <= len(value) <= longest:
                 raise Refusal(422, "the length is not allowed", name)
-            if name == "topics" and (not value or not set(map(str, value)) <= TOPICS):
+            if name == "topics" and ((not value and self.habit != "idle") or not set(map(str, value)) <= TOPICS):
                 raise Refusal(422, "a topic is not known", name)
             if name == "address" and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
                 raise Refusal(422, "this is no address", name)

@@ -1245,3 +1245,34 @@ def test_a_new_number_that_cannot_be_emptied_again_ends_the_run_early(tmp_path: 
         "call_request_url (it is null, and where call_handler is 'laml_webhooks' the API takes no null)" in held.problem
     )
     assert held.requests < 80
+
+
+class Forgetting(Direct):
+    """A server that takes null and ignores it."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer to what is left of a body."""
+        with suppress(ValueError):
+            if isinstance(body := json.loads(request.read()), dict):
+                content = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
+                headers = {**request.headers, "content-length": str(len(content))}
+                request = httpx.Request(request.method, request.url, headers=headers, content=content)
+        return super().handle_request(request)
+
+
+def test_null_is_tried_first_on_the_one_text_that_was_found(tmp_path: Path) -> None:
+    """A number with nothing but a name gets that back where null empties nothing, and nothing else was written."""
+    with reference.running(variant="bare-number-found") as server:
+        answer = httpx.put(
+            f"{server.base_url}/phone_numbers/{server.ids[0]}",
+            json={"name": "Front desk"},
+            auth=(server.username, server.password),
+        )
+        assert answer.status_code == 200
+        before = record(server)
+        found = run(settings(server, tmp_path), credentials(server), transport=Forgetting(server))
+        now = record(server)
+
+    assert found.status == 2
+    assert "the API ignores null" in found.problem
+    assert now == before

@@ -118,8 +118,9 @@ def test_negative_bodies_break_one_rule(name: str, data: st.DataObject) -> None:
     assert len(errors) == 1
     *_, promise, field, detail = rule.split(".")
     if promise == "rejection":
-        assert (errors[0].validator, detail) == ("enum", "enum")
-        assert list(errors[0].absolute_path)[:1] == [field]
+        assert errors[0].validator == detail
+        assert list(errors[0].absolute_path)[:1] == ([field] if detail != "required" else [])
+        assert (field in body) == (detail != "required")
     else:
         assert (errors[0].validator, field) == ("required", "requires")
         assert f"{detail!r} is a required property" == errors[0].message
@@ -128,13 +129,13 @@ def test_negative_bodies_break_one_rule(name: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_negative_bodies_name_rules_that_exist(name: str) -> None:
-    """Every enumerated field and every companion is the broken one at some time, under a rule of the contract."""
+    """Every enumerated or bounded field and every companion is the broken one at some time, under a rule that exists."""
     generator = GENERATORS[name]
     contract = SECOND if generator is OTHER else BUNDLED
     wanted = {
         id
         for id, rule in rules(contract).items()
-        if (id.endswith(".enum") and rule.promise == "rejection") or ".requires." in id
+        if (rule.promise == "rejection" and rule.field and not id.endswith(".format")) or ".requires." in id
         if generator is not POOR or not rule.needs
     }
     found: set[str] = set()
@@ -429,23 +430,23 @@ def test_drawn_values_are_valid(schema: dict[str, Any]) -> None:
 # ------------------------------------------------------------------------ what is refused
 
 
-def refused(contract: Contract, name: str) -> tuple[Any, ...]:
+def refused(contract: Contract, name: str) -> list[Any]:
     """The values of one field that the documents exclude."""
-    return Generator(contract.update, {"leader": "x"}).refused(name)
+    return [value for _, value in Generator(contract.update, {"leader": "x"}).refused(name)]
 
 
 def test_excluded_values_are_near_misses() -> None:
     """A value is excluded that is a word with a letter too many, one of another selector, or only ever found."""
-    assert refused(lamp(), "mode") == ("no_such_value", "xfollow", "off")
-    assert refused(lamp(), "color") == ("no_such_value", "redx")
+    assert refused(lamp(), "mode") == ["no_such_value", "xfollow", "off"]
+    assert refused(lamp(), "color") == ["no_such_value", "redx"]
     two = lamp({f"{REQUEST}/color/x-selector": {"red": {}}})
-    assert refused(two, "mode") == ("red", "xfollow", "off")
-    assert refused(two, "color") == ("steady", "redx")
+    assert refused(two, "mode") == ["red", "xfollow", "off"]
+    assert refused(two, "color") == ["steady", "redx"]
     methods = lamp({f"{REQUEST}/color/enum": ["GET", "POST"]})
     assert refused(methods, "color")[0] == "PUT"
     numbers = lamp({f"{REQUEST}/color": {"type": "integer", "enum": [1, 2]}})
-    assert refused(numbers, "color") == (1000,)
-    assert refused(lamp({f"{REQUEST}/color": {"type": "integer", "enum": [1, 1000]}}), "color") == ()
+    assert refused(numbers, "color") == [1000]
+    assert refused(lamp({f"{REQUEST}/color": {"type": "integer", "enum": [1, 1000]}}), "color") == []
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -454,9 +455,35 @@ def test_nothing_that_is_excluded_is_documented_or_open(name: str) -> None:
     generator = GENERATORS[name]
     for field, item in generator.request.fields.items():
         if item.enum:
-            values = generator.refused(field)
+            values = [value for _, value in generator.refused(field)]
             assert values
             assert not set(values) & {*item.enum, *item.open_values}
+
+
+def test_values_beyond_a_bound_are_the_nearest() -> None:
+    """Lengths and bounds exclude what is longer, shorter, more or less by the least that there is."""
+    number, text = {"type": "integer"}, {"type": "string"}
+    schemas: dict[str, tuple[dict[str, Any], list[Any]]] = {
+        "between": ({**number, "minimum": 1, "maximum": 60}, [0, 61]),
+        "outside": ({**number, "exclusiveMinimum": 1, "exclusiveMaximum": 60}, [1, 60]),
+        "short": ({**text, "maxLength": 3}, ["mmmm"]),
+        "long": ({**text, "minLength": 3}, ["mm"]),
+        "any": ({**text, "minLength": 0}, []),
+        "endless": ({**text, "maxLength": 10_000_000}, []),
+        "shaped": ({**text, "format": "uuid", "maxLength": 36}, ["no_such_value"]),
+        "address": ({**text, "format": "uri", "maxLength": 36}, ["https://example.com/address".ljust(37, "m")]),
+        "secret": ({**text, "format": "password", "minLength": 3}, ["mm"]),
+        "list": ({"type": "array", "minItems": 1, "maxItems": 2, "items": number}, [[], [0, 1000, 500]]),
+        "words": (
+            {"type": "array", "maxItems": 1, "items": {"enum": ["a", "b"]}},
+            [["a", "no_such_value"], ["a", "b"]],
+        ),
+        "weak": ({**number, "minimum": 1, "x-facets": {"minimum": {"basis": "inferred", "source": "book"}}}, []),
+    }
+    contract = lamp({f"{REQUEST}/{name}": schema for name, (schema, _) in schemas.items()})
+    for name, (schema, values) in schemas.items():
+        assert refused(contract, name) == values, name
+        assert not any(Draft202012Validator(schema).is_valid(v) for v in values if schema.get("format") != "uuid")
 
 
 def test_an_operation_without_a_body_generates_nothing() -> None:
@@ -468,7 +495,9 @@ def test_an_operation_without_a_body_generates_nothing() -> None:
 
 def test_a_contract_without_anything_to_break() -> None:
     """Where no body can break a rule it is said so, and documented bodies are generated all the same."""
-    contract = lamp({f"{REQUEST}/mode": MISSING, f"{REQUEST}/color": MISSING})
+    contract = lamp(
+        {f"{REQUEST}/{name}": MISSING for name in ("mode", "color", "period")} | {f"{REQUEST}/label/maxLength": MISSING}
+    )
     generator = Generator(contract.update)
     assert draw(generator.bodies(), 5, 0)
     with pytest.raises(SpecError, match="no rule of this operation can be broken by a body"):

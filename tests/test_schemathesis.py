@@ -410,6 +410,21 @@ def test_only_what_is_certain_is_judged(
     assert judged(link, update, fake(update, 200, now)) == told
 
 
+def test_what_is_longer_than_documented_may_not_be_accepted(
+    web: Requests, link: bridge._Bridge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A length counts where the documents state it, and only there."""
+    record = json.loads(web.send(web.get()).content)
+    update = web.put({"name": "x" * 256})
+    assert judged(link, update, fake(update, 200, record | {"name": "x" * 256})) == {}
+    text = spec.bundled().read_text("utf-8").replace("maxLength: {basis: inferred", "maxLength: {basis: documented")
+    (tmp_path / "strict.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("CONTRACT_SPEC", str(tmp_path / "strict.yaml"))
+    bridge._bridge.cache_clear()
+    found = judged(bridge._bridge(), update, fake(update, 200, record | {"name": "x" * 256}))
+    assert found["contract_rejection"] == {"update_phone_number.rejection.name.maxLength"}
+
+
 def test_an_omission_counts_while_nothing_is_stored(web: Requests, link: bridge._Bridge) -> None:
     """A selector's value without its companion may not be accepted, where a read showed that there is none."""
     record = json.loads(web.send(web.get()).content)

@@ -138,7 +138,32 @@ def test_a_field_excludes_what_its_enum_or_its_documented_format_does_not_allow(
     changes = {f"{REQUEST}/{name}": schema for name, schema in {"known": known, "weak": weak, "number": number}.items()}
     fields = request(lamp(changes)).fields
     names = ("mode", "color", "known", "weak", "number", "call", "label")
-    assert [fields[name].excludes for name in names] == ["enum", "enum", "format", "", "", "", ""]
+    assert [fields[name].excludes for name in names] == [("enum",), ("enum",), ("format",), (), (), (), ("maxLength",)]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "keyword"),
+    [
+        ({"type": "integer", "minimum": 1}, 0, "minimum"),
+        ({"type": "integer", "minimum": 1}, 1, ""),
+        ({"type": "integer", "minimum": 1}, True, ""),
+        ({"type": "integer", "minimum": 1}, None, ""),
+        ({"type": "number", "exclusiveMaximum": 1}, 1, "exclusiveMaximum"),
+        ({"type": "number", "exclusiveMaximum": 1}, 0.9, ""),
+        ({"type": "string", "minLength": 1, "maxLength": 2}, "", "minLength"),
+        ({"type": "string", "minLength": 1, "maxLength": 2}, "abc", "maxLength"),
+        ({"type": "string", "minLength": 1, "maxLength": 2}, 9, ""),
+        ({"type": "array", "maxItems": 1, "items": {"type": "string"}}, ["abc", "abc"], "maxItems"),
+        (
+            {"type": "string", "maxLength": 2, "x-facets": {"maxLength": {"basis": "observed", "source": "book"}}},
+            "abc",
+            "",
+        ),
+    ],
+)
+def test_a_value_is_beyond_a_documented_bound(schema: dict[str, Any], value: Any, keyword: str) -> None:
+    """Lengths count for what has one, bounds for numbers, and neither where it is not documented."""
+    assert request(lamp({f"{REQUEST}/size": schema})).fields["size"].beyond(value) == keyword
 
 
 def test_a_selector_knows_its_companions() -> None:
