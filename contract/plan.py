@@ -672,8 +672,8 @@ def _escaped(value: Any) -> bool:
 
 
 def _unusual(value: Any) -> set[str]:
-    """What is unusual about a value: that it is ``long``, holds characters that take more than three bytes, or markup."""
+    """What is unusual about a value: that it is ``long``, or holds characters of four bytes, markup or quotes."""
     if not isinstance(value, str):
         return set()
-    kinds = {"long": len(value) > 40, "astral": any(ord(c) > 0xFFFF for c in value), "markup": "<" in value}
-    return {kind for kind, there in kinds.items() if there}
+    kinds = {"astral": any(ord(c) > 0xFFFF for c in value), "markup": "<" in value, "quotes": '"' in value}
+    return {kind for kind, there in {**kinds, "long": len(value) > 40}.items() if there}

@@ -268,9 +268,9 @@ def update_rows() -> dict[str, tuple[Interaction, Interaction]]:
             put({"label": "A"}, age=MOVES_AFTER),
         ),
     }
-    for name in ("mode", "color"):
-        rule = f"set_lamp.rejection.{name}.enum"
-        rows[f"rejection.{name}.enum"] = (refused(rule, 422), refused(rule, 200, RECORD))
+    for detail in ("mode.enum", "color.enum", "label.maxLength", "period.minimum", "period.maximum"):
+        rule = f"set_lamp.rejection.{detail}"
+        rows[f"rejection.{detail}"] = (refused(rule, 422), refused(rule, 200, RECORD))
     rule = "set_lamp.rejection.malformed_json"
     rows["rejection.malformed_json"] = (refused(rule, 400), refused(rule, 200, RECORD))
     bodies = {"read_only": {"since": "2001-01-01T00:00:00Z"}, "unknown_key": {"x": 1}, "empty": {}}
@@ -361,13 +361,13 @@ def test_evidence_belongs_to_rules_that_exist() -> None:
 
 
 def test_judging_changes_nothing() -> None:
-    """An interaction is judged alike every time: the judge remembers nothing that matters."""
-    fresh = Judge(CONTRACT, (SECRET,))
-    for pair in ROWS.values():
-        for interaction in pair:
-            one, two = JUDGE.judge(interaction), fresh.judge(interaction)
-            assert one.findings == two.findings
-            assert sorted(one.evidence) == sorted(two.evidence)
+    """An interaction is judged alike every time: the judge remembers nothing of these that matters."""
+    judge = Judge(CONTRACT, (SECRET,))
+    rows = [interaction for pair in ROWS.values() for interaction in pair]
+    first = [judge.judge(interaction) for interaction in rows]
+    for one, two in zip(first, map(judge.judge, rows), strict=True):
+        assert one.findings == two.findings
+        assert sorted(one.evidence) == sorted(two.evidence)
 
 
 # ------------------------------------------------------------------------ three answers
