@@ -1057,12 +1057,15 @@ def test_a_selector_is_not_accepted_with_null_in_what_it_requires() -> None:
 
 def test_an_open_value_has_a_rule() -> None:
     """To the letter it is the echo of the field, else that silence is answered consistently."""
+    own = Judge(CONTRACT)  # It remembers what was left open.
     kind: dict[str, Any] = {"expect": "unspecified", "rule": "set_lamp.rejection.consistent"}
-    assert broken(put({"label": "a\x00"}, {"label": "a"}, open={"label": "exact"}, **kind)) == ["echo.label"]
-    assert broken(put({"label": None}, {"label": "x"}, open={"label": "null"}, **kind)) == ["rejection.consistent"]
-    assert broken(put({"mode": None}, {"mode": "blink"}, open={"mode": "null"}, **kind)) == []
-    assert broken(put({"label": "x"}, {"label": None}, before=None, open={"label": "exact"}, **kind)) == ["echo.label"]
-    assert broken(put({"label": "A", "caption": "B"}, {"label": "B"}, open={"label": "any"}, **kind)) == []
+    assert broken(put({"label": "a\x00"}, {"label": "a"}, open={"label": "exact"}, **kind), own) == ["echo.label"]
+    assert broken(put({"label": None}, {"label": "x"}, open={"label": "null"}, **kind), own) == ["rejection.consistent"]
+    assert broken(put({"mode": None}, {"mode": "blink"}, open={"mode": "null"}, **kind), own) == []
+    assert broken(put({"label": "x"}, {"label": None}, before=None, open={"label": "exact"}, **kind), own) == [
+        "echo.label"
+    ]
+    assert broken(put({"label": "A", "caption": "B"}, {"label": "B"}, open={"label": "any"}, **kind), own) == []
 
 
 @pytest.mark.parametrize(
