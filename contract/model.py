@@ -191,7 +191,9 @@ class Interaction:
     verified: bool = True
     """False where *before* was only shown by an update's answer, not read."""
     id: str = ""
-    """The id of the record that the case was sent to."""
+    """The id of the record under test that it is about."""
+    other: str = ""
+    """The id of the record that the case was sent to, where that is another one."""
     age: float = 0.0
     """Seconds for which the time stamp in *before* is known to have stood."""
 

@@ -89,11 +89,11 @@ class Neighbours:
         return self.only is None or any(rule.startswith(prefix) for rule in self.only)
 
     def _add(
-        self, case: Case, response: Response, before: JSONObject | None, compared: Judgement, id: str = ""
+        self, case: Case, response: Response, before: JSONObject | None, compared: Judgement, other: str = ""
     ) -> list[Failure]:
-        """Puts what an answer says of other records, or of the list, into the ledger; its new failures."""
+        """Puts what an answer, of an *other* record or of the list, says of others into the ledger; its new failures."""
         session = self.session
-        interaction = Interaction(case=case, response=response, before=before, id=id or session.id)
+        interaction = Interaction(case=case, response=response, before=before, id=session.id, other=other)
         return session.ledger.add(interaction, compared, session.sender.budget.spent)
 
     def _again(self, case: Case) -> Response:
@@ -255,7 +255,7 @@ class Neighbours:
             compared.findings.append(
                 Finding(rule=self.rule, message=message, pointer=f"/{name}", expected=old, actual=now)
             )
-        if made := self._add(case, response, earlier, compared):
+        if made := self._add(case, response, earlier, compared, id):
             # It is named as one that nobody changes, and nothing may be written to it to try again:
             # that the change is still there has to do, unless somebody else may have written it all the same.
             other.verified = True
@@ -266,32 +266,33 @@ class Neighbours:
                 name = failure.finding.pointer.strip("/")
                 stays = now.get(name) == failure.finding.actual if name else other.known is None
                 failure.confirmed = stays and not (name and written)
-            if not any(failure.confirmed for failure in made) and self._one_more(
-                {name: old for name, old, _ in changed}
-            ):
+            apart = {name: old for name, old, _ in changed}
+            if not any(failure.confirmed for failure in made) and (update := self._one_more(apart)):
                 seen = other.read("the bystander after one more update").record
                 than = now if written and now else earlier
                 changed = list(self.judge.differences(seen, than)) if seen is not None else []
                 for failure in made:
                     name = failure.finding.pointer.strip("/")
                     failure.confirmed = name in {name for name, *_ in changed} if name else seen is None
+                    failure.cases = (update, case)
 
-    def _one_more(self, apart: Mapping[str, Any] | None = None) -> bool:
+    def _one_more(self, apart: Mapping[str, Any] | None = None) -> Case | None:
         """
         Updates the record once more, in the fields *apart* with other values than they have there: what befalls others
-        may be seen right after an update only, or be done by each.
+        may be seen right after an update only, or be done by each. What was sent, if anything was.
         """
         gen = self.generator
         if gen.marker is None:
-            return False
+            return None
         self.session.sender.sleep(1.2)
         body = {gen.marker: self._plain(gen.marker)}
         for name, old in (apart or {}).items():
             values = gen.enums.get(name) or (gen.firm(name) if name in gen.fields else ())
             if (value := next((v for v in values if v != old), None)) is not None:
                 body[name] = value
-        self.session.attempt(gen.complete(body, self._plain), "one more")
-        return True
+        body = gen.complete(body, self._plain)
+        self.session.attempt(body, "one more")
+        return Case(label="one more", operation=self.contract.update.id, body=body)
 
     def _plain(self, name: str) -> Any:
         return self.generator.firm(name)[0]

@@ -33,6 +33,8 @@ class Recipe:
     """True where the read after the last case shows it."""
     state: JSONObject | None = None
     """Where the record stood before, as far as it can be written."""
+    other: str = ""
+    """The id of another record whose answer showed it."""
 
 
 def recipe(contract: Contract, failure: Failure, seen: Sequence[Interaction] = ()) -> dict[str, Any]:
@@ -47,7 +49,9 @@ def recipe(contract: Contract, failure: Failure, seen: Sequence[Interaction] = (
     if cases[-1].repeat and len(cases) == 1:
         cases = tuple(cases[0].repeated())
     found: dict[str, Any] = {"cases": [_described(one) for one in cases], "read": read}
-    if state is not None:
+    if failure.interaction.other:
+        found["other"] = failure.interaction.other
+    elif state is not None:
         fields = contract.request.fields.items()
         found["state"] = {n: state[n] for n, item in fields if n in state and not item.write_only}
     return found
@@ -105,6 +109,7 @@ def recalled(data: Any, contract: Contract) -> Recipe:
         cases=tuple(_case(one, contract) for one in cases),
         read=bool(data.get("read")),
         state=state if isinstance(state, Mapping) else None,
+        other=str(data.get("other", "")),
     )
 
 

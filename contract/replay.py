@@ -210,7 +210,7 @@ class _Again:
             SendError, Undecided: it could not be sent.
         """
         rule = self.recorded.rule
-        if rule.endswith(".bystander"):
+        if rule.endswith(".bystander") or self.recipe.other:
             return "could_not_tell", "only a whole run shows what happens to other records"
         why = ""
         for turn in range(self.rounds()):

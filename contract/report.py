@@ -345,8 +345,10 @@ def _again(result: Result, one: Failure, mask: Mask) -> str:
         steps.append(case)
     elif len(steps) < 2:
         steps = [case if one.body is None else replace(case, body=one.body)]
+    id, other = one.interaction.id, one.interaction.other
     lines = [
-        curl(contract, result.settings.base_url, step, one.interaction.id, step.body, mask) for step in steps[-STEPS:]
+        curl(contract, result.settings.base_url, step, id if step.operation == update else other or id, step.body, mask)
+        for step in steps[-STEPS:]
     ]
     return " && ".join([*(line.replace("-sS", "-sS -o /dev/null", 1) for line in lines[:-1]), lines[-1]])
 

@@ -93,13 +93,17 @@ def test_what_no_update_puts_back_cannot_be_told(tmp_path: Path) -> None:
     assert told == [("update_phone_number.frame.number", "could_not_tell")]
 
 
-def test_other_records_are_for_a_whole_run(tmp_path: Path) -> None:
-    """What happened to a bystander can't be sent again."""
-    with reference.running(defect="name-for-all") as server:
+@pytest.mark.parametrize(
+    ("defect", "rule"),
+    [("name-for-all", "update_phone_number.bystander"), ("another-shown-once", "retrieve_phone_number.shape.identity")],
+)
+def test_other_records_are_for_a_whole_run(defect: str, rule: str, tmp_path: Path) -> None:
+    """What happened to a bystander, or was shown in its place, can't be sent again."""
+    with reference.running(defect=defect) as server:
         found = recorded(server, tmp_path)
         told = sent_again(found, server, tmp_path)
 
-    assert ("update_phone_number.bystander", "could_not_tell") in told
+    assert (rule, "could_not_tell") in told
 
 
 def test_masked_values_cannot_be_sent_again(tmp_path: Path) -> None:

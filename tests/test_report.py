@@ -236,14 +236,18 @@ def test_a_line_quotes_what_it_sends() -> None:
 
 
 @pytest.mark.parametrize(
-    "defect", ["urls-swapped", "write-not-stored", "refused-name-stored", "video-room-lost", "unknown-id-400"]
+    "defect",
+    [
+        *("urls-swapped", "write-not-stored", "refused-name-stored", "video-room-lost", "unknown-id-400"),
+        *("topic-clears-others", "others-shown-once"),
+    ],
 )
 def test_a_line_that_is_pasted_shows_the_failure(defect: str, tmp_path: Path) -> None:
     """A shell that runs the line gets another value than the expected one."""
     if shutil.which("curl") is None:
         pytest.skip("there is no curl here")
     with reference.running(defect=defect) as server:
-        result = run(settings(server, tmp_path), credentials(server))
+        result = run(settings(server, tmp_path, bystander_ids=server.ids[1:2]), credentials(server))
         entry = next(e for e in data(result, Mask())["rules"] if e["verdict"] == "broken")
         failure = entry["failures"][0]
         environment = {
