@@ -22,13 +22,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from contract.check import Judge, same
+from contract.mask import Mask
 from contract.model import MISSING, Case, Interaction, JSONObject, Response
 from contract.send import encode
 from contract.spec import Contract, Field, Operation
 
 if TYPE_CHECKING:
     from contract.config import Settings
-    from contract.report import Mask
     from contract.result import Result
 
 __all__ = ["behaviour", "handling", "kind", "promise", "words"]

@@ -20,8 +20,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from contract.ledger import Entry, unsettled
+from contract.mask import Mask, plain
 from contract.model import MISSING
-from contract.report import Mask, failure, fragment_path, plain, restored_lines, tally
+from contract.report import failure, fragment_path, restored_lines, tally
 from contract.result import Result
 
 __all__ = [

@@ -51,7 +51,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 def _tell(text: str) -> None:
     """Says on standard error what went wrong; a library that it is told in the words of may quote what was sent."""
     from contract.config import credentials
-    from contract.report import Mask, plain
+    from contract.mask import Mask, plain
     from contract.send import Credentials
 
     click.echo(f"contract: {plain(Mask(secrets=Credentials(**credentials()).secrets).text(text))}", err=True)
@@ -215,9 +215,10 @@ def _carry_out(settings: Settings, quiet: bool) -> Result:
 
 def _show(result: Result, settings: Settings, quiet: bool) -> None:
     from contract import report
+    from contract.mask import mask_of
 
     try:
-        for line in report.lines(result, report.mask_of(settings), _style, quiet=quiet):
+        for line in report.lines(result, mask_of(settings), _style, quiet=quiet):
             click.echo(line)
     except BrokenPipeError:
         _hush()  # The reports are still to be written, and the exit status to be told.
@@ -225,10 +226,11 @@ def _show(result: Result, settings: Settings, quiet: bool) -> None:
 
 def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None) -> bool:
     """Writes the reports, and those that were asked for; False where one cannot be written, which is told."""
-    from contract import ci, files, report
+    from contract import ci, files
     from contract.errors import ConfigError
+    from contract.mask import mask_of, plain
 
-    mask = report.mask_of(settings).of(result)
+    mask = mask_of(settings).of(result)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in ci.workflow_commands(result, mask):
             click.echo(line)
@@ -236,7 +238,7 @@ def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None)
         path = files.write(result, Path(settings.report_dir), mask)
         files.write_asked(result, mask, **asked)
     except ConfigError as error:
-        click.echo(f"contract: {report.plain(str(error))}", err=True)
+        click.echo(f"contract: {plain(str(error))}", err=True)
         return False
     if not quiet:
         click.echo(f"report: {path}")
@@ -271,9 +273,9 @@ def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
 
 
 def _dry_run(settings: Settings) -> int:
+    from contract.mask import shown
     from contract.model import MISSING
     from contract.prepare import prepare
-    from contract.report import shown
 
     contract, plan = prepare(settings)
     most = 120 if sys.stdout.isatty() else sys.maxsize  # Whoever keeps it wants all of it.
@@ -310,7 +312,8 @@ def restore(**options: Any) -> int:
     """
     from contract.config import credentials
     from contract.custody import Journal, state_directory
-    from contract.report import mask_of, plain, restored_lines
+    from contract.mask import mask_of, plain
+    from contract.report import restored_lines
     from contract.run import restore_all
 
     settings = _settings(options)
@@ -599,7 +602,8 @@ def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int
     from contract import replay as again
     from contract import spec as specs
     from contract.config import credentials
-    from contract.report import mask_of, restored_lines
+    from contract.mask import mask_of
+    from contract.report import restored_lines
 
     found = again.read(run_json, whole=False)
     settings = _settings(options)
@@ -659,7 +663,7 @@ def check(files: tuple[str, ...], operation: str, as_json: bool, **options: Any)
     """
     from contract import recorded
     from contract import spec as specs
-    from contract.report import mask_of, plain
+    from contract.mask import mask_of, plain
 
     settings = _settings(options)
     mask = mask_of(settings)

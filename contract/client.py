@@ -17,9 +17,10 @@ from contract.check import Judgement
 from contract.config import Settings
 from contract.errors import ConfigError
 from contract.ledger import Ledger
+from contract.mask import Mask, mask_of, plain
 from contract.model import MISSING, Case, Interaction, Response
 from contract.prepare import account
-from contract.report import Mask, finding_lines, mask_of, plain
+from contract.report import finding_lines
 from contract.send import Credentials, decode, proxy_for
 
 __all__ = ["client", "transport"]

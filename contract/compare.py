@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from contract.errors import ConfigError
-from contract.report import Style, encoded, plain, store, unstyled
+from contract.mask import Mask, plain
+from contract.report import Style, encoded, store, unstyled
 
 if TYPE_CHECKING:
     from contract.config import Settings
@@ -518,7 +519,7 @@ def both(
     found, unsure = [], False
     for settings, given in pairs:
         names = tuple(pointer.rpartition("/")[2] for pointer in settings.mask)
-        mask = report.Mask(secrets=Credentials(**given).secrets, names=names)
+        mask = Mask(secrets=Credentials(**given).secrets, names=names)
         result = run(settings, given)
         path = files.write(result, Path(settings.report_dir), mask)
         echo(style(f"== {settings.base_url}", "title"))

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from contract import reference, report
 from contract.kill import run_against
-from contract.report import Mask, Style
+from contract.mask import Mask
+from contract.report import Style
 from contract.result import Result
 
 __all__ = ["DEFECT", "demo"]

@@ -8,7 +8,8 @@ from contract import ci, har, html
 from contract import junit as junit_report
 from contract import sarif as sarif_report
 from contract.example import example
-from contract.report import Mask, data, encoded, store
+from contract.mask import Mask
+from contract.report import data, encoded, store
 from contract.result import Result
 
 __all__ = ["write", "write_all", "write_asked"]

@@ -20,7 +20,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import harfile
 
-from contract.report import Mask, opened, plain
+from contract.mask import Mask, plain
+from contract.report import opened
 from contract.result import Exchange, Result
 
 __all__ = ["write"]

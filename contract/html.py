@@ -22,9 +22,10 @@ from markupsafe import Markup
 
 from contract.difference import cut, difference, pretty
 from contract.ledger import Entry
+from contract.mask import Mask, plain
 from contract.model import BASES, MISSING, PROMISES, Rule
 from contract.picture import Latency, Matrix, latency, matrices
-from contract.report import VERDICTS, Mask, failure, plain, tally
+from contract.report import VERDICTS, failure, tally
 from contract.result import Result
 
 __all__ = ["page"]

@@ -26,9 +26,9 @@ from contract.config import credentials, find
 from contract.errors import ConfigError, ContractError
 from contract.known import Accepted
 from contract.ledger import Entry
+from contract.mask import mask_of, plain
 from contract.model import Rule
 from contract.plugin import ContractWarning, fail, option_of, settings_of
-from contract.report import plain
 from contract.result import Result
 from contract.run import run
 from contract.shares import collected, together
@@ -109,7 +109,7 @@ class ContractRun:
         self.config = config
         try:
             self.settings = settings_of(config)
-            self.mask = report.mask_of(self.settings)
+            self.mask = mask_of(self.settings)
         except ContractError as error:
             raise pytest.UsageError(str(error)) from error
         self.file = str(option_of(config, "config")[0] or "")

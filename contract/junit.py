@@ -16,7 +16,8 @@ from pathlib import Path
 
 from contract.ci import short
 from contract.ledger import Entry
-from contract.report import Mask, failure_lines, opened, plain, restored_lines
+from contract.mask import Mask, plain
+from contract.report import failure_lines, opened, restored_lines
 from contract.result import Result
 
 __all__ = ["document", "write"]

@@ -32,8 +32,9 @@ from contract.check import Judge, Judgement
 from contract.errors import ConfigError
 from contract.formats import instant
 from contract.ledger import rank
+from contract.mask import Mask, plain
 from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Response
-from contract.report import Mask, Style, expected_lines, plain, tally, unstyled
+from contract.report import Style, expected_lines, tally, unstyled
 from contract.send import decode
 from contract.shape import Group
 from contract.spec import Contract, Field, Operation

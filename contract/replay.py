@@ -18,11 +18,12 @@ from contract.compare import read
 from contract.config import Settings
 from contract.errors import ConfigError, SendError, Undecided, nearest
 from contract.ledger import Failure
+from contract.mask import plain
 from contract.model import Finding, Interaction, JSONObject, Response
 from contract.plan import plan
 from contract.prepare import need_credentials
 from contract.recall import Recipe, recalled
-from contract.report import Style, plain, unstyled
+from contract.report import Style, unstyled
 from contract.reproduce import Look
 from contract.restore import establish
 from contract.result import Result

@@ -7,190 +7,39 @@ escaped, secrets and masked fields are replaced before anything is written anywh
 
 from __future__ import annotations
 
-import hmac
 import json
-import math
 import os
 import re
 import shlex
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import cache
-from html import escape
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
-from urllib.parse import quote
 
 from contract.behaviour import behaviour
-from contract.config import Settings, credentials
 from contract.errors import ConfigError
 from contract.ledger import Entry, Failure
+from contract.mask import Mask, plain, shown
 from contract.model import MISSING, Case, Finding, Rule
 from contract.recall import recalled, recipe
 from contract.result import Result
-from contract.send import MALFORMED, Credentials, encode, unknown
+from contract.send import MALFORMED, encode, unknown
 from contract.spec import Contract
 
 __all__ = [
-    "Mask",
     "curl",
     "data",
     "failure_lines",
     "fragment_path",
     "lines",
-    "mask_of",
     "opened",
-    "shown",
     "store",
 ]
 
-LONGEST: Final = 200
-"""Characters of a value that a line shows."""
 STEPS: Final = 4
 """Requests that the line for sending a failure again takes at most."""
-SHORT: Final = 5
-"""Characters that a masked value must have to be looked for in other texts: a shorter one stands everywhere."""
-
-
-def mask_of(settings: Settings) -> Mask:
-    """What is not to be shown of a run: the credentials in the environment, and the masked fields."""
-    given = Credentials(**credentials())
-    return Mask(secrets=given.secrets, names=tuple(pointer.rpartition("/")[2] for pointer in settings.mask))
-
-
-@dataclass(frozen=True, slots=True)
-class Mask:
-    """
-    Replaces secrets, and the values of masked fields, in everything that is written.
-
-    A masked value keeps its form: digits stay digits and letters stay letters, those of hexadecimal
-    numbers too, so that a report about a format can still be read. Equal values are masked equally in
-    all runs with the same credentials; without these nobody can try out which value it was.
-    """
-
-    secrets: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    """The last tokens of the masked pointers."""
-    values: tuple[str, ...] = ()
-    """Values of masked fields, for texts that quote them; see `of`."""
-
-    def of(self, result: Result) -> Mask:
-        """The same mask, which also knows the values that the masked fields had in *result*."""
-        if not self.names or self.values:
-            return self
-        found: set[str] = set()
-        for one in result.exchanges:
-            for body in (one.response.body, one.case.body):
-                found.update(_named(body, self.names))
-        return replace(self, values=tuple(sorted((v for v in found if len(v) >= SHORT), key=len, reverse=True)))
-
-    def text(self, text: str) -> str:
-        """*text* without secrets, in whichever way they are escaped, and without what is masked."""
-        for secret in self.secrets if any(head in text for head in _heads(self.secrets)) else ():
-            for form in _forms(secret):
-                text = text.replace(form, "***")
-                # Where a text was cut, half of a secret may stand at its end.
-                if len(form) > 4 and form[:4] in text[-len(form) :]:
-                    cut = next((n for n in range(len(form) - 1, 3, -1) if text.endswith(form[:n])), 0)
-                    text = text[:-cut] + "***" if cut else text
-        for name in self.names:
-            if f'"{name}"' in text:
-                text = re.sub(rf'("{re.escape(name)}"\s*:\s*")((?:[^"\\]|\\.)*)', self._member, text)
-        for value in self.values:
-            if value in text:
-                text = text.replace(value, self._masked(value))
-        return text
-
-    def _member(self, found: re.Match[str]) -> str:
-        return found[1] + str(self._masked(found[2]))
-
-    def value(self, value: Any, name: str = "") -> Any:
-        """*value*, which stands in a field called *name*, as it may be shown."""
-        if name and name in self.names:
-            return self._masked(value)
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {self.text(str(k)): self.value(v, str(k)) for k, v in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.value(v, name) for v in value]
-        if isinstance(value, float) and not math.isfinite(value):
-            return str(value)  # JSON has no way to write it.
-        return None if value is MISSING else value
-
-    def _masked(self, value: Any) -> Any:
-        if isinstance(value, str):
-            key = "\n".join(self.secrets).encode("utf-8", "surrogatepass")
-            digest = hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")
-            letters = 6 if _HEX.fullmatch(value) else 26
-            return "".join(_like(c, digest[i % 32], letters) for i, c in enumerate(value))
-        if isinstance(value, bool) or value is None or value is MISSING:
-            return None if value is MISSING else value
-        if isinstance(value, (int, float)) and math.isfinite(value):
-            return int(self._masked(str(abs(int(value)))) or 0)
-        if isinstance(value, Mapping):
-            return {k: self._masked(v) for k, v in value.items()}
-        return [self._masked(v) for v in value] if isinstance(value, (list, tuple)) else None
-
-
-_HEX: Final = re.compile(r"(?=.*[0-9])[0-9a-fA-F]+(?:-[0-9a-fA-F]+)*")
-
-
-def _like(char: str, salt: int, letters: int) -> str:
-    if char.isdigit():
-        return str(salt % 10)
-    if char.isalpha():
-        letter = chr(ord("a") + salt % letters)
-        return letter.upper() if char.isupper() else letter
-    return char
-
-
-@cache
-def _forms(secret: str) -> tuple[str, ...]:
-    """*secret* as it is, and as it stands in JSON, in a URL and in HTML."""
-    forms = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe=""))
-    return tuple(dict.fromkeys(f for f in (*forms, quote(secret), escape(secret)) if f))
-
-
-@cache
-def _heads(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """The first four characters of every form of *secrets*: a text without any of them holds no secret."""
-    return tuple(dict.fromkeys(form[:4] for secret in secrets for form in _forms(secret)))
-
-
-def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:
-    """The texts that stand in members of *body* with one of *names*."""
-    if isinstance(body, Mapping):
-        for key, value in body.items():
-            if key in names and isinstance(value, str):
-                yield value
-            yield from _named(value, names)
-    elif isinstance(body, list):
-        for value in body:
-            yield from _named(value, names)
-
-
-def shown(value: Any, most: int = LONGEST) -> str:
-    """*value* on one line of plain text: JSON, cut where it is long, with nothing that a terminal obeys."""
-    if value is MISSING:
-        return "(absent)"
-    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
-    if len(text) > most:
-        text = f"{text[: most - 20]}… ({len(text)} characters)"
-    return plain(text)
-
-
-def plain(text: str) -> str:
-    """*text* with control and formatting characters escaped."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or c == " " else f"\\u{ord(c):04x}" if unicodedata.category(c) != "Cs" else "\ufffd"
-        for c in text
-    )
 
 
 def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask: Mask) -> str:

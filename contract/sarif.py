@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from contract.ci import fingerprint, short
 from contract.ledger import Entry, unsettled
+from contract.mask import Mask
 from contract.model import MISSING, PROMISES
-from contract.report import Mask, failure, fragment_path, store
+from contract.report import failure, fragment_path, store
 from contract.result import Result
 
 __all__ = ["log", "write"]

@@ -36,8 +36,8 @@ from contract.check import Judge, Judgement, same
 from contract.document import escape
 from contract.formats import CUSTOM, is_e164, is_region
 from contract.ledger import Ledger
+from contract.mask import Mask, shown
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
-from contract.report import Mask, shown
 from contract.send import decode
 from contract.spec import Field, Operation
 

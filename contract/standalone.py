@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from contract.formats import CUSTOM, calling_regions, is_e164
 from contract.generate import Generator
+from contract.mask import plain
 from contract.model import MISSING, Case
 from contract.recall import Recipe
 from contract.replay import Recorded
-from contract.report import plain
 from contract.restore import writable
 from contract.rules import rules as rules_of
 from contract.send import MALFORMED, UNKNOWN, shaped

@@ -17,8 +17,8 @@ from contract import run as runs
 from contract import spec as specs
 from contract.config import Settings
 from contract.errors import ContractError
+from contract.mask import Mask, plain
 from contract.reference import Direct, Running
-from contract.report import Mask, plain
 from contract.result import Result
 from contract.rules import rules
 from contract.send import Credentials

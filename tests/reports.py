@@ -14,8 +14,8 @@ from contract import reference
 from contract import spec as specs
 from contract.config import Settings
 from contract.ledger import Failure
+from contract.mask import Mask
 from contract.model import Response
-from contract.report import Mask
 from contract.result import Result
 from tests import subscriptions
 from tests.hostile import ESCAPE, MARKUP

@@ -27,7 +27,7 @@ from contract.cli import cli
 from contract.errors import ConfigError
 from contract.example import NOW, example
 from contract.ledger import unsettled
-from contract.report import Mask
+from contract.mask import Mask
 from contract.result import Result
 from tests import reports
 from tests.kit import CONTRACT

@@ -17,6 +17,7 @@ import pytest
 from contract import cli, compare, reference, report
 from contract.behaviour import handling, kind, words
 from contract.errors import ConfigError
+from contract.mask import Mask
 from contract.model import MISSING
 from tests import subscriptions
 from tests.kit import credentials, run, settings
@@ -118,7 +119,7 @@ def made(*, defect: str | None = None, numbers: tuple[int, ...] = (0,)) -> dict[
     with reference.running(defect=defect) as server, tempfile.TemporaryDirectory() as folder:
         chosen = settings(server, Path(folder), ids=tuple(server.ids[n] for n in numbers), allow_unrestorable=True)
         result = run(chosen, credentials(server))
-        found: dict[str, Any] = json.loads(json.dumps(report.data(result, report.Mask(secrets=(server.password,)))))
+        found: dict[str, Any] = json.loads(json.dumps(report.data(result, Mask(secrets=(server.password,)))))
         return found
 
 
@@ -272,7 +273,7 @@ def test_another_fragment_is_compared_by_the_same_words(tmp_path: Path) -> None:
         with subscriptions.running(habit) as service, tempfile.TemporaryDirectory() as folder:
             chosen = subscriptions_settings(service, Path(folder))
             result = run(chosen, {"username": "", "password": "", "token": subscriptions.TOKEN})
-            found: dict[str, Any] = json.loads(json.dumps(report.data(result, report.Mask())))
+            found: dict[str, Any] = json.loads(json.dumps(report.data(result, Mask())))
             return found
 
     plain = one("")

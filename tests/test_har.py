@@ -16,8 +16,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT6
 
 from contract import har
+from contract.mask import Mask
 from contract.model import MISSING
-from contract.report import Mask
 from contract.result import Result
 from tests import reports
 from tests.reports import HOSTILE, MASK, SECRET, made

@@ -18,7 +18,7 @@ LAYERS = (
     {"budget", "config", "custody", "difference", "document"},
     {"known", "spec"},
     {"generate", "rules", "send", "shape"},
-    {"answer"},
+    {"answer", "mask"},
     {"check", "tour", "derive", "explain", "export"},
     {"cases"},
     {"api", "behaviour", "ledger", "plan"},

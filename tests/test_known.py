@@ -16,8 +16,8 @@ from contract.cli import cli
 from contract.config import Settings, resolve
 from contract.errors import ConfigError
 from contract.known import Accepted, Known
+from contract.mask import Mask
 from contract.model import Finding
-from contract.report import Mask
 from contract.result import Result
 from tests import kit
 

@@ -20,7 +20,7 @@ import pytest
 
 from contract import cli, har, recorded, reference
 from contract.errors import SpecError
-from contract.report import Mask
+from contract.mask import Mask
 from contract.result import Result
 from tests.kit import CONTRACT, RULES, credentials, run, settings
 

@@ -16,6 +16,7 @@ import pytest
 
 from contract import cli, reference, replay, report, standalone
 from contract.errors import ConfigError
+from contract.mask import Mask
 from tests.kit import CONTRACT, credentials, record, run, settings
 
 KINDS = (
@@ -38,7 +39,7 @@ KINDS = (
 def recorded(server: reference.Running, folder: Path, **more: Any) -> dict[str, Any]:
     """The run.json of a run."""
     result = run(settings(server, folder, **more), credentials(server))
-    mask = report.Mask(secrets=(server.password,), names=tuple(more.get("mask", ())))
+    mask = Mask(secrets=(server.password,), names=tuple(more.get("mask", ())))
     found: dict[str, Any] = json.loads(json.dumps(report.data(result, mask)))
     return found
 

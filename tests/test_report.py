@@ -17,8 +17,9 @@ import pytest
 
 from contract import reference
 from contract.files import write
+from contract.mask import Mask, plain, shown
 from contract.model import MISSING, Case
-from contract.report import Mask, curl, data, encoded, lines, plain, shown
+from contract.report import curl, data, encoded, lines
 from contract.restore import Restored
 from contract.result import Result
 from tests.hostile import ESCAPE
