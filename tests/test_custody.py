@@ -26,8 +26,10 @@ from contract.cli import main
 from contract.custody import Custody, Journal, state_directory
 from contract.errors import ContractError, CustodyError, SendError
 from contract.generate import Generator
-from contract.ledger import Ledger
+from contract.ledger import Failure, Ledger
+from contract.model import Case, Finding, Interaction, Response
 from contract.reference import Direct, Running
+from contract.reproduce import Look
 from contract.restore import differences, restore
 from contract.result import Result
 from contract.run import _Clock, restore_all, run
@@ -621,6 +623,24 @@ def session_on(server: Running, budget: Budget) -> Session:
     judge = Judge(CONTRACT, given.secrets)
     sender = Sender(CONTRACT, base_url=server.base_url, credentials=given, budget=budget)
     return Session(judge, sender, Ledger(rules=judge.rules), server.ids[0])
+
+
+@pytest.mark.parametrize(("defect", "lost"), [("third-change-lost", True), (None, False)])
+def test_what_every_third_update_loses_is_seen_in_any_field(defect: str | None, lost: bool) -> None:
+    """What no update can set shows that many fields were not as they were answered; another one is updated for it."""
+    rule = f"{CONTRACT.update.id}.read_back"
+    with reference.running(defect=defect) as server:
+        session = session_on(server, Budget(100, 60))
+        session.read()
+        case = Case(label="read", operation=CONTRACT.retrieve.id)
+        response = Response(status=200, headers={}, body={})
+        finding = Finding(rule=rule, message="", pointer="/messaging_handler_resource_id")
+        interaction = Interaction(case=case, response=response, id=session.id)
+        failure = Failure(finding=finding, interaction=interaction, number=1)
+        look = Look(session, Generator(CONTRACT.update, server.resources), rule, [failure])
+
+        assert look.in_series(failure) == lost
+        session.sender.close()
 
 
 def test_a_default_that_a_platform_fills_in_is_no_difference() -> None:

@@ -264,11 +264,15 @@ def behind_once(inner: Hook, x: Exchange, record: Record) -> Any:
     return inner(x, kept.pop(record["id"], record) if x.operation == RETRIEVE else record)
 
 
-def lost_writes(when: Any) -> Behaviour:
-    """Answer as if a write was stored, and do not store it: ``when(exchange, count of writes, before)``."""
+def lost_writes(when: Any, *, changes: bool = False) -> Behaviour:
+    """
+    Answer as if a write was stored, and do not store it: ``when(exchange, count of writes, before)``; counted are
+    those that change something, where it is the *changes* that matter.
+    """
 
     def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
-        count = counted(x, "writes")
+        same = all(after[name] == value for name, value in before.items() if name != "updated_at")
+        count = counted(x, "writes" if not (changes and same) else "repeats")
         written: Record = inner(x, before, after)
         if when(x, count, before):
             x.server.store.put(before["id"], before)
@@ -394,6 +398,8 @@ STORE: tuple[Row, ...] = (
      shown_as("name", lambda value: value.encode("latin-1", "replace").decode("latin-1"), RETRIEVE)),
     ("third-write-lost", "Every third write is answered and not stored.",
      "U.read_back U.read_back.*", lost_writes(lambda x, count, before: count % 3 == 0)),
+    ("third-change-lost", "Every third write that changes something is answered and not stored.",
+     "U.read_back U.read_back.*", lost_writes(lambda x, count, before: count % 3 == 0, changes=True)),
     ("method-flips", "A write without call_handler turns the stored call_fallback_method into the other one.",
      "U.read_back.call_fallback_method", held(without("call_handler", "call_fallback_method", flipped))),
     ("url-lost-without-message-handler", "A write without message_handler leaves no call_request_url in the store.",
