@@ -51,6 +51,8 @@ _SIGNS: Final = (
 )
 """A stack trace holds one of these; to look for them is quick."""
 _SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
+TELLING: Final = 8
+"""Different characters that a text must have to be known again wherever it stands."""
 _LOGIN: Final = re.compile(rb"(?i)\b(?!https?:)[a-z][a-z0-9+.-]*:\\?/\\?/[^\s/:@\"]+:[^\s/@\"]+@")
 """The address of a database, or the like, with a password in it; those of webhooks may be anyone's own."""
 
@@ -165,7 +167,9 @@ class Answers:
         operation, status = self.contract.operations[case.operation], response.status
         if self.written and isinstance(case.body, dict):
             for name in self.written.keys() & case.body.keys():
-                self.written[name].append(case.body[name])
+                others = [value for other, value in case.body.items() if other != name]
+                if case.body[name] not in (*self.written[name], *others):
+                    self.written[name].append(case.body[name])
         self._always(operation, response, result)
         if status >= 500:
             return result
@@ -194,7 +198,7 @@ class Answers:
             result.broken(names.no_server_error, message, expected="no 5xx", actual=_brief(response))
         else:
             result.single.append(names.no_server_error)
-        problem = self._leak(response) or self._shown(response.body)
+        problem = self._leak(response) or self._shown(response.body) or self._quoted(response)
         result.tell(not problem, names.no_leak, problem, expected="no secrets", actual="(masked)")
 
     def _leak(self, response: Response) -> str:
@@ -224,6 +228,18 @@ class Answers:
             for name, sent in self.written.items():
                 if isinstance(entry, dict) and entry.get(name) not in (None, "") and entry[name] in sent:
                     return f"the answer holds {name}, which is only ever written"
+        return ""
+
+    def _quoted(self, response: Response) -> str:
+        """Which field that is only ever written an answer quotes, in words: beside documented fields, or in a header."""
+        told = [(n, v) for n, sent in self.written.items() for v in sent if isinstance(v, str) and len({*v}) >= TELLING]
+        if not told:
+            return ""
+        texts = (self._unasked(response), *response.headers.values())
+        for name, value in told:
+            forms = (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
+            if any(form in text for form in forms for text in texts):
+                return f"the answer holds what was sent as {name}, which is only ever written"
         return ""
 
     def _unasked(self, response: Response) -> str:

@@ -264,7 +264,7 @@ class Cases:
             # Fields with the same values are looked after by the same code: one near miss will do for them.
             item = gen.request.fields[name]
             options = item.listed
-            alike = name not in gen.selectors and options in seen
+            alike = bool(options) and name not in gen.selectors and options in seen
             seen.add(options)
             if alike or not self.thorough:
                 values = tuple({facet: (facet, value) for facet, value in reversed(values)}.values())[::-1]

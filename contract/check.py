@@ -348,7 +348,8 @@ class Judge:
             rule, message, was = f"{prefix}.{name}.forward", f"{name} went back", before[name]
             kept = mine >= earlier - SLACK
             result.tell(kept, rule, message, f"/{name}", expected=f"not before {was}", actual=record[name])
-            if operation is not self.update or interaction.age < MOVES_AFTER:
+            # Before that time a stamp that moved shows that it does; one that did not shows nothing.
+            if operation is not self.update or (interaction.age < MOVES_AFTER and mine <= earlier):
                 continue
             sent = _sent(interaction.case)
             plain = [n for n in self.plain if n in sent and n in before and n in record]

@@ -85,6 +85,15 @@ LETTERS: Final = (
 )
 """What drawn text is made of: letters of many scripts, marks, signs and symbols, all of them assigned."""
 
+HAIR, DIGITS = 0.01, 9
+"""How far beyond a bound a number is that is no whole one, and the decimals of such numbers."""
+NEAR_MISSES: Final = {
+    "uuid": ("3fa85f64-5717-4562-b3fc-2c963f66afag",),
+    "date-time": ("2030-02-30T12:00:00Z", "2030-01-31T12:00:00"),
+    "date": ("2030-02-30", "30-01-31"),
+    "email": ("first.last.example.com", "@"),
+}
+"""Texts that lack a format, and hardly anything more."""
 LONG: Final = 65_536
 """No text and no list that is sent because it is too long is longer."""
 OPEN_TEXTS: Final = (
@@ -256,15 +265,23 @@ class Generator:
             return tuple(v for v in firm if _fits(v, low, high)), loose
         if kind in _EXAMPLES:
             return _EXAMPLES[kind], ()
-        firm = tuple(text for text in TEXTS if _fits(text, max(low, 1), high))
+        # What must not come back has texts that stand nowhere else.
+        tail = f" for {name}" if kind == "password" else ""
+        firm = tuple(text + tail for text in TEXTS if _fits(text + tail, max(low, 1), high))
         loose = tuple((tag, text) for tag, text in OPEN_TEXTS)
         if not firm:
             firm = ("x" * max(low, 1),) if high is None or high else ("",)
-        item = self.fields.get(name)
-        if high and item is not None and item.facet("maxLength").basis == "documented":
+        documented = {b for b in ("minLength", "maxLength") if name not in self.fields or self._states(name, b)}
+        if low > 1 and "minLength" in documented:
+            firm += ("m" * (low - 1) + "M",)
+        if high and "maxLength" in documented:
             firm += ("m" * (high - 1) + "M",)
             loose = tuple((tag, text) for tag, text in loose if len(text) <= high)
         return firm, loose
+
+    def _states(self, name: str, facet: str) -> bool:
+        """True where the documents state a facet of a field."""
+        return self.fields[name].facet(facet).basis == "documented"
 
     def _numbers(self, name: str, schema: Mapping[str, Any]) -> Any:
         whole = schema.get("type") == "integer" or "integer" in schema.get("type", ())
@@ -272,22 +289,30 @@ class Generator:
         bottom, top = schema.get("minimum", least), schema.get("maximum", most)
         narrow = not whole and bottom is not None and top is not None and 0 < top - bottom < 2
         step = 1 if whole else (top - bottom) / 4 if narrow else 0.5
+        near = 1 if whole else min(step, HAIR)
         low = bottom if bottom is not None else 0 if top is None else min(0, top - 1000)
         high = top if top is not None else low + 1000
         if whole:
             low, high = math.ceil(low), math.floor(high)
-        low = low + step if least is not None and low <= least else low
-        high = high - step if most is not None and high >= most else high
+        low = low + near if least is not None and low <= least else low
+        high = high - near if most is not None and high >= most else high
         middle = (low + high) // 2 if whole else (low + high) / 2
-        wanted = (low, high, middle, low + step, high - step, 0)
+        wanted = [low, high, middle, low + step, high - step, 0]
+        if not whole:
+            # One that no fraction of a power of two is, and that neither whole numbers nor tenths hold.
+            wanted = [round(v, DIGITS) for v in (*wanted, round(low + (high - low) * 0.37, 2) + HAIR)]
         return tuple(v for v in dict.fromkeys(wanted) if low <= v <= high), ()
 
     def _arrays(self, name: str, schema: Mapping[str, Any]) -> Any:
         items = self._values("", schema.get("items", {}))[0]
         low = int(schema.get("minItems", 0))
         high = int(schema.get("maxItems", max(low, len(items))))
-        sizes = dict.fromkeys(n for n in (max(low, 1), min(high, max(low, len(items))), low) if low <= n <= high)
-        return tuple([items[i % len(items)] for i in range(n)] for n in sizes if items or not n), ()
+        most = min(high, max(low, len(items)))
+        sizes = dict.fromkeys(n for n in (max(low, 1), most, low) if low <= n <= high)
+        made = [[items[i % len(items)] for i in range(n)] for n in sizes if items or not n]
+        if made and most:  # Every item stands in one of them.
+            made += [[items[(i + j) % len(items)] for j in range(most)] for i in range(most, len(items), most)]
+        return tuple(made), ()
 
     def _objects(self, name: str, schema: Mapping[str, Any]) -> Any:
         made = {k: self._values("", sub)[0] for k, sub in schema.get("properties", {}).items()}
@@ -304,18 +329,29 @@ class Generator:
         """Values that one facet excludes, and no other."""
         limit: Any = item.schema.get(facet)
         if facet == "format":
-            return (NOTHING[: item.schema.get("maxLength")],)
+            return NEAR_MISSES.get(item.format, (NOTHING[: item.schema.get("maxLength")],))
+        if facet == "properties":
+            whole, parts = self._values("", item.schema)[0][0], item.parts.items()
+            wrong = [{**whole, n: v} for n, part in parts for f in part.excludes for v in self._beyond(part, f)]
+            return (*wrong, *({k: v for k, v in whole.items() if k != n} for n in item.schema.get("required", ())))
         if facet.startswith(("min", "max")):
-            limit += 1 if facet.startswith("max") else -1
+            step = HAIR if "imum" in facet and "number" in item.types else 1
+            limit = round(limit + (step if facet.startswith("max") else -step), DIGITS)
         if facet.endswith("Length"):
-            start = self.firm(item.name)[0] if item.format == "uri" else ""
+            plain = item.format not in {"uri", "password"}
+            start = "" if plain else self._values(item.name, item.schema)[0][0][: max(0, limit)]
             return (start.ljust(limit, "m"),) if limit <= LONG else ()
-        if facet.endswith("Items"):
+        if facet == "items" or facet.endswith("Items"):
             items = self._values("", item.schema.get("items", {}))[0]
-            return ([items[i % len(items)] for i in range(limit)],) if limit <= (LONG if items else 0) else ()
+            if facet != "items":
+                return ([items[i % len(items)] for i in range(limit)],) if limit <= (LONG if items else 0) else ()
+            part, rest = item.parts["items"], items[: max(0, int(item.schema.get("minItems", 0)) - 1)]
+            return tuple([*rest, value] for f in part.excludes for value in self._beyond(part, f))
         if facet != "enum":
             return (limit,)
-        return ([item.item_enum[0], NOTHING],) if not item.enum else self._undocumented(item)
+        first = item.listed[0]
+        other = NOTHING if isinstance(first, str) else max(v for v in item.listed if type(v) is type(first)) + 999
+        return ([first, other],) if not item.enum else self._undocumented(item)
 
     def _undocumented(self, item: Field) -> tuple[Any, ...]:
         """Values that an enum does not have."""
@@ -546,7 +582,7 @@ def _urls(name: str) -> SearchStrategy[str]:
 
 _EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "uuid": tuple(str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://example.com/{i}")) for i in range(4)),
-    "date-time": ("2030-01-31T12:00:00Z", "2032-02-29T23:59:59Z", "2031-12-31T00:00:00Z"),
+    "date-time": ("2030-01-31T12:00:00Z", "2032-02-29T23:59:59Z", "2031-12-31T23:30:00+05:30"),
     "date": ("2030-01-31", "2032-02-29", "2031-12-31"),
     "e164": ("+15550100", "+442079460000", "+15555550123"),
     "iso-3166-1-alpha-2": ("US", "GB", "DE"),

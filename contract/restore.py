@@ -512,6 +512,9 @@ class _Way:
         """What is not as it was, with what should not be possible: that an update set it."""
         found = differences(self.contract, self.record, now, exactly=exactly)
         for name, values in self.assigned.items():
+            item = self.contract.record.get(name)
+            if item is not None and item.changes == "anytime" and item.enum:
+                continue  # It may have got there by itself.
             if name in now and now[name] != self.record[name] and now[name] in values:
                 found[name] = (self.record[name], now[name])
         return found

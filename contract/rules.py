@@ -261,6 +261,8 @@ class _Maker:
                 text = f"a value of {item.name} that is not documented is refused"
                 if facet == "format":
                     text = f"a value of {item.name} that is no well-formed {item.format} is refused"
+                elif facet in {"items", "properties"}:
+                    text = f"{item.name} with {facet} that are not as documented is refused"
                 elif facet != "enum":
                     text = f"a value of {item.name} beyond its {facet} of {item.schema[facet]} is refused"
                 yield self.rule("rejection", f"{item.name}.{facet}", text, item.facet(facet), of=item)

@@ -11,9 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
+
+import jsonschema_rs
 
 from contract.document import METHODS, Document, escape, read, read_file, refuse_unknown_keys
 from contract.errors import SpecError, nearest
@@ -28,6 +31,8 @@ _BOUNDS: Final = {
     **dict.fromkeys(("exclusiveMinimum", "minimum", "maximum", "exclusiveMaximum"), ("integer", "number")),
 }
 """Keyword -> the JSON types that it says something about."""
+_LEAST: Final = ("minLength", "minItems", "minimum", "exclusiveMinimum")
+_MOST: Final = ("maxLength", "maxItems", "maximum", "exclusiveMaximum")
 _FACETS: Final = ("present", "required", "type", "null", "enum", "format", "default", *_BOUNDS)
 NOTHING: Final = "no_such_value"
 """A text that is no documented value, and has no format."""
@@ -109,12 +114,27 @@ class Field:
         if self.format and not matches(self.format, NOTHING):
             found += ["format"] if "string" in kinds and self.format != "uri" else []
             kinds.discard("string")  # A text of another length would not have its format either.
+        found += [kind for kind in ("items", "properties") if self._parts_exclude(kind)]
         for keyword, of in _BOUNDS.items():
             none = self.schema.get(keyword, 0) == 0 and keyword in {"minLength", "minItems"}
             longer = keyword == "maxLength" and self.format == "uri"
             if keyword in self.schema and not none and (longer or not kinds.isdisjoint(of)):
                 found.append(keyword)
         return tuple(facet for facet in found if facet == "enum" or self.facet(facet).basis == "documented")
+
+    @property
+    def parts(self) -> dict[str, Field]:
+        """What it is made of: ``items``, or each of its members."""
+        items, members = self.schema.get("items"), self.schema.get("properties", {})
+        schemas = {**members, **({"items": items} if isinstance(items, Mapping) and not members else {})}
+        return {name: Field(name=name, schema=schema, fact=self.fact) for name, schema in schemas.items()}
+
+    def _parts_exclude(self, kind: str) -> bool:
+        """True where values of what it is made of are excluded for certain, other than by a list of them."""
+        if kind == "items":
+            return "array" in self.types and not self.item_enum and any(p.excludes for p in self.parts.values())
+        members = bool(self.schema.get("required")) or any(part.excludes for part in self.parts.values())
+        return "object" in self.types and "properties" in self.schema and members
 
     def beyond(self, value: Any) -> str:
         """The documented length or bound that *value* does not keep, or nothing."""
@@ -123,12 +143,11 @@ class Field:
         if not sized and (isinstance(value, bool) or not isinstance(value, int | float)):
             return ""
         size = len(value) if sized else value
-        for keyword in self.excludes:
-            if kind in _BOUNDS.get(keyword, ()):
-                limit = self.schema[keyword]
-                over = size < limit if "min" in keyword.lower() else size > limit
-                if over or (keyword.startswith("exclusive") and size == limit):
-                    return keyword
+        for keyword in [word for word, kinds in _BOUNDS.items() if kind in kinds and word in self.schema]:
+            limit = self.schema[keyword]
+            over = size < limit if "min" in keyword.lower() else size > limit
+            if over or (keyword.startswith("exclusive") and size == limit):
+                return keyword if keyword in self.excludes else ""
         return ""
 
     @property
@@ -543,6 +562,15 @@ def from_document(document: Document) -> Contract:
             if link.operation not in operations:
                 problem = f"no operation is called {link.operation!r}.{nearest(link.operation, operations)}"
                 raise document.error(problem, f"{op.pointer}/responses/{op.success}/links")
+        if op.request is None or op.response is None:
+            continue
+        known = op.response.fields
+        for item in op.request.fields.values():
+            if item.among and item.among not in known:
+                problem = (
+                    f"x-among names {item.among!r}, which is no property of the answer.{nearest(item.among, known)}"
+                )
+                raise document.error(problem, f"{op.request.pointer}/properties/{escape(item.name)}/x-among")
     info = document.data.get("info") or {}
     return Contract(
         title=str(info.get("title", "")),
@@ -734,6 +762,7 @@ class _Reader:
     ) -> Field:
         """The property *name*."""
         own = self.fact(schema, fact, pointer)
+        self.sound(schema, pointer)
         if (changes := schema.get("x-changes")) is not None and changes not in CHANGES:
             raise self.document.error(
                 f"x-changes is one of {', '.join(CHANGES)}, not {changes!r}", f"{pointer}/x-changes"
@@ -763,6 +792,33 @@ class _Reader:
             choices={v: choices[v] for v in schema.get("enum", ()) if v in choices},
             line=self.document.lines.get(pointer),
         )
+
+    def sound(self, schema: Mapping[str, Any], pointer: str) -> None:
+        """
+        Looks for what a schema says against itself, and so against every value.
+
+        Raises:
+            SpecError: there is something.
+        """
+        for low, high in product(_LEAST, _MOST):
+            exclusive = "exclusive" in low + high
+            if low[-4:] != high[-4:] or low not in schema or high not in schema or schema[low] < schema[high]:
+                continue
+            if exclusive or schema[low] > schema[high]:
+                problem = f"no value lies within {low} {schema[low]} and {high} {schema[high]}"
+                raise self.document.error(problem, f"{pointer}/{low}")
+        typed = {"type": schema["type"]} if "type" in schema else {}
+        for i, value in enumerate(schema.get("enum", ())):
+            if value is not None and not jsonschema_rs.Draft202012Validator(typed).is_valid(value):
+                raise self.document.error(f"{value!r} is in the enum, and not of the type", f"{pointer}/enum/{i}")
+        if (value := schema.get("default")) is not None and not jsonschema_rs.Draft202012Validator(
+            {word: schema[word] for word in (*_BOUNDS, "type", "enum") if word in schema}
+        ).is_valid(value):
+            raise self.document.error(f"the default {value!r} is not one of its values", f"{pointer}/default")
+        for name, part in schema.get("properties", {}).items():
+            self.sound(part, f"{pointer}/properties/{escape(name)}")
+        if isinstance(schema.get("items"), Mapping):
+            self.sound(schema["items"], f"{pointer}/items")
 
     def choice(self, value: str, entry: Mapping[str, Any], pointer: str, fact: Fact, known: set[str]) -> Choice:
         """One value of a selector."""
@@ -811,7 +867,8 @@ class _Reader:
             raise self.document.error("a group of aliases has a list of 'fields', and one of them 'wins'", pointer)
         for name in names:
             if not isinstance(name, str) or name not in fields:
-                raise self.document.error(f"the alias {name!r} is no property of the body", pointer)
+                hint = nearest(str(name), fields)
+                raise self.document.error(f"the alias {name!r} is no property of the body.{hint}", pointer)
         return AliasGroup(fields=tuple(names), wins=wins, fact=self.fact(raw, fact, pointer))
 
     def fact(self, raw: Mapping[str, Any], above: Fact, pointer: str) -> Fact:

@@ -39,6 +39,7 @@ DEFECTS: Final[Mapping[str, str]] = {
     "idle": "change_settings.rejection.topics.minItems",
     "lax": "change_settings.handler.delivery.email.requires.address",
     "negative": "change_settings.rejection.retries.minimum",
+    "noisy": "change_settings.rejection.no_leak",
     "open": "show_settings.access.wrong_password",
     "resetting": "change_settings.frame.muted",
     "rounding": "change_settings.echo.share",
@@ -226,7 +227,8 @@ class Service:
             if not isinstance(value, kinds) or (isinstance(value, bool) and name != "muted"):
                 raise Refusal(422, "the type is wrong", name)
             if name in ALLOWED and value not in ALLOWED[name]:
-                raise Refusal(422, "the value is not known", name)
+                more = f", {self.hidden}" if self.habit == "noisy" and self.hidden else ""
+                raise Refusal(422, f"the value is not known{more}", name)
             low, high = RANGES.get(name, (value, value))
             low = -1 if (self.habit, name) == ("negative", "retries") else low
             high = 10 if (self.habit, name) == ("boundless", "priority") else high

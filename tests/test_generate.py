@@ -327,11 +327,11 @@ def one(schema: dict[str, Any], facet: str = "documented") -> tuple[Any, ...]:
         ({"type": "integer", "minimum": 0.5, "maximum": 2.5}, {1, 2}),
         ({"type": "integer", "minimum": 2, "exclusiveMinimum": 2, "maximum": 3}, {3}),
         ({"type": ["null", "integer"], "minimum": 7, "maximum": 7}, {7}),
-        ({"type": "number", "minimum": 0, "maximum": 1}, {0, 1, 0.5, 0.25, 0.75}),
-        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.5}, {0.125, 0.375, 0.25}),
-        ({"type": "number"}, {0, 1000, 500, 0.5, 999.5}),
+        ({"type": "number", "minimum": 0, "maximum": 1}, {0, 1, 0.5, 0.25, 0.75, 0.38}),
+        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.5}, {0.01, 0.49, 0.25, 0.135, 0.365, 0.2}),
+        ({"type": "number"}, {0, 1000, 500, 0.5, 999.5, 370.01}),
         ({"type": "null"}, {None}),
-        ({"type": "string", "minLength": 80, "maxLength": 90}, {"x" * 80, "m" * 89 + "M"}),
+        ({"type": "string", "minLength": 80, "maxLength": 90}, {"x" * 80, "m" * 79 + "M", "m" * 89 + "M"}),
         ({"type": "string", "maxLength": 0}, {""}),
         ({"type": "string", "maxLength": 1}, {"0", "M"}),
         ({"type": "string", "format": "email"}, {"a@example.com", "first.last+tag@example.org", "A_b@sub.example.net"}),
@@ -356,14 +356,18 @@ def test_the_boundaries_of_a_schema(schema: dict[str, Any], values: set[Any] | N
     [
         ({"items": {"type": "string", "enum": ["a", "b", "c"]}}, [["a"], ["a", "b", "c"], []]),
         ({"items": {"type": "string", "enum": ["a", "b"]}, "minItems": 3}, [["a", "b", "a"]]),
-        ({"items": {"type": "integer", "maximum": 3, "minimum": 1}, "maxItems": 2}, [[1], [1, 3], []]),
+        ({"items": {"type": "integer", "maximum": 3, "minimum": 1}, "maxItems": 2}, [[1], [1, 3], [], [2, 1]]),
+        (
+            {"items": {"type": "string", "enum": ["a", "b", "c", "d", "e"]}, "minItems": 1, "maxItems": 2},
+            [["a"], ["a", "b"], ["c", "d"], ["e", "a"]],
+        ),
         ({"items": {"type": "boolean"}, "minItems": 1, "maxItems": 50}, [[True], [True, False]]),
         ({"maxItems": 0}, [[]]),
         ({"items": {"enum": [None]}}, [[]]),
     ],
 )
 def test_the_boundaries_of_a_list(schema: dict[str, Any], values: list[Any]) -> None:
-    """The shortest and the longest list are sent, and an empty one where it is allowed."""
+    """The shortest and the longest list are sent, an empty one where it is allowed, and each item in one of them."""
     found = list(one({"type": "array", **schema}))
     assert found == values
     assert all(Draft202012Validator({"type": "array", **schema}).is_valid(value) for value in found)
@@ -399,9 +403,9 @@ def test_a_length_that_is_only_inferred_is_not_promised() -> None:
 )
 def test_limits_that_nothing_meets_are_refused(schema: dict[str, Any]) -> None:
     """Where no value is possible the error names the field and its place in the fragment."""
-    with pytest.raises(SpecError, match=r"no value of 'call' lies|a 'type' or an 'enum'") as error:
+    with pytest.raises(SpecError, match=r"no value of 'call' lies|no value lies|a 'type' or an 'enum'") as error:
         one(schema)
-    assert error.value.pointer.endswith("/properties/call")
+    assert "/properties/call" in error.value.pointer
 
 
 @pytest.mark.parametrize(
@@ -442,7 +446,7 @@ def test_excluded_values_are_near_misses() -> None:
     two = lamp({f"{REQUEST}/color/x-selector": {"red": {}}})
     assert refused(two, "mode") == ["red", "xfollow", "off"]
     assert refused(two, "color") == ["steady", "redx"]
-    methods = lamp({f"{REQUEST}/color/enum": ["GET", "POST"]})
+    methods = lamp({f"{REQUEST}/color/enum": ["GET", "POST"], f"{REQUEST}/color/default": MISSING})
     assert refused(methods, "color")[0] == "PUT"
     numbers = lamp({f"{REQUEST}/color": {"type": "integer", "enum": [1, 2]}})
     assert refused(numbers, "color") == [1000]
@@ -470,20 +474,28 @@ def test_values_beyond_a_bound_are_the_nearest() -> None:
         "long": ({**text, "minLength": 3}, ["mm"]),
         "any": ({**text, "minLength": 0}, []),
         "endless": ({**text, "maxLength": 10_000_000}, []),
-        "shaped": ({**text, "format": "uuid", "maxLength": 36}, ["no_such_value"]),
+        "shaped": ({**text, "format": "uuid", "maxLength": 36}, ["3fa85f64-5717-4562-b3fc-2c963f66afag"]),
+        "moment": ({**text, "format": "date-time"}, ["2030-02-30T12:00:00Z", "2030-01-31T12:00:00"]),
+        "share": ({"type": "number", "minimum": 0, "exclusiveMaximum": 1}, [-0.01, 1]),
         "address": ({**text, "format": "uri", "maxLength": 36}, ["https://example.com/address".ljust(37, "m")]),
-        "secret": ({**text, "format": "password", "minLength": 3}, ["mm"]),
+        "secret": ({**text, "format": "password", "minLength": 3}, ["Fr"]),
         "list": ({"type": "array", "minItems": 1, "maxItems": 2, "items": number}, [[], [0, 1000, 500]]),
         "words": (
             {"type": "array", "maxItems": 1, "items": {"enum": ["a", "b"]}},
             [["a", "no_such_value"], ["a", "b"]],
+        ),
+        "figures": ({"type": "array", "items": {"type": "integer", "enum": [3, 5]}}, [[3, 1004]]),
+        "sizes": ({"type": "array", "minItems": 2, "items": {**number, "maximum": 8}}, [[-992, 9], [-992]]),
+        "place": (
+            {"type": "object", "required": ["bay"], "properties": {"bay": {**number, "minimum": 1, "maximum": 2}}},
+            [{"bay": 0}, {"bay": 3}, {}],
         ),
         "weak": ({**number, "minimum": 1, "x-facets": {"minimum": {"basis": "inferred", "source": "book"}}}, []),
     }
     contract = lamp({f"{REQUEST}/{name}": schema for name, (schema, _) in schemas.items()})
     for name, (schema, values) in schemas.items():
         assert refused(contract, name) == values, name
-        assert not any(Draft202012Validator(schema).is_valid(v) for v in values if schema.get("format") != "uuid")
+        assert not any(Draft202012Validator(schema, format_checker=CHECKER).is_valid(v) for v in values)
 
 
 def test_an_operation_without_a_body_generates_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,28 @@ def test_a_field_excludes_what_its_enum_or_its_documented_format_does_not_allow(
 def test_a_value_is_beyond_a_documented_bound(schema: dict[str, Any], value: Any, keyword: str) -> None:
     """Lengths count for what has one, bounds for numbers, and neither where it is not documented."""
     assert request(lamp({f"{REQUEST}/size": schema})).fields["size"].beyond(value) == keyword
+
+
+@pytest.mark.parametrize(
+    ("schema", "place", "words"),
+    [
+        (
+            {"type": "string", "minLength": 3, "maxLength": 2},
+            "minLength",
+            "no value lies within minLength 3 and maxLength 2",
+        ),
+        ({"type": "number", "exclusiveMinimum": 2, "maximum": 2}, "exclusiveMinimum", "no value lies within"),
+        ({"type": "array", "items": {"type": "integer", "minimum": 2, "maximum": 1}}, "items/minimum", "no value lies"),
+        ({"type": "integer", "enum": [4, "5"]}, "enum/1", "'5' is in the enum, and not of the type"),
+        ({"type": "integer", "maximum": 4, "default": 5}, "default", "the default 5 is not one of its values"),
+        ({"type": "string", "x-among": "label_s"}, "x-among", "Did you mean 'label'?"),
+    ],
+)
+def test_a_schema_that_contradicts_itself_is_refused(schema: dict[str, Any], place: str, words: str) -> None:
+    """It is named with its place: no server could keep it."""
+    with pytest.raises(SpecError, match=re.escape(words)) as error:
+        lamp({f"{REQUEST}/size": schema})
+    assert error.value.pointer.endswith(f"/properties/size/{place}")
 
 
 def test_a_selector_knows_its_companions() -> None:
