@@ -329,9 +329,10 @@ def restore(**options: Any) -> int:
 
 
 @cli.command()
+@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
 @click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def rules(spec: str | None, as_json: bool) -> int:
+def rules(config: str | None, spec: str | None, as_json: bool) -> int:
     """
     List every rule, its basis and its source.
 
@@ -342,7 +343,7 @@ def rules(spec: str | None, as_json: bool) -> int:
     from contract import rules as made
     from contract import spec as specs
 
-    contract = specs.load(spec)
+    contract = specs.load(_settings({"config": config, "spec": spec}).spec or None)
     found = made.rules(contract)
     if as_json:
         rows = [
@@ -359,8 +360,9 @@ def rules(spec: str | None, as_json: bool) -> int:
 
 @cli.command()
 @click.argument("rule")
+@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
 @click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
-def explain(rule: str, spec: str | None) -> int:
+def explain(rule: str, config: str | None, spec: str | None) -> int:
     """
     Explain one rule, with an example that keeps it and one that breaks it.
 
@@ -373,7 +375,7 @@ def explain(rule: str, spec: str | None) -> int:
     from contract import spec as specs
     from contract.errors import ConfigError, nearest
 
-    contract = specs.load(spec)
+    contract = specs.load(_settings({"config": config, "spec": spec}).spec or None)
     found = made.rules(contract)
     if rule not in found:
         raise ConfigError(f"no rule is called {rule!r}.{nearest(rule, found)} See: contract rules")

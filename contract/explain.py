@@ -37,7 +37,7 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
     name, detail = rule.field, rule.id.partition(".")[2]
     item = contract.record.get(name) or request.fields.get(name)
     if rule.promise in {"shape", "enum", "e164", "format"} and item is not None:
-        return _shape(item, detail)
+        return _shape(generator, item, detail)
     value = _sample(generator, name) if name in generator.fields else "x"
     other = _sample(generator, name, 1) if name in generator.fields else "y"
     sent = f"sent {_json({name: value})}"
@@ -100,17 +100,8 @@ def _sample(generator: Generator, name: str, turn: int = 0) -> Any:
     return values[turn % len(values)]
 
 
-def _shape(item: Field, detail: str) -> tuple[str, str]:
-    name = item.name
-    good: Any = next(iter(item.enum), None)
-    if good is None:
-        made = {
-            "uuid": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
-            "date-time": "2030-01-31T12:00:00Z",
-            "e164": "+15550100",
-        }
-        made |= {"iso-3166-1-alpha-2": "US"}
-        good = list(item.item_enum) or made.get(item.format, "text")
+def _shape(generator: Generator, item: Field, detail: str) -> tuple[str, str]:
+    name, good = item.name, generator.plain(item.schema)
     if detail.endswith(".present"):
         return _json({name: good}), f"an answer without {name}"
     if detail.endswith(".null"):

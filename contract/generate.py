@@ -241,6 +241,10 @@ class Generator:
             self._firm[name] = values
         return self._firm[name]
 
+    def plain(self, schema: Mapping[str, Any]) -> Any:
+        """The plainest value of a schema, whether it may be sent or not; null where it has no other."""
+        return next(iter(self._values("", schema)[0]), None)
+
     def open(self, name: str) -> tuple[tuple[str, Any], ...]:
         """(kind, value) for values of a field about which the documents are silent."""
         return self._values(name, self.fields[name].schema)[1]

@@ -24,6 +24,7 @@ from contract.custody import Journal
 from contract.reference import Running
 from tests.kit import record
 from tests.proxy import Exchange, Lost, Proxy
+from tests.subscriptions import FRAGMENT
 
 COMMANDS = sorted(cli.commands)
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -301,6 +302,23 @@ def test_a_rule_is_explained_and_a_wrong_name_is_mended(capsys: pytest.CaptureFi
     assert "broken by" in out
     assert wrong[0] == 2
     assert "Did you mean 'update_phone_number.echo.name'" in wrong[2]
+
+
+def test_rules_are_those_of_the_configured_fragment(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the folder of a project its own rules are listed and explained; examples are of the right type and length."""
+    (tmp_path / "contract.toml").write_text(f'spec = "{FRAGMENT}"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    _, listed, _ = command(capsys, "rules")
+    _, counted, _ = command(capsys, "explain", "change_settings.shape.deliveries.type")
+    _, short, _ = command(capsys, "explain", "change_settings.rejection.queue.minLength")
+    _, lacking, _ = command(capsys, "explain", "change_settings.rejection.priority.required")
+
+    assert "change_settings.echo.title" in listed
+    assert 'kept by   {"deliveries": 0}' in counted
+    assert 'broken by sent {"queue": "mm", "priority": 1}, answered 200' in short
+    assert "kept by   sent {}, answered 422" in lacking
 
 
 # ------------------------------------------------------------- pipes and processes
