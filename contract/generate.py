@@ -276,11 +276,12 @@ class Generator:
         if not firm:
             firm = ("x" * max(low, 1),) if high is None or high else ("",)
         documented = {b for b in ("minLength", "maxLength") if name not in self.fields or self._states(name, b)}
-        if low > 1 and "minLength" in documented:
-            firm += ("m" * (low - 1) + "M",)
+        ends = ("m" * (low - 1) + "M",) if low > 1 and "minLength" in documented else ()
         if high and "maxLength" in documented:
-            firm += ("m" * (high - 1) + "M",)
+            ends += ("m" * (high - 1) + "M",)
             loose = tuple((tag, text) for tag, text in loose if len(text) <= high)
+        # What is documented comes before what is only hard to give back: a tour may be too short for all of it.
+        firm = (firm[0], *ends, *firm[1:])
         return firm, loose
 
     def _states(self, name: str, facet: str) -> bool:

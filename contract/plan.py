@@ -315,14 +315,19 @@ class _Planner:
         drawn = tuple(self.drawn())
         blocks = self.blocks(walk, drawn)
         spare = self.room(blocks, walk, self.profile) - len(walk) if self.profile.tour else 0
+        left: list[Case] = []
         if spare > 1 and not self.profile.explore:
-            drawn = tuple(self.drawn(spare))
+            left = self.leftover(walk)[:spare]
+            drawn = (*left, *self.drawn(spare - len(left)))
             blocks = self.blocks(walk, drawn)
         if self.profile.tour:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             reads = self.reads(blocks, walk, PROFILES["standard"])
             self.show(walk, self.worth_reading(walk, tour, reads), tour)
-            tour.coverage["boundary values"] = self.bounds(walk)
+            if left:  # What reads are to show has come in the place of other values.
+                rest, left = drawn[len(left) :], self.leftover(walk)[:spare]
+                drawn = (*left, *rest[max(0, len(left) + len(rest) - len(drawn)) :])
+            tour.coverage["boundary values"] = self.bounds([*walk, *(c for c in drawn if c.expect == "accept")])
             place = [block.name for block in blocks].index("random")
             blocks[place] = replace(blocks[place], cases=(*self.once_more(walk), *drawn))  # As its body is now.
         place = [block.name for block in blocks].index("tour")
@@ -385,6 +390,19 @@ class _Planner:
         sent = {(name, repr(value)) for case in walk for name, value in case.body.items()}
         every = {(name, repr(value)) for name, values in self.cases.values.firm.items() for value in values}
         return len(sent & every), len(every)
+
+    def leftover(self, walk: list[Case]) -> list[Case]:
+        """The boundary values that *walk* is too short for, of as many fields at once as there are."""
+        sent = {(name, repr(value)) for case in walk for name, value in case.body.items()}
+        left = {n: [v for v in vs if (n, repr(v)) not in sent] for n, vs in self.cases.values.firm.items()}
+        cases: list[Case] = []
+        while any(left.values()):
+            body: dict[str, Any] = {}
+            for name, values in left.items():
+                if values and not self.generator.request.aliases_of((name,)) & body.keys():
+                    body[name] = values.pop(0)
+            cases.append(self.cases.case(f"boundary values {len(cases) + 1}", body=self.generator.complete(body)))
+        return cases
 
     def reads(self, blocks: list[Block], walk: list[Case], profile: Profile) -> int:
         """How many reads *profile* has room for beside *walk*, and beside its share of *blocks*."""

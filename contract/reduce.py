@@ -84,6 +84,10 @@ class Refusals:
         budget = self.session.sender.budget
         parts = [body] if self.still else units(self.generator, body)
         small = reduce(parts, lambda part: self._refused(case, part), budget, budget.spent + 12)
+        # What is in every body may be the reason as well as what is left beside it.
+        always = {name: value for name, value in small.items() if name in self.generator.required}
+        if always and always != small and not self.still and self._refused(case, always):
+            small = always
         finding = self._name(small, failure)
         for other in left:
             if all(self._like(name, value, other.body) for name, value in small.items()):
@@ -141,6 +145,7 @@ class Refusals:
             return self._finding(rule, message, "", failure)
         selectors = [n for n in self.generator.selectors if n in small]
         others = [n for n in small if n not in self.generator.selectors]
+        others = [n for n in others if n not in self.generator.required] or ([] if selectors else others)
         self.small = small
         if len(selectors) == 1:
             name = selectors[0]

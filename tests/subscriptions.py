@@ -34,6 +34,7 @@ DEFECTS: Final[Mapping[str, str]] = {
     "brief": "change_settings.rejection.queue.minLength",
     "careless": "change_settings.rejection.priority.required",
     "clamping": "change_settings.echo.priority",
+    "curt": "change_settings.accept.title",
     "crashing": "change_settings.rejection.no_server_error",
     "dropping": "change_settings.handler.delivery.webhook.shown",
     "idle": "change_settings.rejection.topics.minItems",
@@ -41,6 +42,8 @@ DEFECTS: Final[Mapping[str, str]] = {
     "negative": "change_settings.rejection.retries.minimum",
     "noisy": "change_settings.rejection.no_leak",
     "open": "show_settings.access.wrong_password",
+    "quiet": "change_settings.accept.muted",
+    "queueless": "change_settings.handler.delivery.queue.accepted",
     "resetting": "change_settings.frame.muted",
     "rounding": "change_settings.echo.share",
     "shouting": "change_settings.enum.state",
@@ -81,6 +84,8 @@ ALLOWED: Final = {
     "verb": ("POST", "PUT"),
     "cadence": ("instant", "daily"),
 }
+REFUSED: Final = (("quiet", "muted", False), ("queueless", "delivery", "queue"))
+"""(habit, field, documented value): what it refuses all the same."""
 RANGES: Final = {"priority": (1, 9), "retries": (0, 10), "hour": (0, 23), "share": (0, 1)}
 LENGTHS: Final = {"title": (1, 40), "queue": (3, 12), "passphrase": (8, 500)}
 NULLABLE: Final = {"endpoint", "verb", "address", "queue", "retries", "hour", "reference"}
@@ -226,6 +231,8 @@ class Service:
             kinds: Any = (int, float) if KINDS[name] is float else KINDS[name]
             if not isinstance(value, kinds) or (isinstance(value, bool) and name != "muted"):
                 raise Refusal(422, "the type is wrong", name)
+            if (self.habit, name, value) in REFUSED or ((self.habit, name) == ("curt", "title") and len(value) == 40):
+                raise Refusal(422, "the value is not taken", name)
             if name in ALLOWED and value not in ALLOWED[name]:
                 more = f", {self.hidden}" if self.habit == "noisy" and self.hidden else ""
                 raise Refusal(422, f"the value is not known{more}", name)

@@ -284,4 +284,4 @@ def test_null_that_is_promised_and_refused_breaks_the_contract(tmp_path: Path) -
         result = run(replace(settings(service), spec=str(promising)), CREDENTIALS)
 
     assert result.verdict == "broken"
-    assert broken(result) == {"change_settings.accept"}
+    assert broken(result) == {"change_settings.deprecated.reference"}
