@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from contract.model import MISSING, Fact, Rule
-from contract.spec import Choice, Contract, Field, Operation
+from contract.spec import BOUNDS, Choice, Contract, Field, Operation
 
 __all__ = ["rules"]
 
@@ -119,7 +119,8 @@ class _Maker:
             yield self.rule("shape", f"{name}.present", text, item.facet("present"), of=item)
         if item.types:
             kinds = " or ".join(item.types)
-            yield self.rule("shape", f"{name}.type", f"{name} is {kinds}", item.facet("type"), of=item)
+            text = f"{name} is {kinds}" + "".join(f", {b} {item.schema[b]}" for b in BOUNDS if b in item.schema)
+            yield self.rule("shape", f"{name}.type", text, item.facet("type"), of=item)
         if not item.nullable:
             yield self.rule("shape", f"{name}.null", f"{name} is never null", item.facet("null"), of=item)
         if values := item.enum or item.item_enum:

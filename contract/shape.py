@@ -188,7 +188,8 @@ class RecordShape:
         if item.item_enum and isinstance(value, list):
             strange = [v for v in value if v not in item.item_enum]
             if strange:
-                wrong = "type" if not all(isinstance(v, str) for v in strange) else "enum"
+                like = item.parts["items"].types or ("string",)
+                wrong = "enum" if all(any(_is(v, kind) for kind in like) for v in strange) else "type"
                 yield finding(
                     wrong, f"{name} holds an item that is not documented: {strange[0]!r}", list(item.item_enum)
                 )
@@ -199,7 +200,7 @@ class RecordShape:
             return
         error = self._detail(item, value)
         if error:
-            yield finding("type", f"{name}: {error}", {k: v for k, v in item.schema.items() if not k.startswith("x-")})
+            yield finding("type", f"{name}: {error}", _said(item.schema))
 
     def _detail(self, item: Field, value: Any) -> str:
         """What jsonschema has against a value whose type, enum and format are right."""
@@ -217,6 +218,17 @@ class RecordShape:
         validator = Draft202012Validator(schema, format_checker=_checker())
         error = next(iter(validator.iter_errors(value)), None)
         return str(error.message)[:200] if error is not None else ""
+
+
+def _said(schema: Any) -> Any:
+    """What *schema* says about values, without what is written for people."""
+    if not isinstance(schema, Mapping):
+        return schema
+    notes = {"description", "title", "examples", "default", "readOnly", "writeOnly", "deprecated"}
+    found = {k: _said(v) for k, v in schema.items() if k not in notes and not k.startswith("x-")}
+    if "properties" in schema:
+        found["properties"] = {name: _said(part) for name, part in schema["properties"].items()}
+    return found
 
 
 def _regions(code: Any, number: Any, format: str) -> tuple[str, ...]:

@@ -23,9 +23,21 @@ from contract.errors import SpecError, nearest
 from contract.formats import matches
 from contract.model import BASES, MISSING, Fact
 
-__all__ = ["AliasGroup", "Body", "Choice", "Contract", "Field", "Link", "Operation", "Parameter", "bundled", "load"]
+__all__ = [
+    "BOUNDS",
+    "AliasGroup",
+    "Body",
+    "Choice",
+    "Contract",
+    "Field",
+    "Link",
+    "Operation",
+    "Parameter",
+    "bundled",
+    "load",
+]
 
-_BOUNDS: Final = {
+BOUNDS: Final = {
     **dict.fromkeys(("minLength", "maxLength"), ("string",)),
     **dict.fromkeys(("minItems", "maxItems"), ("array",)),
     **dict.fromkeys(("exclusiveMinimum", "minimum", "maximum", "exclusiveMaximum"), ("integer", "number")),
@@ -33,7 +45,7 @@ _BOUNDS: Final = {
 """Keyword -> the JSON types that it says something about."""
 _LEAST: Final = ("minLength", "minItems", "minimum", "exclusiveMinimum")
 _MOST: Final = ("maxLength", "maxItems", "maximum", "exclusiveMaximum")
-_FACETS: Final = ("present", "required", "type", "null", "enum", "format", "default", *_BOUNDS)
+_FACETS: Final = ("present", "required", "type", "null", "enum", "format", "default", *BOUNDS)
 NOTHING: Final = "no_such_value"
 """A text that is no documented value, and has no format."""
 CHANGES: Final = ("never", "on-write", "derived", "anytime")
@@ -115,7 +127,7 @@ class Field:
             found += ["format"] if "string" in kinds and self.format != "uri" else []
             kinds.discard("string")  # A text of another length would not have its format either.
         found += [kind for kind in ("items", "properties") if self._parts_exclude(kind)]
-        for keyword, of in _BOUNDS.items():
+        for keyword, of in BOUNDS.items():
             none = self.schema.get(keyword, 0) == 0 and keyword in {"minLength", "minItems"}
             longer = keyword == "maxLength" and self.format == "uri"
             if keyword in self.schema and not none and (longer or not kinds.isdisjoint(of)):
@@ -143,7 +155,7 @@ class Field:
         if not sized and (isinstance(value, bool) or not isinstance(value, int | float)):
             return ""
         size = len(value) if sized else value
-        for keyword in [word for word, kinds in _BOUNDS.items() if kind in kinds and word in self.schema]:
+        for keyword in [word for word, kinds in BOUNDS.items() if kind in kinds and word in self.schema]:
             limit = self.schema[keyword]
             over = size < limit if "min" in keyword.lower() else size > limit
             if over or (keyword.startswith("exclusive") and size == limit):
@@ -812,7 +824,7 @@ class _Reader:
             if value is not None and not jsonschema_rs.Draft202012Validator(typed).is_valid(value):
                 raise self.document.error(f"{value!r} is in the enum, and not of the type", f"{pointer}/enum/{i}")
         if (value := schema.get("default")) is not None and not jsonschema_rs.Draft202012Validator(
-            {word: schema[word] for word in (*_BOUNDS, "type", "enum") if word in schema}
+            {word: schema[word] for word in (*BOUNDS, "type", "enum") if word in schema}
         ).is_valid(value):
             raise self.document.error(f"the default {value!r} is not one of its values", f"{pointer}/default")
         for name, part in schema.get("properties", {}).items():

@@ -26,6 +26,7 @@ from tests.subscriptions import DEFECTS, FRAGMENT, KINDS, TICKET, TOKEN, VARIANT
 CREDENTIALS = {"username": "", "password": "", "token": TOKEN}
 CONTRACT = spec.load(FRAGMENT)
 UPDATE = contract.load(FRAGMENT).operation("change_settings")
+JUDGE = Judge(CONTRACT)
 WEAK = "change_settings.handler.delivery.queue.requires.retries"
 """A rule that was only observed; this service does not keep it."""
 
@@ -285,3 +286,21 @@ def test_null_that_is_promised_and_refused_breaks_the_contract(tmp_path: Path) -
 
     assert result.verdict == "broken"
     assert broken(result) == {"change_settings.deprecated.reference"}
+
+
+def test_a_bound_of_an_answer_is_told_with_its_limit() -> None:
+    """The rule and what was expected name the limits, without what is written for people."""
+    with subscriptions.running() as service:
+        record = dict(service.record)
+    judged = JUDGE.judge(
+        Interaction(
+            case=Case(label="a", operation="show_settings"),
+            response=Response(
+                status=200, headers={"content-type": "application/json"}, body={**record, "priority": 10}
+            ),
+        )
+    )
+    (found,) = [finding for finding in judged.findings if finding.pointer == "/priority"]
+    assert found.rule == "show_settings.shape.priority.type"
+    assert found.expected == {"type": "integer", "minimum": 1, "maximum": 9}
+    assert rules.rules(CONTRACT)[found.rule].text == "priority is integer, minimum 1, maximum 9"
