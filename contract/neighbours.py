@@ -266,7 +266,7 @@ class Neighbours:
                 name = failure.finding.pointer.strip("/")
                 stays = now.get(name) == failure.finding.actual if name else other.known is None
                 failure.confirmed = stays and not (name and written)
-            apart = {name: old for name, old, _ in changed}
+            apart = {name: (old, now) for name, old, now in changed}
             if not any(failure.confirmed for failure in made) and (update := self._one_more(apart)):
                 seen = other.read("the bystander after one more update").record
                 than = now if written and now else earlier
@@ -276,9 +276,9 @@ class Neighbours:
                     failure.confirmed = name in {name for name, *_ in changed} if name else seen is None
                     failure.cases = (update, case)
 
-    def _one_more(self, apart: Mapping[str, Any] | None = None) -> Case | None:
+    def _one_more(self, apart: Mapping[str, tuple[Any, ...]] | None = None) -> Case | None:
         """
-        Updates the record once more, in the fields *apart* with other values than they have there: what befalls others
+        Updates the record once more, in the fields *apart* with other values than these: what befalls others
         may be seen right after an update only, or be done by each. What was sent, if anything was.
         """
         gen = self.generator
@@ -286,9 +286,10 @@ class Neighbours:
             return None
         self.session.sender.sleep(1.2)
         body = {gen.marker: self._plain(gen.marker)}
-        for name, old in (apart or {}).items():
+        for name, seen in (apart or {}).items():
             values = gen.enums.get(name) or (gen.firm(name) if name in gen.fields else ())
-            if (value := next((v for v in values if v != old), None)) is not None:
+            others = [v for v in values if v not in seen] or [v for v in values if v != seen[0]]
+            if (value := next(iter(others), None)) is not None:
                 body[name] = value
         body = gen.complete(body, self._plain)
         self.session.attempt(body, "one more")

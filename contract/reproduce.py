@@ -569,7 +569,7 @@ class Look:
                 self.differ(name, cases, failure.state)
             if self.rule.endswith(".moves"):
                 self.session.sender.sleep(MOVES_AFTER + 0.2)
-            elif failure.finding.pointer.strip("/") in self.session.judge.stamps:
+            elif self.dated(failure.finding.pointer.strip("/")):
                 self.session.sender.sleep(1.2)  # Clocks of one second are usual.
             if ".no_trace" in self.rule or (".access" in self.rule and failure.finding.pointer):
                 self.session.trial([], read=True)
@@ -584,6 +584,11 @@ class Look:
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
         return True
+
+    def dated(self, name: str) -> bool:
+        """True for a time that no request sets, and that may have been taken from a clock."""
+        item = self.session.judge.fields.get(name)
+        return item is not None and item.format == "date-time" and name not in self.generator.fields
 
     def reduced(self, failure: Failure, cases: list[Case], read: bool, body: Any) -> Any:
         """A smaller *body* with which it is seen as well, where there is budget to look for one."""

@@ -244,7 +244,8 @@ def uncleared(
     if len(names) > 1 and "refuses null" in outcome.values():
         outcome = {name: how for one in names for name, how in _emptied(session, [one]).items()}
     stuck: dict[str, str] = {}
-    for kind, members in kinds.items():
+    # Those of which no field can be tried are judged by what the others showed.
+    for kind, members in sorted(kinds.items(), key=lambda one: {*plain}.isdisjoint(one[1])):
         promised = kind[1]
         how = {why for n, why in outcome.items() if not (promised or request.fields[n].takes_null)}
         how = {outcome.get(probes[kind], "")} if probes[kind] else how
@@ -258,7 +259,9 @@ def uncleared(
             # It may be that field alone; nothing but such a field itself can tell.
             body = generator.complete({own: generator.firm(own)[0]})
             session.perform(Case(label=f"{own} to be emptied", operation=session.contract.update.id, body=body))
-            how = set(_emptied(session, [own]).values())
+            more = _emptied(session, [own])
+            outcome |= more
+            how = {*more.values()}
         if len(how) == 1 and (why := next(iter(how))):
             stuck |= dict.fromkeys(members, f"it is null, and where a value stands the API {why}")
     return stuck | _bared(session, generator, found, {*hopeless, *stuck})

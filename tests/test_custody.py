@@ -1296,3 +1296,30 @@ def test_null_is_tried_first_on_the_one_text_that_was_found(tmp_path: Path) -> N
     assert found.status == 2
     assert "the API ignores null" in found.problem
     assert now == before
+
+
+class Insisting(Direct):
+    """A server that refuses null for a name, and for nothing else."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """A refusal where the name would be emptied."""
+        with suppress(ValueError):
+            body = json.loads(request.read())
+            if isinstance(body, dict) and body.get("name", "") is None:
+                error = {"detail": "can't be null", "status": "422", "title": "Invalid Attribute", "code": "422"}
+                return httpx.Response(422, json={"errors": [error]})
+        return super().handle_request(request)
+
+
+def test_one_field_that_refuses_null_says_nothing_about_ids(tmp_path: Path) -> None:
+    """Ids, of which no other can be tried, are emptied by null where texts and addresses are."""
+    with reference.running(variant="bare-number-found") as server:
+        url = f"{server.base_url}/phone_numbers/{server.ids[0]}"
+        httpx.put(url, json={"name": "Front desk"}, auth=(server.username, server.password)).raise_for_status()
+        before = record(server)
+        found = run(settings(server, tmp_path), credentials(server), transport=Insisting(server))
+        now = record(server)
+
+    assert found.problem == ""
+    assert found.status == 0
+    assert now == before

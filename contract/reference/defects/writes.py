@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contract.reference.behaviour import Behaviour, Hook
@@ -284,6 +284,15 @@ def remember_read(inner: Hook, x: Exchange, record: Record) -> Any:
     return inner(x, record)
 
 
+def billed_from_now(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+    """Store the next bill's date as if the number was bought now."""
+    written: Record = inner(x, before, after)
+    due = datetime.now(UTC) + timedelta(days=30)
+    written = written | {"next_billed_at": due.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    x.server.store.put(before["id"], written)
+    return written
+
+
 # fmt: off
 FRAME: tuple[Row, ...] = (
     ("begins-with-last-read", "A write begins with the number as it was last read, and loses what was written since.",
@@ -307,6 +316,8 @@ FRAME: tuple[Row, ...] = (
      "U.frame.capabilities", when(sends(call_receive_mode="voice"), capabilities=["voice", "sms", "mms"])),
     ("script-changes-type", "call_handler relay_script makes a number toll-free.",
      "U.frame.number_type", when(sends(call_handler="relay_script"), number_type="toll-free")),
+    ("billed-from-now", "Each write sets next_billed_at to thirty days from now.", "U.frame.next_billed_at",
+     hook(persist=billed_from_now)),
     ("name-changes-number", "Sending a name changes the last digit of number.",
      "U.frame.number",
      stored(lambda body, before, after: after.update(
