@@ -333,7 +333,7 @@ class _Bridge:
                 continue
             for other in choice.requires:
                 names = request.aliases_of((other,))
-                empty = all(before.get(n, MISSING) in (None, "") for n in names if n in self.judge.fields)
+                empty = all(before.get(n, MISSING) is None for n in names if n in self.judge.fields)
                 if other in self.judge.fields and empty and not names & set(body):
                     broken.append((f"{prefix}.handler.{name}.{value}.requires.{other}", MISSING))
         for rule, value in broken:

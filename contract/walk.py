@@ -53,6 +53,8 @@ class Walk:
         self.retrieve = session.contract.retrieve.id
         self.accepted: set[str] = set()
         self.cleared: set[str] = set()
+        self.nulled: set[str] = set()
+        """Fields for which null was sent: a blank may count as stored where null would do."""
         self.ignored: set[str] = set()
         """The formats of fields that null did not empty."""
         self.later: list[Case] = []
@@ -141,7 +143,8 @@ class Walk:
             return not case.absent
         if case.away_from is not None and known.get(case.away_from[0]) == case.away_from[1]:
             return False
-        return all(known[n] in (None, "") if n in known else n in self.cleared for n in case.absent)
+        empty = {n for n in case.absent if n in known and (known[n] is None or (known[n] == "" and n in self.nulled))}
+        return all(n in empty or (n not in known and n in self.cleared) for n in case.absent)
 
     def prepared(self) -> None:
         """Sends the cases that need companions cleared or another selector value first."""
@@ -196,8 +199,9 @@ class Walk:
             self.session.settle()
             known = self.session.known or {}
             active = request.aliases_of(request.needed(known))
-            stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, "")}
+            stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, empty)}
             body = {n: empty for n in request.fields if n in stored and n not in active}
+            self.nulled |= {*body} if empty is None else set()
             # What is never shown may be stored all the same. That it was cleared is believed where
             # null is seen to clear what is shown, in the same request, and left nothing of the same kind as it was.
             hidden = {n for case in self.later for n in case.absent if n not in known} - self.cleared

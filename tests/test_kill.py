@@ -21,6 +21,7 @@ VARIANTS = sorted(reference.VARIANTS)
 LAWFUL = (
     "ai-agent-accepted",
     "blank-ids-stored",
+    "blanks-found-count",
     "chunked",
     "newer-fields-absent",
     "null-ignored",

@@ -190,6 +190,8 @@ class Rules:
     ports: bool = True
     idn: bool = True
     ids_must_exist: bool = True
+    blank_counts: bool = False
+    """A blank companion that is stored is there, for a selector that is sent without it."""
     blank_ids: bool = False
     """A blank id is accepted, as other blanks are."""
     clear_former: bool = False

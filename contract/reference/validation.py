@@ -92,7 +92,8 @@ def _companions(rules: Rules, body: Record, record: Record) -> list[str]:
         for name in (table[active], *rules.also_requires.get(selector, {}).get(active, ())):
             sent, switched = name in body, selector in body
             value = body.get(name, record[name])
-            if (value == "" and (sent or switched)) or (value is None and sent and switched):
+            blank = value == "" and (sent or (switched and not rules.blank_counts))
+            if blank or (value is None and sent and switched):
                 found.append(f"{humanise(name)} must be set")
             elif switched and not sent and (value is None or rules.companions_in_body):
                 found.append(f"{humanise(name)} can't be blank")

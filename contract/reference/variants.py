@@ -172,6 +172,8 @@ ROWS: tuple[Row, ...] = (
     ("blank-refused", "A blank string is refused for every field.", rules(blank="refused")),
     ("blank-ids-stored", "An id cannot be null; a blank one is stored as it was sent.",
      Behaviour(rules={"not_null": ("call_receive_mode", *IDS), "blank_ids": True}, first=RESOURCES)),
+    ("blanks-found-count", "The first number is found with blank companions, and these count as stored.",
+     Behaviour(rules={"blank_counts": True}, first={"call_verto_resource": "", "call_relay_script_url": ""})),
     ("blank-is-null", "A blank string is stored as null.", rules(blank="null")),
     ("empty-body-refused", "An empty object is refused.", rules(empty_body="refused")),
     ("unknown-keys-refused", "A key that is not documented is refused.", rules(unknown_keys="refused")),
