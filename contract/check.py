@@ -51,7 +51,9 @@ class Judge:
         """The field that names a record, where the path's parameter has the same name."""
         self.plain = [n for n, f in self.fields.items() if f.changes == ""]
         self.never = [n for n, f in self.fields.items() if f.changes == "never"]
-        self.stamps = [n for n, f in self.fields.items() if f.changes == "on-write"]
+        self.on_write = [n for n, f in self.fields.items() if f.changes == "on-write"]
+        self.stamps = [n for n in self.on_write if self.fields[n].format == "date-time"]
+        """Of what each write changes, the times: what counts writes tells nothing of when."""
         self.restless = frozenset(n for n, f in self.fields.items() if f.changes == "anytime")
         self.watched = [n for n, f in self.fields.items() if f.changes in {"", "never"}]
         self.framed = self.watched if self.update.unsent is not None else self.never
@@ -383,7 +385,7 @@ class Judge:
         (field, earlier, now) for every field that two views of one record show differently; time stamps,
         which only follow what else differs, come last.
         """
-        for name, item in sorted(self.fields.items(), key=lambda pair: pair[0] in self.stamps):
+        for name, item in sorted(self.fields.items(), key=lambda pair: pair[0] in self.on_write):
             if item.changes == "anytime" or f"/{escape(name)}" in skip or name not in record or name not in before:
                 continue
             if record[name] != before[name] and not same(item, record[name], before[name]):

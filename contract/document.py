@@ -381,7 +381,8 @@ def _refuse(document: Document, value: Any, pointer: str, kind: str) -> None:
     for key, inner in value.items():
         place = f"{pointer}/{escape(key)}"
         if key not in KEYS[kind]:
-            problem = f"{key!r} is not read in a {kind}; remove it.{nearest(key, KEYS[kind])}"
+            hint = " In OpenAPI 3.1 it is type: [string, 'null']." if key == "nullable" else nearest(key, KEYS[kind])
+            problem = f"{key!r} is not read in a {kind}; remove it.{hint}"
             raise document.error(problem, place, UnsupportedKeyword)
         fits, words = _wanted(kind, key)
         if not fits(inner):

@@ -16,6 +16,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from contract.document import escape
@@ -350,12 +351,14 @@ class Generator:
             items = self._values("", item.schema.get("items", {}))[0]
             if facet != "items":
                 return ([items[i % len(items)] for i in range(limit)],) if limit <= (LONG if items else 0) else ()
-            part, rest = item.parts["items"], items[: max(0, int(item.schema.get("minItems", 0)) - 1)]
+            # Behind one that is right, where there may be more than one: an API may look at the first alone.
+            least, most = int(item.schema.get("minItems", 0)), int(item.schema.get("maxItems", 2))
+            part, rest = item.parts["items"], items[: min(max(1, least - 1), most - 1)]
             return tuple([*rest, value] for f in part.excludes for value in self._beyond(part, f))
         if facet != "enum":
             return (limit,)
         first = item.listed[0]
-        other = NOTHING if isinstance(first, str) else max(v for v in item.listed if type(v) is type(first)) + 999
+        other = NOTHING if isinstance(first, str) else _next(item.listed)
         return ([first, other],) if not item.enum else self._undocumented(item)
 
     def _undocumented(self, item: Field) -> tuple[Any, ...]:
@@ -365,7 +368,7 @@ class Generator:
         response = self.operation.response
         shown = response.fields[name].enum if response and name in response.fields else ()
         if not isinstance(item.enum[0], str):
-            return tuple(v for v in (item.enum[0] + 999,) if v not in known)
+            return (_next(known),)
         # Validators that only look for the beginning, or for the end, of a word are not rare.
         near = f"{item.enum[0]}x" if len(name) % 2 else f"x{item.enum[-1]}"
         others = [v for n in self.request.selectors if n != name and name in self.request.selectors
@@ -548,6 +551,12 @@ class Generator:
             return made, rule
 
         return body()
+
+
+def _next(values: Iterable[Any]) -> int:
+    """The least whole number after one of *values* that is none of them: a gap in them, if there is one."""
+    known = {*values}
+    return next(n for n in count(math.floor(min(v for v in known if isinstance(v, int | float)))) if n not in known)
 
 
 def _fits(text: str, low: int, high: int | None) -> bool:

@@ -192,7 +192,7 @@ class Look:
             return
         for failure in self.failures[:2]:
             if trace:
-                if failure.finding.pointer.strip("/") in self.session.judge.stamps and self.moved(failure):
+                if failure.finding.pointer.strip("/") in self.session.judge.on_write and self.moved(failure):
                     return
                 continue  # Every refused update was tried.
             for cases, read, body in self.candidates(failure):
@@ -330,7 +330,7 @@ class Look:
         most likely to is tried.
         """
         name, sent = failure.finding.pointer.strip("/"), failure.interaction.case.body
-        if name not in self.session.judge.fields or name in self.session.judge.stamps:
+        if name not in self.session.judge.fields or name in self.session.judge.on_write:
             return False
         if isinstance(sent, Mapping) and name in sent:
             return False

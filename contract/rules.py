@@ -230,7 +230,7 @@ class _Maker:
                 yield self.rule("frame", item.name, f"{item.name} never changes", item.fact, of=item)
             elif unsent is not None and item.changes == "":
                 yield self.rule("frame", item.name, f"{item.name} is unchanged unless it is sent", unsent, of=item)
-            if item.changes == "on-write":
+            if item.changes == "on-write" and item.format == "date-time":
                 text = f"{item.name} never goes back"
                 yield self.rule("time", f"{item.name}.forward", text, item.fact, of=item)
                 text = f"{item.name} moves when a write changes something and more than two seconds went by"
@@ -267,7 +267,7 @@ class _Maker:
                 elif facet != "enum":
                     text = f"a value of {item.name} beyond its {facet} of {item.schema[facet]} is refused"
                 yield self.rule("rejection", f"{item.name}.{facet}", text, item.facet(facet), of=item)
-            if item.required:
+            if item.required and not item.read_only:
                 text = f"a body without {item.name} is refused"
                 yield self.rule("rejection", f"{item.name}.required", text, item.facet("required"), of=item)
 

@@ -788,6 +788,8 @@ class _Reader:
             for facet, value in (schema.get("x-facets") or {}).items()
         }
         choices = {}
+        if schema.get("x-selector") and not schema.get("enum"):
+            raise self.document.error("x-selector is for a property with an 'enum'", f"{pointer}/x-selector")
         for value, entry in (schema.get("x-selector") or {}).items():
             where = f"{pointer}/x-selector/{escape(value)}"
             if value not in schema.get("enum", []):
@@ -876,7 +878,10 @@ class _Reader:
         """One group of aliases."""
         names, wins = raw.get("fields"), raw.get("wins")
         if not isinstance(names, list) or not isinstance(wins, str) or wins not in names:
-            raise self.document.error("a group of aliases has a list of 'fields', and one of them 'wins'", pointer)
+            problem = f"a group of aliases has a list of 'fields', and one of them 'wins', not {wins!r}"
+            raise self.document.error(problem[:200], pointer)
+        if len({*map(str, names)}) < len(names):
+            raise self.document.error("a group of aliases names each field once", f"{pointer}/fields")
         for name in names:
             if not isinstance(name, str) or name not in fields:
                 hint = nearest(str(name), fields)

@@ -88,6 +88,16 @@ def read(record: Any, before: Any = RECORD, verified: bool = False, id: str = ID
     return look("show_lamp", record, before=before, verified=verified, id=id)
 
 
+def test_what_counts_writes_is_no_time_stamp() -> None:
+    """A number that each write moves has no rules of time, and does not keep the stamp beside it from having them."""
+    contract = lamp({f"{RESPONSE}/revision": {"type": "integer", "x-changes": "on-write"}})
+    judge = Judge(contract)
+    assert judge.on_write == ["until", "revision"] or judge.on_write == ["revision", "until"]
+    assert judge.stamps == ["until"]
+    assert not [id for id in judge.rules if ".time.revision" in id]
+    assert "set_lamp.time.until.moves" in judge.rules
+
+
 def test_a_blank_that_was_taken_is_no_malformed_answer() -> None:
     """What a body left about which the documents are silent is shown as it was sent, and what was wrong before is not."""
     blank = {**RECORD, "since": ""}

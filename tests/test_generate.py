@@ -449,8 +449,8 @@ def test_excluded_values_are_near_misses() -> None:
     methods = lamp({f"{REQUEST}/color/enum": ["GET", "POST"], f"{REQUEST}/color/default": MISSING})
     assert refused(methods, "color")[0] == "PUT"
     numbers = lamp({f"{REQUEST}/color": {"type": "integer", "enum": [1, 2]}})
-    assert refused(numbers, "color") == [1000]
-    assert refused(lamp({f"{REQUEST}/color": {"type": "integer", "enum": [1, 1000]}}), "color") == []
+    assert refused(numbers, "color") == [3]
+    assert refused(lamp({f"{REQUEST}/color": {"type": "integer", "enum": [1, 1000]}}), "color") == [2]
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -484,7 +484,7 @@ def test_values_beyond_a_bound_are_the_nearest() -> None:
             {"type": "array", "maxItems": 1, "items": {"enum": ["a", "b"]}},
             [["a", "no_such_value"], ["a", "b"]],
         ),
-        "figures": ({"type": "array", "items": {"type": "integer", "enum": [3, 5]}}, [[3, 1004]]),
+        "figures": ({"type": "array", "items": {"type": "integer", "enum": [3, 5]}}, [[3, 4]]),
         "sizes": ({"type": "array", "minItems": 2, "items": {**number, "maximum": 8}}, [[-992, 9], [-992]]),
         "place": (
             {"type": "object", "required": ["bay"], "properties": {"bay": {**number, "minimum": 1, "maximum": 2}}},

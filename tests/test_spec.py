@@ -189,6 +189,27 @@ def test_a_schema_that_contradicts_itself_is_refused(schema: dict[str, Any], pla
     assert error.value.pointer.endswith(f"/properties/size/{place}")
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {f"{REQUEST}/mode/enum": MISSING, f"{REQUEST}/mode/default": MISSING},
+            "x-selector is for a property with an 'enum'",
+        ),
+        (
+            {"components/schemas/Setting/x-aliases": [{"fields": ["label", "label"], "wins": "label"}]},
+            "names each field once",
+        ),
+        ({"components/schemas/Setting/x-aliases": [{"fields": ["label"], "wins": "name"}]}, "wins', not 'name'"),
+        ({f"{REQUEST}/size": {"type": "integer", "nullable": True}}, "In OpenAPI 3.1 it is type: [string, 'null']."),
+    ],
+)
+def test_what_is_written_wrongly_is_mended_in_words(changes: dict[str, Any], words: str) -> None:
+    """The message says what would be right."""
+    with pytest.raises(SpecError, match=re.escape(words)):
+        lamp(changes)
+
+
 def test_a_selector_knows_its_companions() -> None:
     """Each value of the enum is a choice, in that order, also one that needs nothing."""
     mode = request(CONTRACT).selectors["mode"]
