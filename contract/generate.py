@@ -357,9 +357,7 @@ class Generator:
             return tuple([*rest, value] for f in part.excludes for value in self._beyond(part, f))
         if facet != "enum":
             return (limit,)
-        first = item.listed[0]
-        other = NOTHING if isinstance(first, str) else _next(item.listed)
-        return ([first, other],) if not item.enum else self._undocumented(item)
+        return ([item.item_enum[0], _other(item.item_enum)],) if not item.enum else self._undocumented(item)
 
     def _undocumented(self, item: Field) -> tuple[Any, ...]:
         """Values that an enum does not have."""
@@ -368,7 +366,7 @@ class Generator:
         response = self.operation.response
         shown = response.fields[name].enum if response and name in response.fields else ()
         if not isinstance(item.enum[0], str):
-            return (_next(known),)
+            return (_other(known),)
         # Validators that only look for the beginning, or for the end, of a word are not rare.
         near = f"{item.enum[0]}x" if len(name) % 2 else f"x{item.enum[-1]}"
         others = [v for n in self.request.selectors if n != name and name in self.request.selectors
@@ -553,10 +551,10 @@ class Generator:
         return body()
 
 
-def _next(values: Iterable[Any]) -> int:
-    """The least whole number after one of *values* that is none of them: a gap in them, if there is one."""
-    known = {*values}
-    return next(n for n in count(math.floor(min(v for v in known if isinstance(v, int | float)))) if n not in known)
+def _other(values: Iterable[Any]) -> Any:
+    """A value that is none of *values*: of numbers the least whole one after the first, so that a gap shows."""
+    known = [value for value in values if isinstance(value, int | float)]
+    return next(n for n in count(math.floor(min(known))) if n not in known) if known else NOTHING
 
 
 def _fits(text: str, low: int, high: int | None) -> bool:

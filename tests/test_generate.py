@@ -484,6 +484,7 @@ def test_values_beyond_a_bound_are_the_nearest() -> None:
             {"type": "array", "maxItems": 1, "items": {"enum": ["a", "b"]}},
             [["a", "no_such_value"], ["a", "b"]],
         ),
+        "nothing": ({"type": "array", "items": {"enum": [None]}}, [[None, "no_such_value"]]),
         "figures": ({"type": "array", "items": {"type": "integer", "enum": [3, 5]}}, [[3, 4]]),
         "sizes": ({"type": "array", "minItems": 2, "items": {**number, "maximum": 8}}, [[-992, 9], [-992]]),
         "place": (
