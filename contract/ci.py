@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from contract.errors import ConfigError
 from contract.ledger import Entry, unsettled
 from contract.mask import Mask, plain
 from contract.model import MISSING
@@ -56,10 +57,18 @@ def summary(result: Result, mask: Mask) -> str:
 
 
 def add_to_step_summary(text: str) -> None:
-    """Adds *text* to the summary of the GitHub workflow step that this is, where it is one."""
+    """
+    Adds *text* to the summary of the GitHub workflow step that this is, where it is one.
+
+    Raises:
+        ConfigError: it cannot be written to.
+    """
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with open(path, "a", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(text + "\n")
+        try:
+            with open(path, "a", encoding="utf-8", errors="replace", newline="\n") as file:
+                file.write(text + "\n")
+        except OSError as error:
+            raise ConfigError(f"GITHUB_STEP_SUMMARY {path} cannot be written to: {error.strerror or error}") from error
 
 
 def _summary(result: Result, mask: Mask) -> Iterator[str]:

@@ -15,11 +15,10 @@ import httpx
 from contract.api import Spec
 from contract.check import Judgement
 from contract.config import Settings
-from contract.errors import ConfigError
 from contract.ledger import Ledger
 from contract.mask import Mask, mask_of, plain
 from contract.model import MISSING, Case, Interaction, Response
-from contract.prepare import account
+from contract.prepare import account, trust, usable_proxy
 from contract.report import finding_lines
 from contract.send import Credentials, decode, proxy_for
 
@@ -56,18 +55,10 @@ def transport(settings: Settings) -> httpx.BaseTransport:
     Raises:
         ConfigError: it cannot be set up like that.
     """
-    import ssl
-
-    cert: Any = (settings.client_cert, settings.client_key or None) if settings.client_cert else None
-    try:
+    with usable_proxy(settings):
         # To load the certificates takes longer than most tests, and is of use only for TLS.
-        verify: Any = settings.base_url.startswith("https:")
-        if verify and settings.ca_file:
-            verify = ssl.create_default_context(cafile=settings.ca_file)
-        return httpx.HTTPTransport(verify=verify, cert=cert, proxy=settings.proxy or proxy_for(settings.base_url))
-    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-        problem = f"the connection cannot be set up: {error}; see ca_file, client_cert, client_key and proxy"
-        raise ConfigError(problem) from error
+        verify = trust(settings) if settings.base_url.lower().startswith("https:") else False
+        return httpx.HTTPTransport(verify=verify, proxy=settings.proxy or proxy_for(settings.base_url))
 
 
 def client(

@@ -187,11 +187,8 @@ def explore(session: Session, generator: Generator, settings: Settings, *, most:
         if left <= 2 or budget.time_left <= (1 if small else 5):
             return
         hunt = _Hunt(session, generator, session.sender.count + left, known, base=base)
-        session.quiet = True
-        try:
+        with session.unnoted():
             _search(hunt, settings, turn, small)
-        finally:
-            session.quiet = False
         if hunt.best is not None:
             known.add(hunt.best[0].rule)
             _note(hunt)

@@ -292,7 +292,8 @@ class Generator:
     def _numbers(self, name: str, schema: Mapping[str, Any]) -> Any:
         whole = schema.get("type") == "integer" or "integer" in schema.get("type", ())
         least, most = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-        bottom, top = schema.get("minimum", least), schema.get("maximum", most)
+        bottom: Any = max((v for v in (schema.get("minimum"), least) if v is not None), default=None)
+        top: Any = min((v for v in (schema.get("maximum"), most) if v is not None), default=None)
         narrow = not whole and bottom is not None and top is not None and 0 < top - bottom < 2
         step = 1 if whole else (top - bottom) / 4 if narrow else 0.5
         near = 1 if whole else min(step, HAIR)

@@ -98,11 +98,8 @@ class Neighbours:
 
     def _again(self, case: Case) -> Response:
         """The answer to *case* once more, of which nothing is noted."""
-        self.session.quiet = True
-        try:
+        with self.session.unnoted():
             return self.session.perform(case)[1]
-        finally:
-            self.session.quiet = False
 
     def read_list(self, when: str) -> None:
         """

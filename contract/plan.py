@@ -690,8 +690,9 @@ def _escaped(value: Any) -> bool:
 
 
 def _unusual(value: Any) -> set[str]:
-    """What is unusual about a value: that it is ``long``, or holds characters of four bytes, markup or quotes."""
+    """What is unusual about a value: that it is ``long``, or holds characters of two or four bytes, markup or quotes."""
     if not isinstance(value, str):
         return set()
-    kinds = {"astral": any(ord(c) > 0xFFFF for c in value), "markup": "<" in value, "quotes": '"' in value}
+    most = max(map(ord, value), default=0)
+    kinds = {"wide": most > 0x7F, "astral": most > 0xFFFF, "markup": "<" in value, "quotes": '"' in value}
     return {kind for kind, there in {**kinds, "long": len(value) > 40}.items() if there}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from contract.plan import Plan, needed, plan
 from contract.send import Credentials, Sender
 from contract.spec import Contract
 
-__all__ = ["account", "need_credentials", "prepare", "sender"]
+__all__ = ["account", "need_credentials", "prepare", "sender", "trust", "usable_proxy"]
 
 
 def prepare(
@@ -127,26 +128,43 @@ def sender(
     Raises:
         ConfigError: a certificate or the proxy cannot be used.
     """
-    try:
+    with usable_proxy(settings):
         return Sender(
             contract,
             base_url=settings.base_url,
             credentials=given,
             budget=budget,
             timeout=settings.timeout,
-            verify=_trust(settings),
+            verify=trust(settings),
             proxy=settings.proxy or None,
             foreign_id=settings.foreign_ids[0] if settings.foreign_ids else "",
             transport=transport,
             sleep=sleep,
         )
+
+
+@contextmanager
+def usable_proxy(settings: Settings) -> Iterator[None]:
+    """
+    What httpx raises meanwhile is said in words of this tool.
+
+    Raises:
+        ConfigError: the proxy cannot be used.
+    """
+    try:
+        yield
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         layer = settings.layers.get("proxy", "the environment")
         raise ConfigError(f"the proxy cannot be used: {error}", layer=layer) from error
 
 
-def _trust(settings: Settings) -> Any:
-    """Whom to trust, and what to show to whom; the usual, where nothing is configured."""
+def trust(settings: Settings) -> Any:
+    """
+    Whom to trust, and what to show to whom; the usual, where nothing is configured.
+
+    Raises:
+        ConfigError: a certificate cannot be used.
+    """
     name = "ca_file"
     if not settings.ca_file and not settings.client_cert:
         return True

@@ -35,7 +35,7 @@ from contract.ledger import rank
 from contract.mask import Mask, plain
 from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.report import Style, expected_lines, tally, unstyled
-from contract.send import decode
+from contract.send import Strict, decode
 from contract.shape import Group
 from contract.spec import Contract, Field, Operation
 
@@ -347,7 +347,7 @@ class _File:
 
     def array(self, stream: _Text) -> None:
         """A list of bodies."""
-        strict = _Strict()
+        strict = Strict()
         for number, value in enumerate(stream.items(strict.decoder), 1):
             self.body(value, strict.problem, f"{self.name}, entry {number}")
             strict.problem = ""
@@ -357,7 +357,7 @@ class _File:
     def objects(self, stream: _Text) -> None:
         """A HAR, one body, or several one after another."""
         number = 0
-        strict = _Strict()
+        strict = Strict()
         while stream.peek():
             number += 1
             if stream.peek() != "{":
@@ -414,30 +414,6 @@ class _File:
                 continue
             for number, entry in enumerate(stream.items(), 1):
                 har.entry(entry, f"{self.name}, entry {number}")
-
-
-class _Strict:
-    """A decoder that notes what RFC 8259 leaves unpredictable."""
-
-    def __init__(self) -> None:
-        self.problem = ""
-        self.decoder = json.JSONDecoder(
-            object_pairs_hook=self.pairs, parse_constant=self.constant, parse_int=self.whole
-        )
-
-    def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
-            self.problem = f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice"
-        return found
-
-    def whole(self, digits: str) -> int | float:
-        return int(digits) if len(digits) < 4000 else float(digits)  # Python takes no more than 4300.
-
-    def constant(self, name: str) -> Any:
-        self.problem = f"{name} is no JSON number"
-        return float(name)
 
 
 def _by_lines(text: bytes) -> bool:

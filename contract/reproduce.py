@@ -44,6 +44,8 @@ UNDONE: Final = 2
 """Times that a text which only this run knows has to come back."""
 SERIES: Final = 6
 """Updates that are sent one after the other, each with a read after it, to see whether the API loses some of them."""
+UNHELD: Final = 3
+"""Updates back to which the one is looked for that wrote what changed later."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -470,9 +472,11 @@ class Look:
             follows = {"derived", "on-write"}  # What anybody writes.
             fixed = shown is not None and shown.changes not in follows and (item is None or item.read_only)
             if fixed and shown is not None and shown.changes != "never":
-                # Someone else may set it elsewhere: it was this API's doing where the first updates emptied it.
+                # Someone else may set it elsewhere: it was this API's doing where the first updates emptied it, or
+                # filled it with a text of the record's own.
                 early = sum(n < failure.number for _, n, _ in self.session.updates) < EARLY
-                fixed = early and now.get(name) in (None, "")
+                own = {v for n, v in (failure.interaction.before or {}).items() if n != name and isinstance(v, str)}
+                fixed = early and now.get(name) in (None, "", *own)
             if name not in now or shown is None or same(shown, now[name], found.expected):
                 continue
             sent = (c for c, _ in self.session.between(0, failure.number + 1) if isinstance(c.body, Mapping))
@@ -513,9 +517,8 @@ class Look:
                 self.apart(settable, before.get(settable))
             establish(session, self.generator, before)
             session.trial([*refused], read=True)
-            was, session.quiet = session.quiet, True
-            _, response = session.perform(case)
-            session.quiet = was
+            with session.unnoted():
+                _, response = session.perform(case)
             if session.known is None:
                 return False
             absent = any(f.finding.actual == "absent" for f in self.failures)
@@ -537,7 +540,7 @@ class Look:
             before = next((b for c, n, b in updates if n < failure.number and first in (None, c)), before)
         elif len(cases) > 1:
             # What was written first may have been lost then: it has to be something new again.
-            label = cases[0].label
+            label = next((c.label for c in cases if c.expect == "accept"), "")
             before = next((b for c, n, b in self.session.updates if c.label == label and n < failure.number), before)
         failure.state = before
         # What is wrong with one answer is so wherever the record stands; what was accepted may depend on that.
@@ -658,6 +661,8 @@ class Look:
         if not isinstance(case.body, Mapping) or not case.body or case.expect != "accept":
             yield [case], read and ".access" not in self.rule, case.body
             yield from self.after_refusal(failure, case, failure.number, read)
+            if isinstance(case.body, Mapping) and case.body and case.expect != "reject":
+                yield from self.unheld(failure)
             return
         for body in self.smaller(case.body, failure.finding.pointer.strip("/").partition("/")[0]):
             small = replace(case, body=body)
@@ -670,23 +675,29 @@ class Look:
         recent = [c for c in self.session.history if c.expect == "accept"]
         index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
         if index:
-            yield from self.unheld(failure, recent[max(0, index - 3) : index])
+            yield from self.unheld(failure)
             prefix = recent[max(0, index - 3) : index]
             failure.before = tuple(c.body for c in prefix)
             yield [*prefix, case], read, case.body
 
-    def unheld(self, failure: Failure, earlier: list[Case]) -> Iterator[tuple[list[Case], bool, Any]]:
+    def unheld(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
         """
         The update before that sent the field which changed later: it may not have been stored, and a read
-        after it shows that just as well.
+        after it shows that just as well. It may be lost only after something was refused: an update without leave, or
+        any other.
         """
-        name = failure.finding.pointer.strip("/")
-        writer = next((c for c in reversed(earlier) if name in c.body), None)
-        if ".frame" in self.rule and writer is not None:
-            case = failure.interaction.case
-            small = next(iter(self.smaller(case.body, name)))
-            failure.before = (writer.body,)
-            yield [writer, replace(case, body=small)], False, small
+        name, case = failure.finding.pointer.strip("/"), failure.interaction.case
+        earlier = [(c, n) for c, n, _ in self.session.updates if n < failure.number and c.expect == "accept"]
+        writer, number = next(((c, n) for c, n in reversed(earlier[-UNHELD:]) if name in c.body), (None, 0))
+        if ".frame" not in self.rule or writer is None:
+            return
+        small = next(iter(self.smaller(case.body, name)))
+        last = replace(case, body=small)
+        failure.before = (writer.body,)
+        yield [writer, last], False, small
+        refused = [c for c, n in self.session.refusals if n < number and c.target == "own"]
+        for before in {".access." in c.rule: c for c in refused}.values():
+            yield [before, writer, last], False, small
 
     def after_refusal(
         self, failure: Failure, case: Case, number: int, read: bool

@@ -176,6 +176,10 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
             needs = [other for other in generator.choice(name, record[name]).requires if other in values]
             if not {*needs} & {*stuck} and refuses([name, *needs]):
                 _restated(session, {field: record[field] for field in (name, *needs)})
+    # A documented value of an enum has to be taken, whatever else an update holds or lacks.
+    fixed = [n for n in stuck if n in values and n in generator.enums and n not in generator.selectors and n not in odd]
+    if fixed:
+        _restated(session, {fixed[0]: record[fixed[0]]})
     if promised := [name for name in stuck if record[name] is None and request.fields[name].takes_null]:
         _restated(session, dict.fromkeys(promised))
     reasons = {name: "null" if record[name] is None else "blank" for name in nulls if name in stuck}
@@ -362,13 +366,11 @@ def restore(session: Session, record: JSONObject, generator: Generator, hopeless
     """
     request = session.contract.request
     unseen = tuple(sorted(n for n in session.written if n in request.fields and request.fields[n].write_only))
-    session.quiet = True
     try:
-        return _Way(session, record, generator, frozenset(hopeless), unseen).back()
+        with session.unnoted():
+            return _Way(session, record, generator, frozenset(hopeless), unseen).back()
     except (SendError, Undecided) as error:
         return Restored(verdict="not_restored", unseen=unseen, note=str(error))
-    finally:
-        session.quiet = False
 
 
 def recall(session: Session) -> bool:
@@ -663,7 +665,7 @@ class _Way:
         """What is not stored while a selector stands where it does goes back while it stands elsewhere."""
         values = {n: self.record[n] for n in left if n in self.generator.fields and self.record[n] is not None}
         for name in self.generator.selectors:
-            stands = self.record[name]
+            stands = self.record.get(name)
             other = next((value for value in self.generator.enums[name] if value != stands), None)
             if other is None or stands not in self.generator.enums[name]:
                 continue

@@ -35,7 +35,7 @@ from contract.spec import Contract, Operation
 if TYPE_CHECKING:
     from httpx_retries import Retry
 
-__all__ = ["Credentials", "Sender", "decode", "encode", "unknown"]
+__all__ = ["Credentials", "Sender", "Strict", "decode", "encode", "unknown"]
 
 MAX_CONTENT: Final = 256_000
 """The most bytes of an answer that are read, after decompression."""
@@ -139,13 +139,17 @@ def encode(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-class _Strict:
-    """Reads one JSON text and notes what RFC 8259 does not allow or leaves unpredictable."""
+class Strict:
+    """A decoder of JSON that notes what RFC 8259 does not allow or leaves unpredictable."""
 
     def __init__(self) -> None:
         self.problem = ""
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self.pairs, parse_constant=self.constant, parse_int=self.whole
+        )
 
     def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """An object; a key that stands twice is a problem."""
         found = dict(pairs)
         if len(found) != len(pairs):
             left = Counter(key for key, _ in pairs)
@@ -153,7 +157,12 @@ class _Strict:
             self.problem = f"the key {twice[:60]!r} stands twice"
         return found
 
+    def whole(self, digits: str) -> int | float:
+        """A whole number; Python takes no more than 4300 digits."""
+        return int(digits) if len(digits) < 4000 else float(digits)
+
     def constant(self, name: str) -> Any:
+        """NaN or an infinity, which is a problem."""
         self.problem = f"{name} is no JSON number"
         return float(name)
 
@@ -169,15 +178,13 @@ def decode(content: bytes) -> tuple[Any, str]:
     problem = ""
     if text.startswith("\ufeff"):
         text, problem = text[1:], "it begins with a byte order mark"
-    strict = _Strict()
+    strict = Strict()
     try:
-        value = json.loads(text, object_pairs_hook=strict.pairs, parse_constant=strict.constant)
+        value = strict.decoder.decode(text)
     except RecursionError:
         return MISSING, f"it is nested deeper than {MAX_DEPTH}"
     except json.JSONDecodeError as error:
         return MISSING, f"it is not well-formed: {error}"[:200]
-    except ValueError:  # A whole number of thousands of digits is JSON, and more than Python takes.
-        value = json.loads(text, parse_int=float)
     if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(value):
         return MISSING, f"it is nested deeper than {MAX_DEPTH}"
     problem = problem or strict.problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -376,28 +377,33 @@ class Session:
     def trial(self, cases: list[Case], *, read: bool = False, cross: bool = False) -> list[Finding]:
         """The findings of *cases*, sent one after another without a note in the ledger, and of a *read* after them."""
         found: list[Finding] = []
-        was, self.quiet = self.quiet, True
-        try:
+        with self.unnoted():
             for case in cases:
                 found = self.perform(case)[0].findings
             if read:
                 found = found + self.read("read to repeat", cross=cross).findings
-        finally:
-            self.quiet = was
         return found
+
+    @contextmanager
+    def unnoted(self, *, doubting: bool = True) -> Iterator[None]:
+        """What happens meanwhile is not put into the ledger; without *doubting* it is not asked who did it either."""
+        was = self.quiet, self.doubt
+        self.quiet, self.doubt = True, self.doubt if doubting else None
+        try:
+            yield
+        finally:
+            self.quiet, self.doubt = was
 
     def attempt(self, body: JSONObject, label: str) -> tuple[Response | None, JSONObject | None]:
         """Sends an update outside of the plan; (answer, record shown), or nothing where none came back."""
         case = Case(label=label, operation=self.contract.update.id, expect="unspecified", body=dict(body))
-        was, self.quiet = self.quiet, True
         try:
-            result, response = self.perform(case)
+            with self.unnoted():
+                result, response = self.perform(case)
         except (SendError, Undecided):
             if self.sender.budget.restoring:
                 return None, None
             raise
-        finally:
-            self.quiet = was
         return response, result.record
 
     def between(self, start: int, end: int) -> list[tuple[Case, int]]:

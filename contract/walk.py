@@ -123,12 +123,31 @@ class Walk:
         _, response = self.session.perform(case)
         if 200 <= response.status < 300:
             self.accepted.add(case.label)
+            if case.expect == "reject" and not self.ledger.weak(case.rule):
+                self.undo(before)
             if rests and all(before.get(n) == (self.session.known or {}).get(n) for n in stamps):
                 # Most clocks would have turned: only now is it worth waiting for as long as any may take.
                 self.session.rest(MOVES_AFTER + 0.2)
                 self.session.perform(
                     replace(case, label=f"{case.label}, once more", body=self.other(case.body), repeat=0)
                 )
+
+    def undo(self, before: JSONObject) -> None:
+        """
+        Puts selectors back to where they stood *before* an update that was to be refused, where that left them without
+        what they require: from there every other update may be refused.
+        """
+        session, request = self.session, self.generator.request
+        session.settle()
+        known = session.known or {}
+        if request.active(known) == request.active(before) or all(
+            known.get(n, True) not in (None, "") for n in request.needed(known)
+        ):
+            return
+        names = [*request.selectors, *request.needed(before)]
+        body = {n: before[n] for n in names if n in self.generator.fields and before.get(n) not in (None, "")}
+        if body:
+            session.attempt(body, "back to where it stood")
 
     def other(self, body: JSONObject) -> dict[str, Any]:
         """The fields of *body* with other values than they have."""

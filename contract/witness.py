@@ -69,8 +69,7 @@ class Witness:
             for n, pair in changed.items()
             if session.novel(n, pair[1]) and n not in self.trusted and not self.remade(n, *pair)
         }
-        was, session.quiet, session.doubt = session.quiet, True, None
-        try:
+        with session.unnoted(doubting=False):
             if strange and self.looks < LOOKS:
                 self.looks += 1
                 found = self.not_again(interaction, strange)
@@ -80,8 +79,6 @@ class Witness:
                 found = self.restless()
             else:
                 return
-        finally:
-            session.quiet, session.doubt = was, self
         self.tell(found)
 
     def remade(self, name: str, before: Any, now: Any) -> bool:
@@ -157,8 +154,7 @@ class Witness:
         names = [n for n in names if n in self.generator.fields and n in session.judge.plain][:4]
         if not names or budget.left < 12 + len(names) or budget.stopped:
             return
-        was, session.quiet, doubt, session.doubt = session.quiet, True, session.doubt, None
-        try:
+        with session.unnoted(doubting=False):
             wrote: dict[str, Any] = {}
             for name in names:
                 now = (session.known or {}).get(name)
@@ -186,8 +182,6 @@ class Witness:
                 # It is another one each time, as none of this run's updates left it.
                 last = others[-1] if len(others) > 1 else first
                 moved = {n: (first[n], last.get(n)) for n in self.settable if n in first and last.get(n) != first[n]}
-        finally:
-            session.quiet, session.doubt = was, doubt
         self.tell(moved)
 
     @property

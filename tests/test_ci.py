@@ -549,6 +549,15 @@ def test_command_cannot_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert done.return_value == 2
 
 
+def test_command_cannot_add_to_the_summary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the summary of the step cannot be written to that is one line, and a broken rule is still status 1."""
+    monkeypatch.chdir(tmp_path)
+    with reference.running(defect="update-created") as server:
+        done = command(server, GITHUB_STEP_SUMMARY=str(tmp_path / "nowhere" / "summary.md"))
+    assert done.return_value == 1, done.output
+    assert "summary.md cannot be written to: " in done.output
+
+
 def test_hostile_values_are_there() -> None:
     """The hostile result is hostile: each text of the table is in what its answers hold."""
     found = json.dumps([f.finding.actual for f in reports.hostile().ledger.failures])

@@ -30,7 +30,7 @@ from contract.ledger import Failure, Ledger
 from contract.model import Case, Finding, Interaction, Response
 from contract.reference import Direct, Running
 from contract.reproduce import Look
-from contract.restore import differences, restore
+from contract.restore import _Way, differences, restore
 from contract.result import Result
 from contract.run import _Clock, restore_all, run
 from contract.send import Credentials, Sender
@@ -641,6 +641,24 @@ def test_what_every_third_update_loses_is_seen_in_any_field(defect: str | None, 
 
         assert look.in_series(failure) == lost
         session.sender.close()
+
+
+def test_a_selector_that_no_answer_shows_keeps_nothing_from_going_back() -> None:
+    """What only goes back while a selector stands elsewhere is tried with those that the record shows."""
+    with reference.running() as server:
+        session = session_on(server, Budget(100, 60))
+        session.read()
+        found = dict(session.known or {})
+        del found["message_handler"]
+        way = _Way(session, found, Generator(CONTRACT.update, server.resources), frozenset(), ())
+        sent: list[Any] = []
+        session.sender.sent = lambda case, url, content, response: sent.append(case.body)
+        way.aside({"call_request_url": (found["call_request_url"], None)})
+        session.sender.close()
+
+    away, again, back = sent
+    assert away["call_handler"] != found["call_handler"] == back["call_handler"]
+    assert again == {"call_request_url": found["call_request_url"]}
 
 
 def test_a_default_that_a_platform_fills_in_is_no_difference() -> None:

@@ -326,6 +326,7 @@ def one(schema: dict[str, Any], facet: str = "documented") -> tuple[Any, ...]:
         ({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 4}, {1, 3, 2}),
         ({"type": "integer", "minimum": 0.5, "maximum": 2.5}, {1, 2}),
         ({"type": "integer", "minimum": 2, "exclusiveMinimum": 2, "maximum": 3}, {3}),
+        ({"type": "integer", "minimum": 0, "exclusiveMinimum": 5, "maximum": 9, "exclusiveMaximum": 8}, {6, 7}),
         ({"type": ["null", "integer"], "minimum": 7, "maximum": 7}, {7}),
         ({"type": "number", "minimum": 0, "maximum": 1}, {0, 1, 0.5, 0.25, 0.75, 0.38}),
         ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.5}, {0.01, 0.49, 0.25, 0.135, 0.365, 0.2}),

@@ -21,6 +21,7 @@ import pytest
 from contract import client, har, html, items, reference  # noqa: F401
 from contract.reference import Running
 from tests.kit import RULES
+from tests.proxy import certificate
 
 UPDATE = "contract::update_phone_number"
 SHOWN = f"{UPDATE}::handler::call_handler.video_room.shown"
@@ -990,13 +991,21 @@ def test_the_other_fixtures(serve: Serve) -> None:
     found.assert_outcomes(passed=1)
 
 
+def test_the_client_shows_a_certificate_without_a_warning(pytester: pytest.Pytester) -> None:
+    """A suite in which each warning is an error can use contract_client with a client certificate."""
+    own = certificate(pytester.path / "own.pem")
+    pytester.makefile(".toml", contract=f'base_url = "https://a.example.com"\nclient_cert = "{own.name}"')
+    pytester.makepyfile("def test_mine(contract_client): pass")
+    pytester.runpytest("-p", "no:cacheprovider", "-W", "error").assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize(
     ("config", "line"),
     [
         ('profile = "none"', "profile = 'none': one of smoke, standard, deep is wanted. (set by *contract.toml)"),
         ('spec = "none.yaml"', "*none.yaml*"),
         ("", "base_url is missing: set it in contract.toml, with --contract-base-url, or in CONTRACT_BASE_URL"),
-        ('base_url = "https://a.example.com"\nca_file = "none.pem"', "the connection cannot be set up: *"),
+        ('base_url = "https://a.example.com"\nca_file = "none.pem"', "ca_file *none.pem cannot be used: *"),
     ],
 )
 def test_a_fixture_that_cannot_be_made_says_why(pytester: pytest.Pytester, config: str, line: str) -> None:

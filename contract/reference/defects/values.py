@@ -304,11 +304,11 @@ def sticking() -> Behaviour:
     return hook(refuse=refuse, validate=validate)
 
 
-def after_refusal(once: Hook) -> Behaviour:
-    """Store the first write after a refused one as *once* does."""
+def after_refusal(once: Hook, status: int = 422, *, kept: bool = False) -> Behaviour:
+    """Store the first write after a refusal with *status* as *once* does; one of another status ends it unless *kept*."""
 
     def refuse(inner: Hook, x: Exchange, refusal: Any) -> Any:
-        x.server.memory["refused"] = refusal.status == 422
+        x.server.memory["refused"] = refusal.status == status or (kept and x.server.memory.get("refused"))
         return inner(x, refusal)
 
     def persist(inner: Hook, x: Exchange, before: Record, after: Record) -> Any:
@@ -389,6 +389,7 @@ STORE: tuple[Row, ...] = (
      "L.read_back", shown_as("call_receive_mode", lambda value: "voice", LIST)),
     ("list-method-always-post", "The list shows POST, whatever call_request_method is.",
      "L.read_back", shown_as("call_request_method", lambda value: "POST", LIST)),
+    ("list-mojibake", "The list shows a name decoded as ISO 8859-1.", "L.read_back", shown_as("name", mojibake, LIST)),
     ("list-name-cut", "The list shows the first six characters of a name.",
      "L.read_back", shown_as("name", lambda value: value[:6], LIST)),
     ("retrieve-trims-name", "A retrieve shows a name without the blanks at its ends.",
@@ -422,6 +423,8 @@ STORE: tuple[Row, ...] = (
      "U.frame U.frame.*", after_refusal(with_other_method)),
     ("write-after-rejection-lost", "The first write after a refused one is answered and not stored.",
      "U.read_back U.read_back.*", after_refusal(lost)),
+    ("write-without-leave-loses-the-next", "The first right write after one without credentials is answered and not stored.",
+     "U.read_back U.read_back.* U.frame U.frame.*", after_refusal(lost, 401, kept=True)),
     ("idle-companion-lost", "What is sent for a call companion that the call handler does not use is not stored.",
      "U.read_back U.read_back.*", hook(persist=idle_lost)),
     ("fallback-url-dropped", "message_fallback_url is accepted and not stored.",

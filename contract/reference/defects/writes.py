@@ -82,6 +82,15 @@ def every(count: int, test: Callable[[Record], Any], *names: str) -> Behaviour:
     return hook(merge=merge)
 
 
+def blank_sticks(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
+    """Take a blank where the script's URL must be set, and hold it against what is written for calls later."""
+    found: list[str] = [text for text in inner(x, body, before) if not text.endswith("must be set")]
+    stuck = (before["call_handler"], before["call_relay_script_url"]) == ("relay_script", "")
+    if stuck and "call_handler" not in body and any(name.startswith("call_") for name in body):
+        found.append("Call relay script url must be set")
+    return found
+
+
 def one_topic(body: Record, before: Record, after: Record) -> None:
     """Store the topic of calls for messages too where both channels are relayed to a topic."""
     if after["call_handler"] == after["message_handler"] == "relay_topic":
@@ -111,6 +120,11 @@ HANDLER: tuple[Row, ...] = (
              f"{rule}.shown U.echo.{selector}", kept_when(sends(**{selector: value}), selector)),
         )
     ),
+    ("blank-script-sticks",
+     "call_handler relay_script is accepted with a blank URL; from there what else is written for calls is refused.",
+     "U.handler.call_handler.relay_script.requires.call_relay_script_url", hook(validate=blank_sticks)),
+    ("name-required", "A write without a name is refused.", "U.accept U.accept.* U.handler.*.accepted",
+     refusing(lambda body, before: "name" not in body, "Name can't be blank")),
     ("sip-endpoint-alone-beside-messages",
      "call_handler relay_sip_endpoint is accepted without call_sip_endpoint_id where message_handler is sent too.",
      "U.handler.call_handler.relay_sip_endpoint.requires.call_sip_endpoint_id",
@@ -312,6 +326,8 @@ FRAME: tuple[Row, ...] = (
      "U.frame.call_relay_topic", copies("message_relay_topic", "call_relay_topic")),
     ("name-clears-address", "Sending a name clears e911_address_id.",
      "U.frame.e911_address_id", spills("name", e911_address_id=None)),
+    ("write-fills-address", "A write sets e911_address_id to the number's own id.", "U.frame.e911_address_id",
+     stored(lambda body, before, after: after.update(e911_address_id=before["id"]))),
     ("voice-drops-fax", "Sending call_receive_mode voice drops fax from the capabilities.",
      "U.frame.capabilities", when(sends(call_receive_mode="voice"), capabilities=["voice", "sms", "mms"])),
     ("script-changes-type", "call_handler relay_script makes a number toll-free.",
