@@ -11,7 +11,7 @@ from contract.check import Judge
 from contract.errors import SpecError
 from contract.generate import Generator
 from contract.model import MISSING, Case, Finding, Interaction, Response, Rule
-from contract.send import decode
+from contract.send import decode, received
 
 if TYPE_CHECKING:
     import httpx
@@ -152,17 +152,8 @@ class Spec:
     def _understand(self, response: Any, name: str) -> tuple[specs.Operation, Response]:
         """The operation that answered, and the answer as this tool sees it."""
         if hasattr(response, "status_code") and hasattr(response, "headers"):
-            content = bytes(response.content)
-            value, problem = decode(content)
-            answer = Response(
-                status=response.status_code,
-                headers={k.lower(): v for k, v in response.headers.items()},
-                content=content,
-                body=value,
-                problem=problem,
-            )
             operation = self.contract.operation(name) if name else self._at(response)
-            return operation, answer
+            return operation, received(response.status_code, response.headers, bytes(response.content))
         operation = self.contract.operation(name) if name else self.contract.like(response) or self.contract.update
         headers = {"content-type": operation.media_type}
         return operation, Response(status=operation.success, headers=headers, body=response)

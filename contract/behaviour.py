@@ -21,10 +21,11 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from contract.check import Judge, same
+from contract.check import Judge
 from contract.mask import Mask
 from contract.model import MISSING, Case, Interaction, JSONObject, Response
 from contract.send import encode
+from contract.shape import same
 from contract.spec import Contract, Field, Operation
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class _Account:
         selectors = set(self.selectors)
         for one in self.interactions:
             case = one.case
-            accepted = 200 <= one.response.status < 300
+            accepted = one.response.ok
             if case.label in planned or case.label.removesuffix(" again") in planned:
                 told[case.label] += 1
                 if told[case.label] == 1:
@@ -167,7 +168,7 @@ class _Account:
         if outcome != "accepted":
             found["error"] = self.mask.text(words_of(response, _texts(case.body), self.judge.fields))
         elif case.operation == self.contract.update.id and isinstance(response.body, dict):
-            sent = case.body if isinstance(case.body, Mapping) else {}
+            sent = case.fields
             fields = dict(self.fields(sent, response.body, one.before))
             if case.expect != "unspecified":
                 fields = {name: how for name, how in fields.items() if how != ["applied"]}

@@ -40,8 +40,7 @@ class Cases:
         self.generator = generator
         self.foreign = foreign
         self.thorough = thorough
-        response = self.update.response
-        self.shown = frozenset(response.fields) if response else frozenset()
+        self.shown = frozenset(contract.record)
         self.final: Mapping[str, Any] = {}
         """The values of the selectors at the end of the tour."""
 
@@ -320,13 +319,10 @@ class Cases:
     def silence(self) -> Iterator[Case]:
         """Requests about which the documents say nothing: either answer will do, if it is consistent."""
         prefix = f"{self.update.id}.rejection"
-        gen = self.generator
-        response = self.update.response
-        secret = (
-            [n for n, f in response.fields.items() if f.read_only or n not in gen.request.fields] if response else []
-        )
+        gen, shown = self.generator, self.contract.record
+        secret = [n for n, f in shown.items() if f.read_only or n not in gen.request.fields]
         key = self.contract.identity
-        foreign = {n: _other(response.fields[n].schema) for n in secret if n != key} if response else {}
+        foreign = {n: _other(shown[n].schema) for n in secret if n != key}
         if foreign:
             rule = f"{prefix}.read_only"
             yield self.case("read-only fields", expect="unspecified", rule=rule, body=foreign, keep=True)

@@ -16,12 +16,12 @@ from typing import Any, Final
 from contract.answer import Answers, Judgement, is_id
 from contract.document import escape
 from contract.formats import instant
-from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
+from contract.model import MISSING, Finding, Interaction, JSONObject, Response
 from contract.rules import rules
 from contract.shape import SLACK, Group, same
 from contract.spec import Contract, Field, Operation
 
-__all__ = ["Judge", "Judgement", "same"]
+__all__ = ["MOVES_AFTER", "Judge"]
 
 PAGE: Final = 50
 """Records on a page from which on there may be more, whatever the answer says."""
@@ -44,7 +44,7 @@ class Judge:
         self.secrets = tuple(s for s in secrets if len(s) >= 8)
         self.answers = Answers(contract, self.rules, self.secrets)
         self.update = contract.update
-        self.request = self.update.request
+        self.request = contract.request
         self.listing = contract.listing
         self.fields = self.answers.fields
         self.key = self.answers.key
@@ -57,12 +57,12 @@ class Judge:
         self.restless = frozenset(n for n, f in self.fields.items() if f.changes == "anytime")
         self.watched = [n for n, f in self.fields.items() if f.changes in {"", "never"}]
         self.framed = self.watched if self.update.unsent is not None else self.never
-        request = self.request.fields if self.request is not None else {}
+        request = self.request.fields
         self.echoed = {
             n: f"{self.update.id}.echo.{n}" for n, f in request.items() if n in self.fields and not f.write_only
         }
         self.advised = frozenset(n for n, f in request.items() if f.deprecated)
-        self.aliased = frozenset(n for g in (self.request.aliases if self.request else ()) for n in g.fields)
+        self.aliased = frozenset(n for g in self.request.aliases for n in g.fields)
         self.ordered = [
             (n, str(f.schema["x-not-before"]), f"{self.update.id}.time.{n}.not_before")
             for n, f in self.fields.items()
@@ -82,7 +82,7 @@ class Judge:
         elif case.expect != "reject":
             self._written(interaction, result)
         elif before is not None:
-            self._frame(_sent(case), before, result, follows=not interaction.verified)
+            self._frame(case.fields, before, result, follows=not interaction.verified)
         self._times(operation, interaction, result)
         return result
 
@@ -95,7 +95,7 @@ class Judge:
         if case.keep:
             self._kept(interaction, result)
             return
-        body, known = _sent(case), self._certain(result)
+        body, known = case.fields, self._certain(result)
         if case.repeat and before is not None:
             found = [f for f in self._repeated(body, record, before) if f.pointer not in known]
             result.findings += found
@@ -132,7 +132,7 @@ class Judge:
         return groups
 
     def _echo(self, loose: Mapping[str, str], body: JSONObject, before: JSONObject | None, result: Judgement) -> None:
-        assert self.request is not None and result.record is not None
+        assert result.record is not None
         prefix, record = self.update.id, result.record
         silent: set[str] = set()
         for group in self.request.aliases if not self.aliased.isdisjoint(body) else ():
@@ -175,12 +175,9 @@ class Judge:
             result.broken(rule, message, at, expected=value, actual=shown)
 
     def _handlers(self, loose: Mapping[str, str], body: JSONObject, result: Judgement) -> None:
-        assert self.request is not None and result.record is not None
+        assert result.record is not None
         prefix, record = self.update.id, result.record
-        for name, selector in self.request.selectors.items():
-            choice = selector.choices.get(body[name]) if name in body and isinstance(body[name], str) else None
-            if choice is None:
-                continue
+        for name, choice in self.request.active(body).items():
             stem = f"{prefix}.handler.{name}.{choice.value}"
             if name in loose:
                 # Null in what it requires may be refused, and may leave what is stored: but there it must not stand.
@@ -213,20 +210,16 @@ class Judge:
 
     def exempt(self, body: JSONObject, record: JSONObject, before: JSONObject) -> tuple[frozenset[str], frozenset[str]]:
         """Fields that a write may change though they were not sent: (in any way, by clearing)."""
-        assert self.request is not None
         free = self.request.aliases_of(frozenset(body) & frozenset(self.request.fields))
         cleared: set[str] = set()
-        for name, selector in self.request.selectors.items():
-            old, new = before.get(name), record.get(name)
-            if old != new and isinstance(old, str) and old in selector.choices and name in body:
-                now = (
-                    set(selector.choices[new].companions) if isinstance(new, str) and new in selector.choices else set()
-                )
-                cleared |= set(selector.choices[old].companions) - now
+        chosen = self.request.active(record)
+        for name, old in self.request.active(before).items():
+            if name in body and old.value != record.get(name):
+                cleared |= {*old.companions} - {*(chosen[name].companions if name in chosen else ())}
         return free, self.request.aliases_of(cleared)
 
     def _frame(self, body: JSONObject, before: JSONObject, result: Judgement, *, follows: bool) -> None:
-        assert self.request is not None and result.record is not None
+        assert result.record is not None
         prefix, record, group = f"{self.update.id}.frame", result.record, self._whole(body)[1]
         try:
             changed = [n for n in self.framed if record[n] != before[n]]
@@ -261,7 +254,6 @@ class Judge:
 
     def _unsent(self, body: JSONObject) -> list[str]:
         """The rules of the frame for which an update with *body* is evidence."""
-        assert self.request is not None
         prefix = f"{self.update.id}.frame"
         free = self.request.aliases_of(frozenset(body) & frozenset(self.request.fields))
         names = [n for n in self.framed if n not in free and (n not in body or self.fields[n].changes == "never")]
@@ -274,7 +266,6 @@ class Judge:
         What was sent for a companion of a value that is not chosen may have been cleared the first time,
         as that was when another one was chosen, and be stored now.
         """
-        assert self.request is not None
         for name in self.watched:
             if name in record and name in before and not same(self.fields[name], before[name], record[name]):
                 item = self.request.fields.get(name)
@@ -288,12 +279,11 @@ class Judge:
 
     def _idle(self, record: JSONObject) -> frozenset[str]:
         """The companions of values of selectors that are not chosen."""
-        assert self.request is not None
         idle: set[str] = set()
+        chosen = self.request.active(record)
         for name, selector in self.request.selectors.items():
-            chosen = selector.choices.get(str(record.get(name)))
             every = {other for choice in selector.choices.values() for other in choice.companions}
-            idle |= every - set(chosen.companions if chosen else ())
+            idle |= every - {*(chosen[name].companions if name in chosen else ())}
         return self.request.aliases_of(idle)
 
     def _kept(self, interaction: Interaction, result: Judgement) -> None:
@@ -302,23 +292,19 @@ class Judge:
         assert record is not None
         if before is None:
             return
-        body, first = _sent(interaction.case), len(result.findings)
+        body, first = interaction.case.fields, len(result.findings)
         for name, item in self.fields.items():
             if name not in record or name not in before:
                 continue
             now = record[name]
-            if (
-                name in body
-                and self.request
-                and name in self.request.fields
-                and not self.request.fields[name].read_only
-            ):
+            set_by = self.request.fields.get(name)
+            if name in body and set_by is not None and not set_by.read_only:
                 bad = not same(item, before[name], now) and not same(item, body[name], now)
             elif item.changes in {"derived", "anytime", "on-write"}:
                 few = item.enum or "boolean" in item.types  # It may have come to that by itself.
                 bad = not few and name in body and not same(item, before[name], now) and same(item, body[name], now)
             else:
-                default = self.request.fields[name].default if self.request and name in self.request.fields else MISSING
+                default = set_by.default if set_by is not None else MISSING
                 bad = not same(item, before[name], now) and not (before[name] is None and now == default)
             if bad:
                 message, at = f"{name} changed: {self.rules[rule].text}", f"/{escape(name)}"
@@ -337,7 +323,7 @@ class Judge:
                 # Only where one shows fractions and the other does not, rounding may turn them round.
                 early = mine < (theirs - SLACK if ("." in record[name]) != ("." in record[other]) else theirs)
                 message, limit = f"{name} is before {other}", f"not before {record[other]}"
-                result.tell(not early, rule, message, f"/{name}", expected=limit, actual=record[name])
+                result.tell(not early, rule, message, f"/{escape(name)}", expected=limit, actual=record[name])
         if before is None:
             return
         prefix = f"{self.update.id}.time"
@@ -349,17 +335,19 @@ class Judge:
                 continue  # An older view of the record: its stamp is older too.
             rule, message, was = f"{prefix}.{name}.forward", f"{name} went back", before[name]
             kept = mine >= earlier - SLACK
-            result.tell(kept, rule, message, f"/{name}", expected=f"not before {was}", actual=record[name])
+            result.tell(kept, rule, message, f"/{escape(name)}", expected=f"not before {was}", actual=record[name])
             # Before that time a stamp that moved shows that it does; one that did not shows nothing.
             if operation is not self.update or (interaction.age < MOVES_AFTER and mine <= earlier):
                 continue
-            sent = _sent(interaction.case)
+            sent = interaction.case.fields
             plain = [n for n in self.plain if n in sent and n in before and n in record]
             changed = [n for n in plain if record[n] == sent[n] and not same(self.fields[n], before[n], record[n])]
             if changed:
                 rule = f"{prefix}.{name}.moves"
                 message = f"{name} did not move, although {changed[0]} changed and more than two seconds went by"
-                result.tell(mine > earlier, rule, message, f"/{name}", expected=f"after {was}", actual=record[name])
+                result.tell(
+                    mine > earlier, rule, message, f"/{escape(name)}", expected=f"after {was}", actual=record[name]
+                )
 
     # --------------------------------------------------------- after a read
 
@@ -440,7 +428,7 @@ class Judge:
         if (found := self.listed(response, id)) is not None:
             return found[1]
         body = response.body
-        own = 200 <= response.status < 300 and isinstance(body, dict) and is_id(body.get(self.key), id)
+        own = response.ok and isinstance(body, dict) and is_id(body.get(self.key), id)
         return body if own else None
 
     def in_list(self, response: Response, id: str, record: JSONObject, *, last: bool = False) -> Judgement:
@@ -496,8 +484,3 @@ def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
         return True
     empty = shown is None or shown == "" or (item.default is not MISSING and shown == item.default)
     return how in {"blank", "null"} and empty
-
-
-def _sent(case: Case) -> JSONObject:
-    """The fields that a case sends; none where its body is no object."""
-    return case.body if isinstance(case.body, dict) else {}

@@ -72,7 +72,7 @@ def add_to_step_summary(text: str) -> None:
 
 
 def _summary(result: Result, mask: Mask) -> Iterator[str]:
-    counts = Counter("accepted" if entry.accepted else entry.verdict for entry in result.entries)
+    counts = Counter(entry.word for entry in result.entries)
     settings = result.settings
     yield f"# Contract {result.verdict}: {_words(result.contract.title, mask)}"
     yield ""
@@ -112,7 +112,7 @@ def _table(entries: list[Entry], mask: Mask) -> Iterator[str]:
     for entry in entries[:MOST_ROWS]:
         what = entry.reason or entry.failures[0].finding.message
         rule = _code(entry.rule.id, mask)
-        yield f"| {'accepted' if entry.accepted else entry.verdict} | {rule} | {_words(what, mask)} | {entry.rule.basis} |"
+        yield f"| {entry.word} | {rule} | {_words(what, mask)} | {entry.rule.basis} |"
     if len(entries) > MOST_ROWS:
         yield ""
         yield f"… and {len(entries) - MOST_ROWS} more."

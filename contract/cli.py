@@ -97,26 +97,37 @@ def cli() -> None:
     """
 
 
+# Options of more than one command.
+_config = click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
+_spec = click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+_state_dir = click.option("--state-dir", metavar="DIR", help="Where journals are kept.")
+_profile = click.option("--profile", metavar="NAME", help="smoke, standard or deep.")
+_seed = click.option("--seed", metavar="N", help="Seed of everything that is drawn.")
+_unrestorable = click.option(
+    "--allow-unrestorable", is_flag=True, default=None, help="Go on although something will be left changed."
+)
+_base_url = click.option("--base-url", metavar="URL", help="Address of the API, with its path.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
-        click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml."),
-        click.option("--base-url", metavar="URL", help="Address of the API, with its path."),
-        click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one."),
+        _config,
+        _base_url,
+        _spec,
         click.option(
             "--id", "ids", metavar="ID", multiple=True, help="Record that the run may update; may be repeated."
         ),
-        click.option("--profile", metavar="NAME", help="smoke, standard or deep."),
+        _profile,
         click.option(
             "--strict", metavar="BASIS", help="Weakest basis that fails a run: documented, observed, inferred."
         ),
-        click.option("--seed", metavar="N", help="Seed of everything that is drawn."),
+        _seed,
         click.option("--report-dir", metavar="DIR", help="Where reports are written."),
-        click.option("--state-dir", metavar="DIR", help="Where journals are kept."),
+        _state_dir,
         click.option("--max-requests", metavar="N", help="Most requests to send."),
         click.option("--max-seconds", metavar="N", help="Most seconds to take."),
-        click.option(
-            "--allow-unrestorable", is_flag=True, default=None, help="Go on although something will be left changed."
-        ),
+        _unrestorable,
     ]
     for option in reversed(options):
         command = option(command)
@@ -299,9 +310,9 @@ def _dry_run(settings: Settings) -> int:
 
 
 @cli.command()
-@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
-@click.option("--base-url", metavar="URL", help="Address of the API, with its path.")
-@click.option("--state-dir", metavar="DIR", help="Where journals are kept.")
+@_config
+@_base_url
+@_state_dir
 def restore(**options: Any) -> int:
     """
     Put back what an interrupted run left changed.
@@ -329,9 +340,9 @@ def restore(**options: Any) -> int:
 
 
 @cli.command()
-@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
-@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_config
+@_spec
+@_as_json
 def rules(config: str | None, spec: str | None, as_json: bool) -> int:
     """
     List every rule, its basis and its source.
@@ -360,8 +371,8 @@ def rules(config: str | None, spec: str | None, as_json: bool) -> int:
 
 @cli.command()
 @click.argument("rule")
-@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
-@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+@_config
+@_spec
 def explain(rule: str, config: str | None, spec: str | None) -> int:
     """
     Explain one rule, with an example that keeps it and one that breaks it.
@@ -451,8 +462,8 @@ def defects(only_list: bool, only: str, jobs: int, mutants: bool) -> int:
     "--format", "form", type=click.Choice(["openapi", "jsonschema"]), default="openapi", show_default=True,
     help="A whole OpenAPI 3.1 document, or a JSON Schema of the update's body.",
 )  # fmt: skip
-@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
-@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+@_config
+@_spec
 @click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="Write openapi.json and schemathesis.toml there, with the configured ids as examples, and print their names.",
@@ -522,15 +533,15 @@ def derive(page: Path, against: str | None, operation: str) -> int:
 @click.option("--base-url", "urls", metavar="URL", multiple=True, help="Address of an environment; give two.")
 @click.option("--id", "ids", metavar="ID", multiple=True, help="Record in the first, and in the second environment.")
 @click.option("--config", "configs", metavar="FILE", multiple=True, help="Settings; a second one for the second.")
-@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
-@click.option("--profile", metavar="NAME", help="smoke, standard or deep.")
-@click.option("--seed", metavar="N", help="Seed of everything that is drawn.")
+@_spec
+@_profile
+@_seed
 @click.option("--report-dir", metavar="DIR", help="Where both reports are written, in 'first' and 'second'.")
-@click.option("--state-dir", metavar="DIR", help="Where journals are kept.")
+@_state_dir
 @click.option("--max-requests", metavar="N", help="Most requests to send to each.")
 @click.option("--max-seconds", metavar="N", help="Most seconds to take for each.")
-@click.option("--allow-unrestorable", is_flag=True, default=None, help="Go on although something will be left changed.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_unrestorable
+@_as_json
 def compare(
     runs: tuple[str, ...],
     urls: tuple[str, ...],
@@ -582,12 +593,12 @@ def compare(
     "--pytest", "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
     help="Write a pytest file that needs only httpx, and send nothing.",
 )  # fmt: skip
-@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
+@_config
 @click.option("--base-url", metavar="URL", help="Address of the API; that of the run without it.")
-@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+@_spec
 @click.option("--id", "ids", metavar="ID", multiple=True, help="Record that may be updated.")
-@click.option("--state-dir", metavar="DIR", help="Where journals are kept.")
-@click.option("--allow-unrestorable", is_flag=True, default=None, help="Go on although something will be left changed.")
+@_state_dir
+@_unrestorable
 def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int:
     """
     Send recorded failures again: is each FIXED, STILL BROKEN, or COULD NOT TELL?
@@ -603,11 +614,12 @@ def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int
 
     from contract import replay as again
     from contract import spec as specs
+    from contract.compare import read
     from contract.config import credentials
     from contract.mask import mask_of
     from contract.report import restored_lines
 
-    found = again.read(run_json, whole=False)
+    found = read(run_json, whole=False)
     settings = _settings(options)
     contract = specs.load(settings.spec or None)
     if not settings.base_url:
@@ -646,10 +658,10 @@ def _write_tests(file: Path, recorded: Any, run: dict[str, Any], contract: Any, 
 @cli.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--operation", metavar="ID", default="", help="What the bodies are answers of, where they do not tell.")
-@click.option("--config", metavar="FILE", help="Settings to read instead of the nearest contract.toml.")
-@click.option("--spec", metavar="FILE", help="Fragment to use instead of the bundled one.")
+@_config
+@_spec
 @click.option("--strict", metavar="BASIS", help="Weakest basis that fails a check: documented, observed, inferred.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_as_json
 def check(files: tuple[str, ...], operation: str, as_json: bool, **options: Any) -> int:
     """
     Judge recorded responses, offline: JSON, NDJSON or HAR, gzip or not; - is standard input.

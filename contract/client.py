@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import httpx
 
+from contract.answer import Judgement
 from contract.api import Spec
-from contract.check import Judgement
 from contract.config import Settings
 from contract.ledger import Ledger
 from contract.mask import Mask, mask_of, plain

@@ -23,7 +23,20 @@ from contract.report import Style, encoded, store, unstyled
 if TYPE_CHECKING:
     from contract.config import Settings
 
-__all__ = ["Change", "Comparison", "attach", "compare", "data", "earlier", "lines", "markdown", "read", "suited"]
+__all__ = [
+    "Change",
+    "Comparison",
+    "attach",
+    "both",
+    "compare",
+    "data",
+    "earlier",
+    "environments",
+    "lines",
+    "markdown",
+    "read",
+    "suited",
+]
 
 FORMAT: Final = 1
 SLOWER: Final = 5.0

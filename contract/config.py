@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from contract.errors import ConfigError, nearest
 from contract.model import BASES
 
-__all__ = ["Settings", "find", "resolve"]
+__all__ = ["KNOWN", "Settings", "credentials", "find", "resolve"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

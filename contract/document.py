@@ -24,7 +24,7 @@ import yaml
 
 from contract.errors import PointerToNowhere, SpecError, UnsupportedKeyword, nearest
 
-__all__ = ["FORMATS", "METHODS", "Document", "escape", "read", "refuse_unknown_keys"]
+__all__ = ["FORMATS", "METHODS", "Document", "escape", "read", "read_file", "refuse_unknown_keys"]
 
 MAX_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 60

@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import harfile
+import httpx
 
 from contract.mask import Mask, plain
 from contract.report import opened
@@ -90,7 +90,7 @@ def _response(exchange: Exchange, mask: Mask) -> harfile.Response:
     answer = exchange.response
     return harfile.Response(
         status=answer.status,
-        statusText=_phrase(answer.status),
+        statusText=httpx.codes.get_reason_phrase(answer.status),
         httpVersion="HTTP/1.1",
         headers=_headers(answer.headers.items(), mask),
         content=harfile.Content(
@@ -125,10 +125,3 @@ def _body(body: Any, content: bytes, mask: Mask) -> str:
 
 def _text(text: str, mask: Mask) -> str:
     return plain(mask.text(text))
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-from markupsafe import Markup
 
 from contract.difference import cut, difference, pretty
 from contract.ledger import Entry
@@ -36,8 +35,8 @@ def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
     mask = mask.of(result)
     template = _environment(mask).get_template("html.jinja")
     css, script = ("".join(template.blocks[name](template.new_context())) for name in ("css", "script"))
-    entries = sorted(result.entries, key=lambda entry: min(4, list(VERDICTS).index(_verdict(entry))))
-    counts = Counter(map(_verdict, entries))
+    entries = sorted(result.entries, key=lambda entry: min(4, list(VERDICTS).index(entry.word)))
+    counts = Counter(entry.word for entry in entries)
     text = template.render(
         policy=_policy(css, script),
         result=result,
@@ -82,7 +81,7 @@ def _environment(mask: Mask) -> jinja2.Environment:
     """The template's surroundings: whatever it shows goes through *mask* and `plain`, line by line."""
 
     def safe(value: Any) -> Any:
-        if isinstance(value, Markup) or not isinstance(value, str):
+        if hasattr(value, "__html__") or not isinstance(value, str):  # Markup stays as it is.
             return value
         return "\n".join(plain(line) for line in mask.text(value).split("\n"))
 
@@ -119,10 +118,6 @@ def _policy(css: str, script: str) -> str:
 # --------------------------------------------------------------------------- verdict
 
 
-def _verdict(entry: Entry) -> str:
-    return "accepted" if entry.accepted else entry.verdict
-
-
 def _lead(result: Result, counts: Counter[str]) -> Iterator[str]:
     """What came out, in a few sentences."""
     total = sum(counts.values())
@@ -133,7 +128,7 @@ def _lead(result: Result, counts: Counter[str]) -> Iterator[str]:
     else:
         yield "The run could not tell."
     if warned := counts["warned"]:
-        bases = {entry.rule.basis for entry in result.entries if _verdict(entry) == "warned"}
+        bases = {entry.rule.basis for entry in result.entries if entry.word == "warned"}
         known = " or ".join(basis for basis in BASES if basis in bases)
         more, rest = "more " if counts["broken"] else "", "rests" if warned == 1 else "rest"
         they = "it" if warned == 1 else "they"
@@ -191,11 +186,11 @@ def _told(result: Result, entry: Entry, mask: Mask, number: int) -> dict[str, An
     elif case.content is not None:
         sent = cut(mask.text(case.content.decode("utf-8", "replace")))
     actual = MISSING if first.finding.actual is MISSING else told["actual"]
-    folded = [e.rule.id for e in result.entries if e.reason == f"told under {entry.rule.id}"]
+    folded = [e.rule.id for e in result.entries if e.under == entry.rule.id]
     return {
         "number": number,
         "entry": entry,
-        "verdict": _verdict(entry),
+        "verdict": entry.word,
         "told": told,
         "source": _source(result, entry.rule),
         "operation": result.contract.operations[case.operation].label,
@@ -246,8 +241,8 @@ def field_of(result: Result, rule: Rule) -> str:
 def _row(result: Result, entry: Entry) -> dict[str, Any]:
     return {
         "entry": entry,
-        "verdict": _verdict(entry),
-        "word": VERDICTS[_verdict(entry)],
+        "verdict": entry.word,
+        "word": VERDICTS[entry.word],
         "field": field_of(result, entry.rule),
         "source": _source(result, entry.rule)["text"],
         "weak": entry.rule.basis != BASES[0],
@@ -259,7 +254,7 @@ def _grid(result: Result, entries: Iterable[Entry]) -> dict[str, Any]:
     found: dict[str, dict[str, Counter[str]]] = {}
     for entry in entries:
         cells = found.setdefault(field_of(result, entry.rule), {})
-        cells.setdefault(entry.rule.promise, Counter())[_verdict(entry)] += 1
+        cells.setdefault(entry.rule.promise, Counter())[entry.word] += 1
     order = ["", *result.contract.record, *result.contract.request.fields]
     fields = [name for name in dict.fromkeys(order) if name in found]
     fields += [name for name in found if name not in fields]

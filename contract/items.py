@@ -314,8 +314,8 @@ class ContractRun:
     def _cause(self, entry: Entry) -> Entry:
         """The entry under which *entry* is told."""
         seen = {entry.rule.id}
-        while entry.verdict == "undecided" and entry.reason.startswith("told under "):
-            entry = self.entries[entry.reason.removeprefix("told under ")]
+        while entry.under:
+            entry = self.entries[entry.under]
             if entry.rule.id in seen:
                 break
             seen.add(entry.rule.id)

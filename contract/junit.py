@@ -97,7 +97,7 @@ def _case(result: Result, entry: Entry, mask: Mask) -> ET.Element:
             ET.SubElement(case, "system-out").text = f"\n{lines.replace('broken', 'warned', 1)}\n"
         return case
     reason = short(mask.text(entry.reason))
-    if entry.verdict == "undecided" and not entry.reason.startswith("told under"):
+    if entry.verdict == "undecided" and not entry.under:
         ET.SubElement(case, "error", type="undecided", message=reason)
     elif entry.verdict != "kept":
         ET.SubElement(case, "skipped", type=entry.verdict, message=reason)

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from contract.check import Judgement
+from contract.answer import Judgement
+from contract.document import escape
 from contract.known import Accepted, Known
 from contract.model import BASES, Case, Finding, Interaction, JSONObject, Rule
 from contract.shape import Group
 
-__all__ = ["Entry", "Failure", "Ledger", "Verdict", "of_answer", "unsettled"]
+__all__ = ["Entry", "Failure", "Ledger", "Verdict", "of_answer", "rank", "unsettled"]
 
 Verdict = Literal["kept", "broken", "warned", "undecided", "not_exercised"]
 MANY: Final = 3
@@ -100,6 +101,13 @@ class Entry:
     reason: str = ""
     accepted: bool = False
     """True where it is broken and only does not fail the run because that is a known failure."""
+    under: str = ""
+    """The rule under which it is told, as the same fault broke both."""
+
+    @property
+    def word(self) -> str:
+        """The verdict as people read it."""
+        return "accepted" if self.accepted else self.verdict
 
 
 @dataclass(slots=True)
@@ -227,14 +235,14 @@ class Ledger:
         for failure in self._open():
             rule, case = failure.finding.rule, failure.interaction.case
             if rule.endswith(".rejection.no_trace"):
-                place = failure.finding.pointer.rpartition("/")[2]
+                place = failure.finding.leaf
                 left[place, repr(failure.finding.actual)] = (rule, failure.number)
             elif rule == case.rule and ".rejection." in rule:
                 left |= {(name, repr(case.body[name])): (rule, failure.number) for name in case.core}
         for failure in self._open():
             found = failure.finding
             if self._shape(found.rule):
-                rule, number = left.get((found.pointer.rpartition("/")[2], repr(found.actual)), ("", 0))
+                rule, number = left.get((found.leaf, repr(found.actual)), ("", 0))
                 if failure.number >= number:
                     failure.cause = rule
 
@@ -251,7 +259,7 @@ class Ledger:
 
     def _stamps(self) -> set[str]:
         """Where the time stamps stand."""
-        return {f"/{rule.field}" for rule in self.rules.values() if rule.promise == "time"}
+        return {f"/{escape(rule.field)}" for rule in self.rules.values() if rule.promise == "time"}
 
     def _misplaced(self) -> None:
         """
@@ -265,8 +273,8 @@ class Ledger:
                 continue
             failure.cause = echoed.get(failure.finding.pointer, "")
             for name, value in body.items():
-                if f"/{name}" in echoed and value == failure.finding.actual:
-                    failure.cause = echoed[f"/{name}"]
+                if f"/{escape(name)}" in echoed and value == failure.finding.actual:
+                    failure.cause = echoed[f"/{escape(name)}"]
 
     def _unread_state(self) -> None:
         """What seems to have changed since an answer may never have been as that answer showed it."""
@@ -293,7 +301,7 @@ class Ledger:
         for failure in self._open():
             found = failure.finding
             if ".frame." in found.rule or found.pointer.count("/") > 1:
-                was = f"/{found.pointer.rpartition('/')[2]}", repr(found.expected)
+                was = f"/{escape(found.leaf)}", repr(found.expected)
                 rule, number = back.get((*was, repr(found.actual))) or back.get((*was, "")) or ("", 0)
                 failure.cause = rule if failure.number >= number else ""
 
@@ -302,13 +310,13 @@ class Ledger:
         wrong: dict[tuple[str, str], str] = {}
         for failure in self._open():
             if self._shape(failure.finding.rule):
-                place = failure.finding.pointer.rpartition("/")[2]
+                place = failure.finding.leaf
                 wrong.setdefault((place, repr(failure.finding.actual)), failure.finding.rule)
         for failure in self._open():
             found = failure.finding
             if self._shape(found.rule) or not found.pointer:
                 continue
-            place = found.pointer.rpartition("/")[2]
+            place = found.leaf
             body = failure.interaction.case.body
             if ".rejection." in found.rule and isinstance(body, Mapping) and body.get(place) == found.actual:
                 continue  # It was sent, so it is the cause.
@@ -457,7 +465,7 @@ class Ledger:
             )
         if folded := next((f.cause for f in mine if f.cause), ""):
             reason = f"told under {folded}"
-            return Entry(rule=rule, verdict="undecided", evidence=count, reason=reason)
+            return Entry(rule=rule, verdict="undecided", evidence=count, reason=reason, under=folded)
         if mine:
             again = any(f.confirmed is False and not f.untried for f in mine)
             how = (
@@ -489,4 +497,4 @@ def of_answer(rule: str) -> bool:
 
 def unsettled(entries: Iterable[Entry]) -> list[Entry]:
     """The entries that are undecided for their own sake, and not told under another rule."""
-    return [e for e in entries if e.verdict == "undecided" and not e.reason.startswith("told under")]
+    return [e for e in entries if e.verdict == "undecided" and not e.under]

@@ -154,6 +154,11 @@ class Case:
     respells: str = ""
     """A field that is sent as well, and holds the record's own id with its letters in the other case."""
 
+    @property
+    def fields(self) -> JSONObject:
+        """What is sent of the record; nothing where the body is no object."""
+        return self.body if isinstance(self.body, Mapping) else {}
+
     def repeated(self) -> list[Case]:
         """The same update as often as it was sent in a row, this one at the end."""
         return [replace(self, repeat=i) for i in range(self.repeat + 1)]
@@ -175,6 +180,11 @@ class Response:
     """Seconds from sending to the end of the body."""
     at: float = 0.0
     """Seconds on a monotonic clock when the request was sent."""
+
+    @property
+    def ok(self) -> bool:
+        """True for a success."""
+        return 200 <= self.status < 300
 
     def slim(self) -> Response:
         """The same without its body, which is too large to be kept."""
@@ -210,3 +220,23 @@ class Finding:
     actual: Any = MISSING
     follows: bool = False
     """True where it rests on a state that nobody read back, so another finding may be its cause."""
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The reference tokens of `pointer`, unescaped."""
+        return tuple(token.replace("~1", "/").replace("~0", "~") for token in self.pointer.split("/")[1:])
+
+    @property
+    def name(self) -> str:
+        """The field of the record that it is about; a path where that is deeper, blank for the whole record."""
+        return "/".join(self.tokens)
+
+    @property
+    def root(self) -> str:
+        """The field of the record in which it is."""
+        return next(iter(self.tokens), "")
+
+    @property
+    def leaf(self) -> str:
+        """The innermost name: the field of a record in a list."""
+        return next(reversed(self.tokens), "")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
-from contract.check import Judgement
+from contract.answer import Judgement
 from contract.config import Settings
 from contract.document import escape
 from contract.generate import Generator, reserved
@@ -74,15 +73,13 @@ class Neighbours:
         enums = {n: v for n, v in gen.enums.items() if n not in gen.selectors and n in known}
         free = [n for n, item in gen.request.fields.items() if item.may_name and n in known]
         held = {n: other[n] for n in free for other in others if _to_give(other.get(n), known[n])}
-        case = Case(label="what a bystander has", operation=self.contract.update.id, expect="unspecified")
-        case = replace(case, rule=f"{case.operation}.rejection.consistent", open=dict.fromkeys(held, "exact"))
         if held:
-            self.session.perform(replace(case, body=gen.complete(held)))
+            self.session.ask("what a bystander has", gen.complete(held), dict.fromkeys(held, "exact"))
         body = {n: v for n in enums if known[n] == others[0].get(n) for v in enums[n][:2] if v != known[n]}
         texts = [n for n in free if n in gen.fields and not gen.request.aliases_of((n,)) - {n}]
         body |= {n: self._plain(n) for n in texts}
         if body:
-            self.session.perform(Case(label="what no bystander has", operation=case.operation, body=gen.complete(body)))
+            self.session.update("what no bystander has", gen.complete(body))
 
     def _matters(self, prefix: str) -> bool:
         """True where a rule that begins with *prefix* was selected."""
@@ -182,13 +179,11 @@ class Neighbours:
             for name, old, now in self.judge.differences(found[1], earlier):
                 message = f"the list shows another {name} of another record than before"
                 pointer = f"{found[0]}/{escape(name)}"
-                compared.findings.append(
-                    Finding(rule=self.rule, message=message, pointer=pointer, expected=old, actual=now)
-                )
+                compared.broken(self.rule, message, pointer, expected=old, actual=now)
             if made := self._add(case, response, earlier, compared):
                 again = self.judge.listed(self._again(case), id)
                 differing = {name for name, *_ in self.judge.differences(again[1], earlier)} if again else set()
-                names = {failure.finding.pointer.rpartition("/")[2]: failure for failure in made}
+                names = {failure.finding.leaf: failure for failure in made}
                 stands: JSONObject = {}
                 if any(self._others(name, f.finding.actual, earlier) for name, f in names.items()):
                     # Where the record itself has it, somebody may have written it there.
@@ -241,17 +236,13 @@ class Neighbours:
         compared = Judgement()
         if other.known is None:
             message = f"another record cannot be read any more, after only {', '.join(self.settings.ids)} was updated"
-            compared.findings.append(
-                Finding(rule=self.rule, message=message, expected="200", actual=str(response.status))
-            )
+            compared.broken(self.rule, message, expected="200", actual=str(response.status))
         changed = list(self.judge.differences(other.known, earlier)) if other.known is not None else []
         if not compared.findings and not changed:
             compared.single.append(self.rule)
         for name, old, now in changed[:3]:
             message = f"{name} of another record changed while only {', '.join(self.settings.ids)} was updated"
-            compared.findings.append(
-                Finding(rule=self.rule, message=message, pointer=f"/{name}", expected=old, actual=now)
-            )
+            compared.broken(self.rule, message, f"/{escape(name)}", expected=old, actual=now)
         if made := self._add(case, response, earlier, compared, id):
             # It is named as one that nobody changes, and nothing may be written to it to try again:
             # that the change is still there has to do, unless somebody else may have written it all the same.
@@ -260,7 +251,7 @@ class Neighbours:
             now = other.known or {}
             written = any(self._others(n, value, earlier) for n, _, value in changed)
             for failure in made:
-                name = failure.finding.pointer.strip("/")
+                name = failure.finding.name
                 stays = now.get(name) == failure.finding.actual if name else other.known is None
                 failure.confirmed = stays and not (name and written)
             apart = {name: (old, now) for name, old, now in changed}
@@ -269,7 +260,7 @@ class Neighbours:
                 than = now if written and now else earlier
                 changed = list(self.judge.differences(seen, than)) if seen is not None else []
                 for failure in made:
-                    name = failure.finding.pointer.strip("/")
+                    name = failure.finding.name
                     failure.confirmed = name in {name for name, *_ in changed} if name else seen is None
                     failure.cases = (update, case)
 

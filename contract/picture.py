@@ -187,7 +187,7 @@ class _Walk:
         mine = [
             f
             for f in self.failures.get((self._record(exchange), exchange.response.at), [])
-            if not f.finding.pointer or f.finding.pointer.split("/")[1] in names
+            if not f.finding.pointer or f.finding.root in names
         ]
         if not mine:
             return None
@@ -202,7 +202,7 @@ class _Walk:
 def _shown(exchange: Exchange) -> Mapping[str, Any] | None:
     """The record in a success of the update or the retrieve."""
     body = exchange.response.body
-    return body if 200 <= exchange.response.status < 300 and isinstance(body, Mapping) else None
+    return body if exchange.response.ok and isinstance(body, Mapping) else None
 
 
 # --------------------------------------------------------------------------- latency

@@ -66,7 +66,7 @@ are silent about, and does not ask for anything by chance."""
 MARGIN: Final = 2
 """Requests that a run keeps free where nothing was found."""
 
-__all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
+__all__ = ["INVESTIGATION", "OVERHEAD", "PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,10 +38,8 @@ def prepare(
         ConfigError: a resource is given for a field that can name none.
     """
     contract = contract or specs.load(settings.spec or None)
-    request = contract.update.request
-    assert request is not None
     contract.need_sendable()
-    naming = [name for name, item in request.fields.items() if item.may_name]
+    naming = [name for name, item in contract.request.fields.items() if item.may_name]
     for name in settings.resources:
         if name not in naming:
             problem = f"[resources] names {name!r}, which is no field that can name something.{nearest(name, naming)}"

@@ -28,14 +28,15 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 from urllib.parse import urlsplit
 
-from contract.check import Judge, Judgement
+from contract.answer import Judgement
+from contract.check import Judge
 from contract.errors import ConfigError
 from contract.formats import instant
 from contract.ledger import rank
 from contract.mask import Mask, plain
 from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.report import Style, expected_lines, tally, unstyled
-from contract.send import Strict, decode
+from contract.send import Strict, decode, received
 from contract.shape import Group
 from contract.spec import Contract, Field, Operation
 
@@ -472,7 +473,7 @@ class _Archive:
                 self.last.pop(id, None)
             return
         before, verified = self.known.get(id, (None, True))
-        case = self.case(operation, sent, id, accepted=200 <= response.status < 300)
+        case = self.case(operation, sent, id, accepted=response.ok)
         interaction = Interaction(case=case, response=response, before=before, verified=verified, id=id)
         result = self.judge.judge(interaction)
         self.note(operation, interaction, result)
@@ -582,10 +583,7 @@ def _pair(entry: Any) -> tuple[str, str, Any, Response] | None:
     posted = request.get("postData")
     text = posted.get("text") if isinstance(posted, dict) else None
     sent = decode(text.encode("utf-8", "surrogatepass"))[0] if isinstance(text, str) else MISSING
-    content = _content(response.get("content"))
-    value, problem = decode(content)
-    answer = Response(status=status, headers=_headers(response), content=content, body=value, problem=problem)
-    return method, path, sent, answer
+    return method, path, sent, received(status, _headers(response), _content(response.get("content")))
 
 
 def _unsaid(request: Mapping[str, Any]) -> bool:
@@ -660,7 +658,7 @@ def data(account: Account, mask: Mask) -> dict[str, Any]:
 
 
 def _name(fold: Fold) -> str:
-    return fold.finding.pointer.rpartition("/")[2]
+    return fold.finding.leaf
 
 
 def _counts(account: Account) -> Counter[str]:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from contract.budget import Budget
-from contract.check import same
+from contract.document import escape
 from contract.errors import SendError, Undecided
 from contract.generate import Generator
 from contract.ledger import Failure
 from contract.model import MISSING, Case, Finding, JSONObject
 from contract.restore import establish
 from contract.session import Session
+from contract.shape import same
 
 __all__ = ["Refusals", "reduce", "units"]
 
@@ -157,12 +158,14 @@ class Refusals:
                     if choice.deprecated
                     else f"{self.update}.handler.{stem}.accepted"
                 )
-                return self._finding(rule, f"{name} {choice.value!r} is refused", f"/{name}", failure)
+                return self._finding(rule, f"{name} {choice.value!r} is refused", f"/{escape(name)}", failure)
         if not selectors and len(others) == 1:
             name = others[0]
             kind = "deprecated" if self.generator.request.fields[name].deprecated else "accept"
             rule = f"{self.update}.{kind}.{name}"
-            return self._finding(rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{name}", failure)
+            return self._finding(
+                rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{escape(name)}", failure
+            )
         what = " with ".join([*selectors, *others][:4])
         return self._finding(self.rule, f"a documented body is refused: {what}", "", failure)
 

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 
 import jsonschema_rs
 
-from contract.check import MOVES_AFTER, Judgement, same
-from contract.compare import read
+from contract.answer import Judgement
+from contract.check import MOVES_AFTER
 from contract.config import Settings
 from contract.errors import ConfigError, SendError, Undecided, nearest
 from contract.ledger import Failure
@@ -30,9 +30,10 @@ from contract.result import Result
 from contract.run import Runner
 from contract.send import Credentials
 from contract.session import Session
+from contract.shape import same
 from contract.spec import Contract
 
-__all__ = ["Outcome", "Recorded", "failures", "lines", "read", "replay", "status"]
+__all__ = ["Outcome", "Recorded", "failures", "lines", "replay", "status"]
 
 Verdict = Literal["fixed", "still_broken", "could_not_tell"]
 
@@ -190,10 +191,9 @@ class _Again:
         self.recipe = recipe
         self.contract = session.contract
         self.last = recipe.cases[-1]
-        pointer = recorded.finding.pointer.strip("/")
         listing = session.contract.listing
         in_list = listing is not None and self.last.operation == listing[0].id
-        self.name = pointer.rpartition("/")[2] if in_list else pointer.partition("/")[0]
+        self.name = recorded.finding.leaf if in_list else recorded.finding.root
         self.state = self.stood()
         self.refused: set[str] = set()
         """Fields whose former value is refused."""
@@ -285,7 +285,7 @@ class _Again:
         """
         session, state = self.session, self.state
         session.settle()
-        body = self.last.body if isinstance(self.last.body, Mapping) else {}
+        body = self.last.fields
         names = {**body, self.name: None}
         if not self.name and self.only_reads:
             names = dict(state or {})

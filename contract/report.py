@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 
 from contract.behaviour import behaviour
 from contract.errors import ConfigError
-from contract.ledger import Entry, Failure
+from contract.ledger import Entry, Failure, unsettled
 from contract.mask import Mask, plain, shown
 from contract.model import MISSING, Case, Finding, Rule
 from contract.recall import recalled, recipe
@@ -29,13 +29,23 @@ from contract.send import MALFORMED, encode, unknown
 from contract.spec import Contract
 
 __all__ = [
+    "COLOURS",
+    "VERDICTS",
+    "Style",
     "curl",
     "data",
+    "encoded",
+    "expected_lines",
+    "failure",
     "failure_lines",
+    "finding_lines",
     "fragment_path",
     "lines",
     "opened",
+    "restored_lines",
     "store",
+    "tally",
+    "unstyled",
 ]
 
 STEPS: Final = 4
@@ -157,7 +167,7 @@ def _rule(result: Result, entry: Entry, mask: Mask) -> dict[str, Any]:
 def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
     """One failure as data."""
     found, case = one.finding, one.interaction.case
-    name = found.pointer.rpartition("/")[2]
+    name = found.leaf
     body = one.body if one.body is not None else case.body
     response = one.interaction.response
     return {
@@ -322,7 +332,7 @@ def lines(
     """
     mask = mask.of(result)
     verdict = result.verdict
-    counts: Counter[str] = Counter("accepted" if e.accepted else e.verdict for e in result.entries)
+    counts: Counter[str] = Counter(e.word for e in result.entries)
     shape = tally(counts, "kept")
     for entry in result.entries:
         if entry.verdict == "broken" and brief:
@@ -338,7 +348,7 @@ def lines(
     for note in result.notes():
         if not quiet or "fails again" in note:
             yield style("known failure", "warned") + f": {plain(note)}"
-    undecided = [e for e in result.entries if e.verdict == "undecided" and not e.reason.startswith("told under")]
+    undecided = unsettled(result.entries)
     for entry in undecided[:10]:
         yield style("undecided", "undecided") + f" {entry.rule.id}"
         yield f"        {plain(mask.text(entry.reason))}"
@@ -413,7 +423,7 @@ def finding_lines(
 def expected_lines(found: Finding, mask: Mask, indent: str) -> Iterator[str]:
     """What was expected, and what there was; nothing where the finding does not say."""
     if found.expected is not MISSING:
-        name = found.pointer.rpartition("/")[2]
+        name = found.leaf
         yield f"{indent}expected  {shown(mask.value(found.expected, name))}"
         yield f"{indent}actual    {shown(mask.value(found.actual, name) if found.actual is not MISSING else MISSING)}"
 

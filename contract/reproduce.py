@@ -16,7 +16,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Final
 
-from contract.check import MOVES_AFTER, same
+from contract.check import MOVES_AFTER
 from contract.errors import SendError, Undecided
 from contract.formats import instant
 from contract.generate import Generator
@@ -25,6 +25,7 @@ from contract.model import MISSING, Case, Finding, JSONObject
 from contract.reduce import Refusals, reduce, units
 from contract.restore import establish
 from contract.session import Session
+from contract.shape import same
 from contract.witness import Witness, remade
 
 __all__ = ["Look", "investigate"]
@@ -61,7 +62,7 @@ def investigate(session: Session, generator: Generator) -> None:
     looked: list[str] = []
     with suppress(SendError, Undecided):
         doubtful = [f for rule, found in mine.items() if not (of_answer(rule) or ledger.weak(rule)) for f in found]
-        names = [n for f in doubtful for n in (f.finding.pointer.rpartition("/")[2], *f.interaction.case.absent)]
+        names = [n for f in doubtful for n in (f.finding.leaf, *f.interaction.case.absent)]
         Witness(session, generator).watch(dict.fromkeys(names))
     # What was not taken is known to depend on what stood there, which is dear to bring about; and what only warns has
     # what the others leave of the budget.
@@ -123,7 +124,7 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
 
 def _made(session: Session, finding: Finding) -> bool:
     """True for a text that nobody sent, and that only an API can have made of one that this run sent."""
-    name = finding.pointer.strip("/")
+    name = finding.name
     return session.novel(name, finding.actual) and remade(finding.expected, finding.actual)
 
 
@@ -142,7 +143,7 @@ def _told_as(sent: Any, shown: Any) -> bool:
 
 def _held(session: Session, finding: Finding) -> bool:
     """True where a refused update held the value that a field has."""
-    name = finding.pointer.strip("/")
+    name = finding.name
     bodies = [case.body for case, _ in session.refusals if isinstance(case.body, Mapping)]
     return any(name in body and _told_as(body[name], finding.actual) for body in bodies)
 
@@ -163,7 +164,7 @@ class Look:
         self.times = 1 if rule.endswith(".moves") else 3 if noisy else 2 if shared else 1
         if rule.endswith(".no_server_error"):
             self.times = 2
-        name = failures[0].finding.pointer.strip("/") if failures else ""
+        name = failures[0].finding.name if failures else ""
         shown = session.judge.fields.get(name)
         if (
             shown is not None
@@ -185,8 +186,8 @@ class Look:
             return
         if self.rule == self.in_list:
             found = self.failures[0].finding
-            held = (found.pointer.rpartition("/")[2], found.actual)
-            refused = [c for c, _ in self.session.refusals if isinstance(c.body, Mapping) and held in c.body.items()]
+            held = (found.leaf, found.actual)
+            refused = [c for c, _ in self.session.refusals if held in c.fields.items()]
             self.failures[0].confirmed = self.list_again() or (bool(refused) and self.list_again(refused[-1:]))
             return
         trace = self.rule == f"{self.update}.rejection.no_trace"
@@ -194,7 +195,7 @@ class Look:
             return
         for failure in self.failures[:2]:
             if trace:
-                if failure.finding.pointer.strip("/") in self.session.judge.on_write and self.moved(failure):
+                if failure.finding.name in self.session.judge.on_write and self.moved(failure):
                     return
                 continue  # Every refused update was tried.
             for cases, read, body in self.candidates(failure):
@@ -256,7 +257,7 @@ class Look:
         True where it is seen more than once in several updates: an API may lose, keep back or change something with
         every second or third. What someone else may have written does not count.
         """
-        session, name = self.session, failure.finding.pointer.strip("/")
+        session, name = self.session, failure.finding.name
         if name not in self.generator.fields and self.rule == f"{self.update}.read_back":
             name = self.generator.marker or ""  # Many fields were not as they were answered: any will do.
         if name not in self.generator.fields or session.sender.noise or session.foreign or session.ledger.bygone:
@@ -277,7 +278,7 @@ class Look:
                 break
             body = self.generator.complete({name: values[i % len(values)]})
             response, _ = session.attempt(body, "one of a series")
-            accepted = response is not None and 200 <= response.status < 300
+            accepted = response is not None and response.ok
             found = session.trial([], read=True)
             ours = not session.novel(name, (session.known or {}).get(name))
             lost += accepted and ours and any(f.rule.startswith(self.rule) for f in found)
@@ -295,7 +296,7 @@ class Look:
             self.apart(name, value)
             case = Case(label="one of a series", operation=self.update, body={marker: self.text()})
             found = session.trial([replace(case, body=self.generator.complete(dict(case.body)))])
-            changed += any(f.rule.startswith(self.rule) and f.pointer == f"/{name}" for f in found)
+            changed += any(f.rule.startswith(self.rule) and f.name == name for f in found)
         return changed
 
     def text(self) -> str:
@@ -331,7 +332,7 @@ class Look:
         was to change nothing, since the read before brings it about again. Where *sure*, only what is
         most likely to is tried.
         """
-        name, sent = failure.finding.pointer.strip("/"), failure.interaction.case.body
+        name, sent = failure.finding.name, failure.interaction.case.body
         if name not in self.session.judge.fields or name in self.session.judge.on_write:
             return False
         if isinstance(sent, Mapping) and name in sent:
@@ -368,7 +369,7 @@ class Look:
 
         # What came before the last update that wrote the field left nothing behind in it.
         for case, number in self.session.between(start, failure.number):
-            written = isinstance(case.body, Mapping) and name in case.body
+            written = name in case.fields
             start = number if written and id(case) not in refused and not case.keep else start
         answered = self.session.between(start, failure.number)
         found = [case for case, _ in answered if id(case) in refused or case.keep]
@@ -419,14 +420,14 @@ class Look:
         Gives the field *name* another value than the one that will be sent, unless it had that one *before*: else
         one that is not stored is not seen.
         """
-        sent = next((c.body[name] for c in cases if isinstance(c.body, Mapping) and name in c.body), MISSING)
+        sent = next((c.body[name] for c in cases if name in c.fields), MISSING)
         stood = (before or {}).get(name, MISSING)
         if name in self.generator.fields and sent is not MISSING and not same(None, stood, sent):
             self.apart(name, sent)
 
     def blame(self, failure: Failure, case: Case) -> None:
         """Tells *failure* under the rule that *case* breaks by it, and what was seen with it as well."""
-        name = failure.finding.pointer.strip("/")
+        name = failure.finding.name
         rule, message = self.rule, failure.finding.message
         if case.keep and case.label in {c.label for c in self.session.history}:
             rule = case.rule
@@ -466,7 +467,7 @@ class Look:
         now = self.session.known or {}
         for failure in self.failures:
             found = failure.finding
-            name = found.pointer.strip("/")
+            name = found.name
             item = request.fields.get(name)
             shown = self.session.judge.fields.get(name)
             follows = {"derived", "on-write"}  # What anybody writes.
@@ -493,7 +494,7 @@ class Look:
         """True where the time stamp still is before what it was in the beginning of the failure."""
         self.session.settle()
         for failure in self.failures:
-            name = failure.finding.pointer.strip("/")
+            name = failure.finding.name
             earlier = instant((failure.interaction.before or {}).get(name))
             now = instant((self.session.known or {}).get(name))
             if earlier is not None and now is not None and now < earlier:
@@ -507,7 +508,7 @@ class Look:
         was *refused*.
         """
         session = self.session
-        wanted = {f.finding.pointer.rpartition("/")[2] for f in self.failures}
+        wanted = {f.finding.leaf for f in self.failures}
         case = self.failures[0].interaction.case
         settable = next((name for name in wanted if name in self.generator.fields), "")
         before = self.failures[0].interaction.before or {}
@@ -523,7 +524,7 @@ class Look:
                 return False
             absent = any(f.finding.actual == "absent" for f in self.failures)
             found = session.judge.in_list(response, session.id, session.known, last=absent).findings
-            if not wanted & {f.pointer.rpartition("/")[2] for f in found}:
+            if not wanted & {f.leaf for f in found}:
                 return False
         return True
 
@@ -558,7 +559,7 @@ class Look:
             if writes and (whole or not plain):
                 # The second time with all that was sent the first time: what is left out may change.
                 establish(self.session, self.generator, before, failure.interaction.case.body, whole=whole or turn > 0)
-                name = failure.finding.pointer.strip("/")
+                name = failure.finding.name
                 if ".frame" in self.rule and name in self.generator.fields and len(cases) == 1:
                     self.apart(name, failure.finding.actual, failure.finding.expected)
             elif not writes and of_answer(self.rule):
@@ -568,11 +569,11 @@ class Look:
                 if case.absent:
                     self.empty(case)
             if any(part in self.rule for part in (".read_back", ".echo", ".deprecated")):
-                name = failure.finding.pointer.strip("/").partition("/")[0]
+                name = failure.finding.root
                 self.differ(name, cases, failure.state)
             if self.rule.endswith(".moves"):
                 self.session.sender.sleep(MOVES_AFTER + 0.2)
-            elif self.dated(failure.finding.pointer.strip("/")):
+            elif self.dated(failure.finding.name):
                 self.session.sender.sleep(1.2)  # Clocks of one second are usual.
             if ".no_trace" in self.rule or (".access" in self.rule and failure.finding.pointer):
                 self.session.trial([], read=True)
@@ -654,7 +655,7 @@ class Look:
             return
         if case.keep and isinstance(case.body, Mapping):
             # The value stands there now: that it can be set is shown by setting it back.
-            name = failure.finding.pointer.strip("/")
+            name = failure.finding.name
             if name in case.body:
                 back = replace(case, body={name: failure.finding.expected})
                 yield [back], False, {name: case.body[name]}
@@ -664,7 +665,7 @@ class Look:
             if isinstance(case.body, Mapping) and case.body and case.expect != "reject":
                 yield from self.unheld(failure)
             return
-        for body in self.smaller(case.body, failure.finding.pointer.strip("/").partition("/")[0]):
+        for body in self.smaller(case.body, failure.finding.root):
             small = replace(case, body=body)
             yield small.repeated(), read, body
         if self.rule.endswith(".accept"):
@@ -686,7 +687,7 @@ class Look:
         after it shows that just as well. It may be lost only after something was refused: an update without leave, or
         any other.
         """
-        name, case = failure.finding.pointer.strip("/"), failure.interaction.case
+        name, case = failure.finding.name, failure.interaction.case
         earlier = [(c, n) for c, n, _ in self.session.updates if n < failure.number and c.expect == "accept"]
         writer, number = next(((c, n) for c, n in reversed(earlier[-UNHELD:]) if name in c.body), (None, 0))
         if ".frame" not in self.rule or writer is None:
@@ -707,17 +708,17 @@ class Look:
         that held the value, then the last.
         """
         session, found = self.session, failure.finding
-        name = found.pointer.strip("/")
+        name = found.name
         start = max((n for _, n, _ in session.updates if n < number), default=0)
         since = [c for c, n in session.refusals if start < n < number and c.target == "own"]
-        held = [c for c in since if isinstance(c.body, Mapping) and name in c.body and c.body[name] == found.actual]
+        held = [c for c in since if name in c.fields and c.fields[name] == found.actual]
         for before in {id(c): c for c in [*held[-1:], *session.refused_before(number)]}.values():
             if before.target == "own":
                 yield [before, case], read, case.body
 
     def writes(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
         """For a failure seen in a read: the updates before it."""
-        name = failure.finding.pointer.strip("/").partition("/")[0]
+        name = failure.finding.root
         if ".access" in self.rule:
             earlier = [case for case, number in self.session.refusals if number < failure.number]
             guilty = [

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from contract.check import same
 from contract.errors import SendError, Undecided
 from contract.generate import Generator
-from contract.model import MISSING, Case, JSONObject
+from contract.model import MISSING, JSONObject
 from contract.session import Session, respelled
+from contract.shape import same
 from contract.spec import Contract, Field
 
 __all__ = ["LOST", "Restored", "differences", "establish", "recall", "restore", "uncleared", "unrestorable", "writable"]
@@ -121,21 +121,15 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
             return False
         empty = [name for name, value in body.items() if value in (None, "")]
         among = "".join(f", {name} among them" for name in empty if name in generator.selectors)
-        case = Case(
-            label=f"what stands there already ({len(body)} fields, {len(empty)} of them empty{among})",
-            operation=contract.update.id,
-            expect="unspecified",
-            rule=f"{contract.update.id}.rejection.consistent",
-            body=body,
-            open={n: "null" if value is None else "blank" if value == "" else "exact" for n, value in body.items()},
-        )
-        _, response = session.perform(case)
+        label = f"what stands there already ({len(body)} fields, {len(empty)} of them empty{among})"
+        kinds = {n: "null" if value is None else "blank" if value == "" else "exact" for n, value in body.items()}
+        _, response = session.ask(label, body, kinds)
         if response.status in LOST and not {*values} & {*body}:
             raise Undecided(f"the API answers {response.status} to an update that changes nothing")
         if response.status in {401, 403}:
             raise Undecided(f"the credentials may read, but not update ({response.status}); nothing was changed")
         # What is lost, and held more than what is empty, is asked for in parts, and then left to the plan.
-        return not 200 <= response.status < 300 and (response.status not in LOST or {*values} < {*body})
+        return not response.ok and (response.status not in LOST or {*values} < {*body})
 
     blanks = [name for name in nulls if record[name] == ""]
     if blanks and not refuses(blanks[:1]) and (session.known or record).get(blanks[0], "") != "":
@@ -200,8 +194,8 @@ def _restated(session: Session, body: JSONObject) -> None:
     """
     label = f"{', '.join(body)} as it is"
     for _ in range(2):  # A refusal that comes twice is no accident.
-        _, response = session.perform(Case(label=label, operation=session.contract.update.id, body=body))
-        if 200 <= response.status < 300:
+        _, response = session.update(label, body)
+        if response.ok:
             return
     raise Undecided("an update that sets a field to the value it has is refused, so nothing more was written")
 
@@ -261,8 +255,7 @@ def uncleared(
             how |= {*more.values()}
         if how == {"refuses null"} and (own := next((n for n in members if n in plain and n not in active), "")):
             # It may be that field alone; nothing but such a field itself can tell.
-            body = generator.complete({own: generator.firm(own)[0]})
-            session.perform(Case(label=f"{own} to be emptied", operation=session.contract.update.id, body=body))
+            session.update(f"{own} to be emptied", generator.complete({own: generator.firm(own)[0]}))
             more = _emptied(session, [own])
             outcome |= more
             how = {*more.values()}
@@ -289,13 +282,7 @@ def _bared(session: Session, generator: Generator, found: JSONObject, hopeless: 
     if not bare:
         return {}
     body = {name: found[name] for name in bare.values()} | {other: generator.firm(other)[0] for other in bare}
-    session.perform(
-        Case(
-            label=f"{', '.join(bare)} to be put back",
-            operation=session.contract.update.id,
-            body=generator.complete(body),
-        )
-    )
+    session.update(f"{', '.join(bare)} to be put back", generator.complete(body))
     left = restore(session, found, generator, hopeless).left
     return {
         n: f"it is null, and where {bare[n]} is {found[bare[n]]!r} the API takes no null" for n in bare if n in left
@@ -310,16 +297,8 @@ def _emptied(session: Session, names: list[str]) -> dict[str, str]:
     before = session.known or {}
     if not names:
         return {}
-    result, response = session.perform(
-        Case(
-            label=f"null where a value stands: {', '.join(names)}",
-            operation=session.contract.update.id,
-            expect="unspecified",
-            rule=f"{session.contract.update.id}.rejection.consistent",
-            body=dict.fromkeys(names, None),
-            open=dict.fromkeys(names, "null"),
-        )
-    )
+    label = f"null where a value stands: {', '.join(names)}"
+    result, response = session.ask(label, dict.fromkeys(names), dict.fromkeys(names, "null"))
     record = result.record
     if response.status in LOST or (response.status < 300 and record is None):
         return {}
@@ -393,7 +372,7 @@ def recall(session: Session) -> bool:
         body = there.last.body if there.last is not None else MISSING
         if isinstance(body, Mapping) and body.get(key) == other:
             response, _ = there.attempt({key: session.id}, "its own id again")
-            return response is not None and 200 <= response.status < 300
+            return response is not None and response.ok
     return False
 
 
@@ -582,7 +561,7 @@ class _Way:
         self.tries -= 1
         response, _ = self.session.attempt(body, "restore")
         self.lost = self.lost or response is None or response.status in LOST
-        accepted = response is not None and 200 <= response.status < 300
+        accepted = response is not None and response.ok
         self.refused[key] += response is not None and response.status in {400, 422}
         self.accepted = self.accepted or accepted
         self.offered |= {n for n in body if n not in self.request.fields} if accepted else set()

@@ -24,8 +24,9 @@ from typing import Any, Final, TypeVar
 import httpx
 
 from contract import spec as specs
+from contract.answer import Judgement
 from contract.budget import USUAL, Budget
-from contract.check import Judge, Judgement
+from contract.check import Judge
 from contract.config import Settings
 from contract.custody import Custody, Journal, state_directory
 from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
@@ -171,7 +172,7 @@ class Runner:
         self.generator = Generator(contract.update, settings.resources)
         self.sessions: list[Session] = []
         self.snapshots: dict[str, JSONObject] = {}
-        self.stuck: dict[str, Mapping[str, str]] = {}
+        self.stuck: dict[str, dict[str, str]] = {}
         """Record -> the fields that cannot be put back, and why."""
         self.lock = threading.Lock()
         self.planned = sum(not c.unless for c in made.cases) + OVERHEAD
@@ -316,9 +317,7 @@ class Runner:
         try:
             stuck = _side_by_side([partial(unrestorable, s, self.generator) for s in self.sessions])
             for session, found in zip(self.sessions, stuck, strict=True):
-                self.stuck[session.id] = found
-                several = f" on {session.id}" if len(self.sessions) > 1 else ""
-                result.expected_left |= {name: f"{why}{several}" for name, why in found.items()}
+                self._expect(session, found)
             if result.expected_left and not self.settings.allow_unrestorable:
                 result.problem = self._cannot_restore()
                 self.ledger.reasons[""] = "nothing was written, because it could not be put back"
@@ -455,6 +454,12 @@ class Runner:
         sent, again = session.sender.count, session.sender.again
         return cost + (cost + OVERHEAD) * again // max(1, sent - again) - (self.each - sent)
 
+    def _expect(self, session: Session, stuck: Mapping[str, str]) -> None:
+        """Notes fields that cannot be put back, and why."""
+        several = f" on {session.id}" if len(self.sessions) > 1 else ""
+        self.stuck.setdefault(session.id, {}).update(stuck)
+        self.result.expected_left |= {name: f"{why}{several}" for name, why in stuck.items()}
+
     def _learn(self, session: Session) -> None:
         """
         Finds out whether null empties what was found empty, before much is written.
@@ -466,10 +471,8 @@ class Runner:
         new = uncleared(session, self.generator, self.snapshots[session.id], stuck)
         if not new:
             return
-        several = f" on {session.id}" if len(self.sessions) > 1 else ""
         with self.lock:
-            self.stuck[session.id] = {**stuck, **new}
-            self.result.expected_left |= {name: f"{why}{several}" for name, why in new.items()}
+            self._expect(session, new)
             self._expect_parts()
         if not self.settings.allow_unrestorable:
             self.budget.stop(self._cannot_restore())
@@ -522,13 +525,9 @@ class Runner:
         if theirs:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
             done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
-        if self.result.expected_left and done.verdict == "nothing_changed" and not session.history:
-            done = Restored(verdict="nothing_changed", unseen=done.unseen)
         self.result.restored[session.id] = done
-        if done.verdict != "not_restored" or (self.settings.allow_unrestorable and not done.note):
-            custody.journal.remove()
-        elif not done.note:
-            # It was tried in every way there is: the journal stays only where trying again may help.
+        # What was tried in every way there is needs no journal: that stays only where trying again may help.
+        if done.verdict != "not_restored" or not done.note:
             custody.journal.remove()
 
     def _rewound(self, session: Session, before: JSONObject | None) -> None:
@@ -543,7 +542,7 @@ class Runner:
         interaction = Interaction(case=case, response=session.last, before=before, id=session.id)
         result, shown = self.judge.judge(interaction), Judgement()
         back = [f for f in result.findings if f.rule.endswith(".forward")]
-        shown.findings = [f for f in back if f.actual == found.get(f.pointer.strip("/"))]
+        shown.findings = [f for f in back if f.actual == found.get(f.name)]
         for failure in self.ledger.add(interaction, shown, self.budget.spent) if shown.findings else ():
             failure.confirmed = True
 

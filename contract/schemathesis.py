@@ -32,13 +32,15 @@ from schemathesis.core.failures import Failure, FailureGroup, Severity
 
 from contract import config, export, plan
 from contract import spec as specs
-from contract.check import Judge, Judgement, same
+from contract.answer import Judgement
+from contract.check import Judge
 from contract.document import escape
 from contract.formats import CUSTOM, is_e164, is_region
 from contract.ledger import Ledger
 from contract.mask import Mask, shown
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
-from contract.send import decode
+from contract.send import decode, received
+from contract.shape import same
 from contract.spec import Field, Operation
 
 if TYPE_CHECKING:
@@ -290,7 +292,7 @@ class _Bridge:
         self.listed(operation, response, result)
         if operation is self.contract.retrieve and before is not None and result.record is not None:
             result.findings += self.traces(record, before, result.record)
-        if isinstance(body, dict) and 200 <= response.status < 300:
+        if isinstance(body, dict) and response.ok:
             result.findings += self.excluded(body, before if record.verified else None)
         self.remember(operation, record, response, result, body)
         return self.told(operation, case, interaction, result)
@@ -342,7 +344,7 @@ class _Bridge:
 
     def unstored(self, record: _Record, finding: Finding) -> Finding:
         """*finding*, or the one behind it: a field that is again as it was last read was never stored."""
-        name = finding.pointer.removeprefix("/")
+        name = finding.name
         if not finding.follows or record.read is None or name not in record.read:
             return finding
         if not same(self.judge.fields.get(name), record.read[name], finding.actual):
@@ -375,7 +377,7 @@ class _Bridge:
 
     def remember(self, operation: Operation, record: _Record, response: Response, result: Judgement, body: Any) -> None:
         """Notes what an answer says about the record."""
-        accepted = 200 <= response.status < 300
+        accepted = response.ok
         if operation is self.contract.retrieve:
             if result.record is not None:
                 record.known, record.verified, record.read = result.record, True, result.record
@@ -408,7 +410,7 @@ class _Bridge:
     def message(self, finding: Finding, name: str) -> str:
         """A finding in words, with the rule that it breaks and where that is stated."""
         rule = self.judge.rules[name]
-        place = finding.pointer.rpartition("/")[2]
+        place = finding.leaf
         lines = [self.mask.text(finding.message) + (f" (at {finding.pointer})" if finding.pointer else ""), ""]
         for label, value in (("expected", finding.expected), ("actual", finding.actual)):
             if value is not MISSING or label == "actual":
@@ -479,14 +481,8 @@ def _content(answer: Answer) -> bytes:
 
 def _response(answer: Answer) -> Response:
     """An answer as this tool sees it."""
-    value, problem = decode(answer.content)
-    return Response(
-        status=answer.status_code,
-        headers={name: ", ".join(values) for name, values in answer.headers.items()},
-        content=answer.content,
-        body=value,
-        problem=problem,
-    )
+    headers = {name: ", ".join(values) for name, values in answer.headers.items()}
+    return received(answer.status_code, headers, answer.content)
 
 
 # ---------------------------------------------------------------- what schemathesis calls

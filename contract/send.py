@@ -35,7 +35,19 @@ from contract.spec import Contract, Operation
 if TYPE_CHECKING:
     from httpx_retries import Retry
 
-__all__ = ["Credentials", "Sender", "Strict", "decode", "encode", "unknown"]
+__all__ = [
+    "MALFORMED",
+    "UNKNOWN",
+    "Credentials",
+    "Sender",
+    "Strict",
+    "decode",
+    "encode",
+    "proxy_for",
+    "received",
+    "shaped",
+    "unknown",
+]
 
 MAX_CONTENT: Final = 256_000
 """The most bytes of an answer that are read, after decompression."""
@@ -194,6 +206,15 @@ def decode(content: bytes) -> tuple[Any, str]:
         except UnicodeEncodeError:
             return MISSING, "it holds half of a surrogate pair"
     return value, problem
+
+
+def received(
+    status: int, headers: Mapping[str, str], content: bytes, *, elapsed: float = 0.0, at: float = 0.0
+) -> Response:
+    """The answer with *content*, decoded; the names of *headers* in any case."""
+    value, problem = decode(content)
+    lower = {name.lower(): text for name, text in headers.items()}
+    return Response(status=status, headers=lower, content=content, body=value, problem=problem, elapsed=elapsed, at=at)
 
 
 _NESTS: Final = frozenset({list, dict})
@@ -454,17 +475,7 @@ class Sender:
             raise SendError(f"no whole answer came within {limit:.3g} seconds", kind="timeout")
         elapsed = self.budget.clock() - at
         self.budget.receive(len(body))
-        value, problem = decode(body)
-        found = {name.lower(): text for name, text in response.headers.items()}
-        return Response(
-            status=response.status_code,
-            headers=found,
-            content=body,
-            body=value,
-            problem=problem,
-            elapsed=elapsed,
-            at=at,
-        )
+        return received(response.status_code, response.headers, body, elapsed=elapsed, at=at)
 
     def _read(self, response: httpx.Response, most: int) -> bytes:
         """The body, decompressed, up to *most* bytes."""

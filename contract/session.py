@@ -9,14 +9,17 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from contract.answer import Judgement
 from contract.budget import USUAL
-from contract.check import Judge, Judgement, same
+from contract.check import Judge
+from contract.document import escape
 from contract.errors import SendError, Undecided
 from contract.formats import instant
 from contract.generate import Generator
 from contract.ledger import Failure, Ledger
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.send import Sender
+from contract.shape import same
 
 __all__ = ["RECENT", "Session", "respelled"]
 
@@ -153,7 +156,7 @@ class Session:
             return
         if case.operation not in {self.contract.update.id, self.contract.retrieve.id}:
             return
-        sent = case.body if isinstance(case.body, Mapping) else {}
+        sent = case.fields
         changed = {
             name: (before[name], record[name])
             for name in self.judge.plain
@@ -273,7 +276,7 @@ class Session:
             return
         if isinstance(case.body, Mapping):
             self.written.update(case.body)
-        if 200 <= response.status < 300:
+        if response.ok:
             if result.record is not None:
                 self.known, self.verified = result.record, False
                 self._age(response)
@@ -304,7 +307,7 @@ class Session:
 
     def _observe(self, case: Case, response: Response, before: JSONObject | None, result: Judgement) -> None:
         """Notes the answer to a request about which the documents are silent."""
-        accepted = 200 <= response.status < 300
+        accepted = response.ok
         outcome = "accepted" if accepted else "refused"
         fields: dict[str, str] = {}
         if accepted and result.record is not None and isinstance(case.body, Mapping):
@@ -350,21 +353,17 @@ class Session:
         found = False
         for name, old, now in self.judge.differences(result.record, before):
             item = self.judge.fields[name]
-            guilty = [
-                c
-                for c, _ in refused
-                if isinstance(c.body, Mapping) and name in c.body and same(item, c.body[name], now)
-            ]
-            if f"/{name}" in told_already and not guilty:
+            guilty = [c for c, _ in refused if name in c.fields and same(item, c.fields[name], now)]
+            if f"/{escape(name)}" in told_already and not guilty:
                 continue
             if not guilty and not verified:
                 continue
             found = True
-            pointers.add(f"/{name}")
+            pointers.add(f"/{escape(name)}")
             who = guilty[0].label if guilty else ", ".join(c.label for c, _ in refused[:3])
             message = f"{name} changed, although the update was refused: {who}"
             told = guilty[0].rule if guilty and ".access." in guilty[0].rule else rule
-            kept.append(Finding(rule=told, message=message, pointer=f"/{name}", expected=old, actual=now))
+            kept.append(Finding(rule=told, message=message, pointer=f"/{escape(name)}", expected=old, actual=now))
         if not found:
             result.single.append(rule)
         result.findings = kept + [f for f in result.findings if not (".read_back" in f.rule and f.pointer in pointers)]
@@ -393,6 +392,16 @@ class Session:
             yield
         finally:
             self.quiet, self.doubt = was
+
+    def update(self, label: str, body: JSONObject) -> tuple[Judgement, Response]:
+        """Sends an update that has to be accepted; see `perform`."""
+        return self.perform(Case(label=label, operation=self.contract.update.id, body=body))
+
+    def ask(self, label: str, body: JSONObject, kinds: Mapping[str, str]) -> tuple[Judgement, Response]:
+        """Sends an update of which the documents are silent, with the kinds of its values; see `perform`."""
+        update = self.contract.update.id
+        rule = f"{update}.rejection.consistent"
+        return self.perform(Case(label=label, operation=update, expect="unspecified", rule=rule, body=body, open=kinds))
 
     def attempt(self, body: JSONObject, label: str) -> tuple[Response | None, JSONObject | None]:
         """Sends an update outside of the plan; (answer, record shown), or nothing where none came back."""

@@ -25,6 +25,7 @@ from contract.model import BASES, MISSING, Fact
 
 __all__ = [
     "BOUNDS",
+    "NOTHING",
     "AliasGroup",
     "Body",
     "Choice",

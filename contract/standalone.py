@@ -340,7 +340,7 @@ class _Maker:
             yield f"clear(api, {absent!r})"
         if one.rule.endswith(".moves"):
             yield "time.sleep(3.2)"
-        elif one.finding.pointer.strip("/") in self.fields and self.time(one):
+        elif one.finding.name in self.fields and self.time(one):
             yield "time.sleep(1.2)  # clocks of one second are usual"
         yield "before = read(api)"
         for i, case in enumerate(recipe.cases):
@@ -349,13 +349,13 @@ class _Maker:
 
     def time(self, one: Recorded) -> bool:
         """True where the rule compares times."""
-        item = self.fields[one.finding.pointer.strip("/")]
+        item = self.fields[one.finding.name]
         return item.format == "date-time" and not any(part in one.rule for part in (".shape", ".format"))
 
     def state(self, one: Recorded, recipe: Recipe) -> dict[str, Any]:
         """How the record has to stand, as far as that may matter."""
         state = recipe.state or {}
-        name = one.finding.pointer.strip("/").partition("/")[0]
+        name = one.finding.root
         names = [name]
         if any(part in one.rule for part in (".frame", ".idempotence", ".read_back", ".handler.", ".echo")):
             for selector, choices in self.needs().items():
@@ -418,11 +418,10 @@ class _Asserts:
         self.case = recipe.cases[-1]
         self.detail = one.rule.partition(".")[2]
         self.promise = self.detail.partition(".")[0]
-        pointer = one.finding.pointer.strip("/")
         listing = maker.contract.listing
         self.in_list = listing is not None and operation is listing[0]
         self.records = listing[1].strip("/").split("/") if listing is not None and self.in_list else []
-        self.field = pointer.rpartition("/")[2] if self.in_list else pointer.partition("/")[0]
+        self.field = one.finding.leaf if self.in_list else one.finding.root
 
     def lines(self) -> Iterator[str]:
         """The assertions; none where the rule is about something that one test cannot show."""

@@ -121,7 +121,7 @@ class Walk:
             parts = all(_PARTS.search(str(before.get(name))) for name in stamps)
             self.session.rest(TICK if parts else TURN)
         _, response = self.session.perform(case)
-        if 200 <= response.status < 300:
+        if response.ok:
             self.accepted.add(case.label)
             if case.expect == "reject" and not self.ledger.weak(case.rule):
                 self.undo(before)
@@ -202,17 +202,12 @@ class Walk:
                 options, key=lambda v: (v in about, bool(set(choices[v].requires) & stored), len(choices[v].requires))
             )
             if ranked:
-                body = self.generator.complete({name: ranked[0]})
-                case = Case(
-                    label=f"{name} {ranked[0]} to clear the way", operation=self.session.contract.update.id, body=body
-                )
                 self.session.settle()
-                self.session.perform(case)
+                body = self.generator.complete({name: ranked[0]})
+                self.session.update(f"{name} {ranked[0]} to clear the way", body)
 
     def clear(self) -> None:
         """Sends null, and then a blank, for the companions that are stored."""
-        update = self.session.contract.update.id
-        rule = f"{update}.rejection.consistent"
         request = self.generator.request
         for empty, how in ((None, "null"), ("", "blank")):
             self.session.settle()
@@ -229,24 +224,14 @@ class Walk:
             if hidden and empty is None and marker is not None:
                 body |= dict.fromkeys(sorted(hidden), None)
                 if known.get(marker) in (None, ""):
-                    self.session.perform(
-                        Case(
-                            label=f"{marker} to be cleared",
-                            operation=update,
-                            body={marker: self.generator.firm(marker)[0]},
-                        )
-                    )
+                    self.session.update(f"{marker} to be cleared", {marker: self.generator.firm(marker)[0]})
                 body[marker] = None
             if not body:
                 return
-            case = Case(
-                label=f"{how} to clear companions", operation=update, expect="unspecified", rule=rule, body=body,
-                open=dict.fromkeys(body, how),
-            )  # fmt: skip
             before = self.session.known or {}
-            result, response = self.session.perform(case)
+            result, response = self.session.ask(f"{how} to clear companions", body, dict.fromkeys(body, how))
             now = result.record or {}
             stood = [n for n in body if n in now and before.get(n) not in (None, "")]
-            if empty is None and stood and 200 <= response.status < 300:
+            if empty is None and stood and response.ok:
                 self.ignored |= {request.fields[n].format for n in stood if now[n] not in (None, "")}
                 self.cleared |= {n for n in hidden if request.fields[n].format not in self.ignored}

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from contract import reference, spec
-from contract.check import MOVES_AFTER, Judge, Judgement, same, settled
+from contract.answer import Judgement
+from contract.check import MOVES_AFTER, Judge, settled
 from contract.document import FORMATS
 from contract.formats import matches
 from contract.generate import Generator, draw
 from contract.model import MISSING, Case, Finding, Interaction, Response
 from contract.rules import rules
 from contract.send import decode
-from contract.shape import RecordShape
+from contract.shape import RecordShape, same
 from contract.spec import Body
 from tests import kit
 from tests.fragments import REQUEST, RESPONSE, lamp

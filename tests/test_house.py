@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -107,16 +108,29 @@ def test_the_engine_knows_no_field_by_name() -> None:
     assert found == []
 
 
+@cache
+def offered(module: str) -> frozenset[str]:
+    """What ``__all__`` of a module says, or of a package; pytest alone reads the plugin, and all of it."""
+    path = HOUSE / f"{module}.py"
+    tree = ast.parse((path if path.is_file() else HOUSE / module / "__init__.py").read_text("utf-8"))
+    if module == "plugin":
+        return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return frozenset(ast.literal_eval(node.value))
+    return frozenset()
+
+
 @pytest.mark.parametrize("module", sorted(path.stem for path in HOUSE.glob("*.py") if path.stem != "__init__"))
 def test_a_module_uses_what_others_offer(module: str) -> None:
-    """No module imports a name of another one that begins with an underscore."""
+    """No module imports a name of another one that is not in its ``__all__``."""
     tree = ast.parse((HOUSE / f"{module}.py").read_text("utf-8"))
     private = [
         f"{node.module}.{alias.name}"
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("contract")
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("contract.")
         for alias in node.names
-        if alias.name.startswith("_")
+        if alias.name not in offered(str(node.module).removeprefix("contract."))
     ]
 
     assert private == []

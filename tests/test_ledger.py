@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from contract import spec
-from contract.check import Judgement
+from contract.answer import Judgement
 from contract.known import Accepted, Known
 from contract.ledger import MANY, Entry, Failure, Ledger, rank, unsettled
 from contract.model import Case, Finding, Interaction, Response
