@@ -36,11 +36,20 @@ _ESCAPED: Final = re.compile(r'\\(["ntr])')
 """Quotation marks and blanks as they stand in JSON."""
 _MARKS: Final = (b"\\", b"(", b"`", b"'")
 """A stack trace in JSON holds one of these (a line break is a backslash), and they are found at once."""
+_MASKED: Final = re.compile(r"[*•]{3}|(?i:^x{4,})")
+"""What is shown in the place of a secret."""
 _SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
 TELLING: Final = 8
 """Different characters that a text must have to be known again wherever it stands."""
 _LOGIN: Final = re.compile(rb"(?i)\b(?!https?:)[a-z][a-z0-9+.-]*:\\?/\\?/[^\s/:@\"]+:[^\s/@\"]+@")
 """The address of a database, or the like, with a password in it; those of webhooks may be anyone's own."""
+
+
+def _secret(value: Any) -> bool:
+    """True for what may be a secret: a text or a number, and none of which only a mask is shown."""
+    return (
+        isinstance(value, int | str) and not isinstance(value, bool) and bool(value) and not _MASKED.search(str(value))
+    )
 
 
 class Judgement:
@@ -199,7 +208,7 @@ class Answers:
             return "the answer holds an address with a password in it"
         if isinstance(response.body, dict) and not response.body.keys() <= self.fields.keys():
             for name in response.body.keys() - self.fields.keys():
-                if response.body[name] and _SECRET_KEY.search(name):
+                if _secret(response.body[name]) and _SECRET_KEY.search(name):
                     return f"the answer holds a field {name!r}"
         return ""
 
@@ -257,10 +266,12 @@ class Answers:
         record = self.record(operation)
         if not (accepted and case.target == "own" and operation is self.update and record is not None):
             return
-        if isinstance(response.body, dict) and not any(
-            f.rule.endswith(".body") for f in record.findings(response.body, "")
-        ):
-            result.record = response.body
+        body, id = response.body, interaction.id
+        shown = body.get(self.key) if isinstance(body, dict) and self.key and id else None
+        # An answer that shows another record says nothing about this one.
+        if isinstance(body, dict) and (shown is None or is_id(shown, id)):
+            malformed = any(f.rule.endswith(".body") for f in record.findings(body, ""))
+            result.record = None if malformed else body
 
     def _error_body(self, operation: Operation, response: Response, result: Judgement) -> None:
         """The body of a refusal, where the documents say for certain what it is."""

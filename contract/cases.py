@@ -74,25 +74,42 @@ class Cases:
         if not self.thorough and self.update.security:
             for operation, kind in ((self.update, "wrong_password"), (self.contract.retrieve, "no_credentials")):
                 body = self.mark({}, "access") if operation is self.update else MISSING
-                yield replace(_stranger(operation, kind), body=body)
+                basic = self.contract.schemes[operation.security[0]].get("scheme") == "basic"
+                yield replace(_stranger(operation, kind, basic=basic), body=body)
             return
-        for operation in (self.contract.retrieve, self.update):
-            writes = operation is self.update
-            made = list(self.strangers(operation)) if writes else []
-            base = Case(label="", operation=operation.id, expect="reject")
-            if operation.key is not None:
-                for kind in ("unknown", *(["foreign"] if self.foreign else [])):
-                    # Nothing is written to another record that can be read: it could not be put back.
-                    another = kind == "foreign" or operation.key.schema.get("format") != "uuid"
-                    unless = f"{self.contract.retrieve.label} {kind} id" if writes and another else ""
-                    rule = f"{operation.id}.access.{kind}_id"
-                    label = f"{operation.label} {kind} id"
-                    made.append(replace(base, label=label, rule=rule, target=cast(Any, kind), unless=unless))
-            for case in made:
-                # Each with a text of its own, so that a trace tells which of them left it.
-                tag = case.label.removeprefix(operation.label).strip()
-                body = (self.mark({}, tag) or self.generator.complete({}, self.take)) if writes else MISSING
-                yield replace(case, body=body)
+        reads, writes = self.contract.retrieve, self.update
+        # Refused, and created all the same, it would be there afterwards; an id that may be somebody's is read first.
+        sure = writes.key is not None and writes.key.schema.get("format") == "uuid"
+        others = [
+            *([] if sure else [(reads, "unknown", "")]),
+            (writes, "unknown", ""),
+            (reads, "unknown", "" if sure else " again"),
+        ]
+        if self.foreign:
+            others += [(reads, "foreign", ""), (writes, "foreign", "")]
+        made = list(self.strangers(writes))
+        for operation, kind, again in others if writes.key is not None else ():
+            # Nothing is written to another record that can be read: it could not be put back.
+            guarded = operation is writes and not (sure and kind == "unknown")
+            made.append(
+                Case(
+                    label=f"{operation.label} {kind} id{again}",
+                    operation=operation.id,
+                    expect="reject",
+                    rule=f"{operation.id}.access.{kind}_id",
+                    target=cast(Any, kind),
+                    unless=f"{reads.label} {kind} id" if guarded else "",
+                )
+            )
+        for case in made:
+            # Each with a text of its own, so that a trace tells which of them left it.
+            tag = case.label.removeprefix(writes.label).strip()
+            body = (
+                (self.mark({}, tag) or self.generator.complete({}, self.take))
+                if case.operation == writes.id
+                else MISSING
+            )
+            yield replace(case, body=body)
 
     def readers(self) -> Iterator[Case]:
         """
@@ -110,11 +127,11 @@ class Cases:
         writes, reads = operation is self.update, operation is self.contract.retrieve
         # An API that looks at a part of the password alone most likely does so in every operation.
         kinds = ["no_credentials", f"{'longer' if writes else 'wrong' if reads else 'shorter'}_password"]
-        if self.contract.schemes[operation.security[0]].get("scheme") == "basic":
-            kinds += ["wrong_user", *(["empty_password"] if writes else [])]
+        basic = self.contract.schemes[operation.security[0]].get("scheme") == "basic"
+        kinds += ["wrong_user", *(["empty_password"] if writes else [])] if basic else []
         kinds += ["recased_password"] if writes else []
         kinds += ["other_scheme"] if writes or reads else []
-        yield from (_stranger(operation, kind) for kind in kinds)
+        yield from (_stranger(operation, kind, basic=basic) for kind in kinds)
 
     def omissions(self) -> Iterator[Case]:
         """A selector's value without one companion that it requires, while none is stored."""
@@ -279,7 +296,11 @@ class Cases:
                     company = self.company(name, value)
                 body = self.mark({name: value} | company | {name: value}, label)
                 away = user if used else None
-                yield self.case(label, expect="reject", rule=rule, body=body, core=(name,), away_from=away)
+                case = self.case(label, expect="reject", rule=rule, body=body, core=(name,), away_from=away)
+                yield case
+                if name == next(iter(gen.selectors), "") and i == 0 and self.thorough:
+                    # An API may have kept that it was there before, and not that it was refused.
+                    yield replace(case, label=f"{label} again")
 
     def unfilled(self) -> Iterator[Case]:
         """A selector's value with an empty companion, where the documents want it filled."""
@@ -387,9 +408,11 @@ class Cases:
         if gen.marker:
             name = gen.marker
             yield self.case(f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"})
-            yield self.case(
-                f"a list in {name}", expect="unspecified", rule=rule, body={name: ["a"]}, open={name: "any"}
-            )
+            # What is looked up by its text may fail where it is none, whichever field it is.
+            texts = [n for n in gen.free if gen.fields[n].types == ("string",) and not gen.fields[n].format]
+            lists = {n: ["a"] for n in texts if not gen.fields[n].resource and (n != name or len(texts) == 1)}
+            label = f"a list in {', '.join(lists)}"
+            yield self.case(label, expect="unspecified", rule=rule, body=lists, open=dict.fromkeys(lists, "any"))
             for name in self.kinds().get("uri", [])[:1]:
                 for what, value in (("an object", {"a": 7}), ("no URL", "not a url")):
                     yield self.case(
@@ -522,15 +545,23 @@ _WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme
 """What may be sent instead of any other wrong password; the rule is the same."""
 
 
+CLIP: Final = 80
+"""Characters of a value in the label of a case."""
+
+
 def excluding(name: str, facet: str, value: Any) -> str:
     """The label of a case in which *facet* excludes the *value* of a field."""
-    return f"{name} is {value!r}" if facet in {"enum", "format"} else f"{name} beyond its {facet}"
+    if facet not in {"enum", "format", "items", "properties"}:
+        return f"{name} beyond its {facet}"
+    text = repr(value)
+    return f"{name} is {text if len(text) <= CLIP else f'{text[:CLIP]}…'}"
 
 
-def _stranger(operation: Operation, kind: str) -> Case:
-    """A request with that kind of access, which is not right."""
+def _stranger(operation: Operation, kind: str, *, basic: bool) -> Case:
+    """A request with that kind of access, which is not right; *basic* says what the credentials are."""
+    words = kind.replace("_", " ") if basic else kind.replace("_", " ").replace("password", "token")
     return Case(
-        label=f"{operation.label} {kind.replace('_', ' ')}",
+        label=f"{operation.label} {words}",
         operation=operation.id,
         expect="reject",
         rule=f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}",

@@ -382,7 +382,7 @@ def _refuse(document: Document, value: Any, pointer: str, kind: str) -> None:
         place = f"{pointer}/{escape(key)}"
         if key not in KEYS[kind]:
             hint = " In OpenAPI 3.1 it is type: [string, 'null']." if key == "nullable" else nearest(key, KEYS[kind])
-            problem = f"{key!r} is not read in a {kind}; remove it.{hint}"
+            problem = f"{key!r} is not read in a {kind}{f'.{hint}' if hint else '; remove it.'}"
             raise document.error(problem, place, UnsupportedKeyword)
         fits, words = _wanted(kind, key)
         if not fits(inner):

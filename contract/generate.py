@@ -95,13 +95,15 @@ NEAR_MISSES: Final = {
     "email": ("first.last.example.com", "@"),
 }
 """Texts that lack a format, and hardly anything more."""
+ADDRESS: Final = 254
+"""Characters of the longest address of a mailbox (RFC 5321, section 4.5.3.1.3)."""
 LONG: Final = 65_536
 """No text and no list that is sent because it is too long is longer."""
 OPEN_TEXTS: Final = (
     ("blank", ""),
     ("space", " "),
     ("control", "two\nlines\tand a tab"),
-    ("nul", "a\x00b"),
+    ("nul", "a nul \x00 inside"),
     (
         "long",
         "a longer text of more than one hundred characters, as people write who explain what the thing is really for",
@@ -165,6 +167,16 @@ def draw(strategy: SearchStrategy[Any], count: int, seed: int) -> list[Any]:
 
     collect()
     return values[:count]
+
+
+def _address(length: int) -> str:
+    """An address of a mailbox of *length* characters, each part of it as long as it may be at most."""
+    free = length - len("@example.com")
+    # One more label takes two characters at least.
+    name = "m" * (63 if free > 64 and (free - 64) % 64 == 1 else max(1, min(64, free)))
+    left = free - len(name)
+    labels = [*["m" * 63 + "."] * (left // 64), *(["m" * (left % 64 - 1) + "."] if left % 64 > 1 else [])]
+    return f"{name}@{''.join(labels)}example.com"
 
 
 class Generator:
@@ -279,7 +291,8 @@ class Generator:
         documented = {b for b in ("minLength", "maxLength") if name not in self.fields or self._states(name, b)}
         ends = ("m" * (low - 1) + "M",) if low > 1 and "minLength" in documented else ()
         if high and "maxLength" in documented:
-            ends += ("m" * (high - 1) + "M",)
+            # A limit is one of characters, whatever bytes they take.
+            ends += ("m" * (high - 1) + "M", *(("é" * high,) if high > 1 else ()))
             loose = tuple((tag, text) for tag, text in loose if len(text) <= high)
         # What is documented comes before what is only hard to give back: a tour may be too short for all of it.
         firm = (firm[0], *ends, *firm[1:])
@@ -345,6 +358,8 @@ class Generator:
             step = HAIR if "imum" in facet and "number" in item.types else 1
             limit = round(limit + (step if facet.startswith("max") else -step), DIGITS)
         if facet.endswith("Length"):
+            if item.format == "email":
+                return (_address(limit),) if limit <= ADDRESS else ()
             plain = item.format not in {"uri", "password"}
             start = "" if plain else self._values(item.name, item.schema)[0][0][: max(0, limit)]
             return (start.ljust(limit, "m"),) if limit <= LONG else ()

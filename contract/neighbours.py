@@ -117,9 +117,9 @@ class Neighbours:
             self.pages += 1
             self._rows(case, response)
             here = self.judge.listed(response, session.id) is not None
-            shown += self._ids(response)
+            shown += (ids := self._ids(response))
             # A list may go on in a way that is not known here.
-            following = next_page(response.body) or ("?" if _goes_on(response) else "")
+            following = next_page(response.body) or ("?" if _goes_on(response, len(ids)) else "")
             # Of several pages in another order each time none may show the record, and it is there all the same.
             last = not following and len(shown) == len({*shown})
             alone = last and not page
@@ -294,16 +294,15 @@ def _to_give(text: Any, known: Any) -> bool:
     return "://" not in text or reserved(text)
 
 
-def _goes_on(response: Response) -> bool:
+def _goes_on(response: Response, count: int) -> bool:
     """
-    True where an answer says in another way than with ``next`` that there is more of the list: with a header (RFC
-    8288), with a count that is larger than what it shows, or with a mark.
+    True where an answer that shows *count* records says in another way than with ``next`` that there is more of the
+    list: with a header (RFC 8288), with a count that is larger, or with a mark.
     """
     if re.search('rel="?next', response.headers.get("link", "")):
         return True
     if not isinstance(response.body, Mapping):
         return False
-    count = max((len(value) for value in response.body.values() if isinstance(value, list)), default=0)
     for part in (response.body, *[value for value in response.body.values() if isinstance(value, Mapping)]):
         for name, value in part.items():
             marked = bool(value) and any(word in name.lower() for word in ("next", "more", "cursor"))

@@ -148,6 +148,16 @@ def _held(session: Session, finding: Finding) -> bool:
     return any(name in body and _told_as(body[name], finding.actual) for body in bodies)
 
 
+def _kinds(refused: Iterable[Case]) -> list[Case]:
+    """The last of each kind that was *refused*: without leave, no object, or for what was in it; the last kind first."""
+    last: dict[tuple[bool, bool], Case] = {}
+    for case in refused:
+        kind = (".access." in case.rule, isinstance(case.body, Mapping))
+        last.pop(kind, None)
+        last[kind] = case
+    return [*last.values()][::-1]
+
+
 class Look:
     """Looks into the failures of one rule."""
 
@@ -696,8 +706,7 @@ class Look:
         last = replace(case, body=small)
         failure.before = (writer.body,)
         yield [writer, last], False, small
-        refused = [c for c, n in self.session.refusals if n < number and c.target == "own"]
-        for before in {".access." in c.rule: c for c in refused}.values():
+        for before in _kinds(c for c, n in self.session.refusals if n < number and c.target == "own")[::-1]:
             yield [before, writer, last], False, small
 
     def after_refusal(
@@ -705,14 +714,14 @@ class Look:
     ) -> Iterator[tuple[list[Case], bool, Any]]:
         """
         *case* after an update that was refused before it: what was refused may have waited for it. First the newest
-        that held the value, then the last.
+        that held the value, then the last, then the last of each kind.
         """
         session, found = self.session, failure.finding
         name = found.name
         start = max((n for _, n, _ in session.updates if n < number), default=0)
         since = [c for c, n in session.refusals if start < n < number and c.target == "own"]
         held = [c for c in since if name in c.fields and c.fields[name] == found.actual]
-        for before in {id(c): c for c in [*held[-1:], *session.refused_before(number)]}.values():
+        for before in {id(c): c for c in [*held[-1:], *session.refused_before(number), *_kinds(since)]}.values():
             if before.target == "own":
                 yield [before, case], read, case.body
 

@@ -80,105 +80,140 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     Raises:
         SendError, Undecided: no answer came back, or the last one did not show the record any more.
     """
-    contract, record = session.contract, session.known
-    request = contract.request
-    if record is None:
+    if session.known is None:
         raise Undecided("the record was read once and not again, so nothing was written")
-    found: dict[str, str] = {}
-    active = request.needed(record)
-    for name in writable(contract):
-        value, item = record.get(name), request.fields[name]
-        if value is not None and not jsonschema_rs.Draft202012Validator(_kind(item)).is_valid(value):
-            found[name] = f"it is {_told(value)}, which {'only the platform' if item.choices else 'no update'} can set"
-    there = [
-        name
-        for name in writable(contract)
-        if name in generator.fields
-        and name in record
-        and name not in found
-        and (
-            all(record.get(other, record[name]) == record[name] for other in request.aliases_of((name,)))
-            or (name in active and record[name] not in (None, ""))
-        )
-    ]
-    for group in request.aliases:
-        # Aliases of one thing do not belong in one body; one of them answers for all: what a selector requires.
-        same_thing = sorted((name for name in there if name in group.fields), key=lambda name: name not in active)
-        there = [name for name in there if name not in same_thing[1:]]
-    nulls = [name for name in there if record[name] in (None, "")]
-    bare = {n for n in there if n in generator.selectors and n not in nulls and not {*nulls}.isdisjoint(active)}
-    # Free text is what an API shows in another way than it stands, and hardly ever what it refuses, unless it is older
-    # than a rule that the documents state.
-    odd = {n for n in there if n not in nulls and not _documented(request.fields[n], record[n])}
-    telling = odd | {n for n in there if n in active or n in generator.enums or request.fields[n].format}
-    values = [n for n in there if n in telling and n not in nulls and n not in bare] if not found else []
-    if not there:
-        return found
+    return _Standing(session, generator, session.known).stuck()
 
-    def refuses(names: Iterable[str]) -> bool:
-        body = {name: record[name] for name in names}
+
+class _Standing:
+    """What stands in a record before anything was written, and whether it can be written again."""
+
+    def __init__(self, session: Session, generator: Generator, record: JSONObject) -> None:
+        self.session = session
+        self.generator = generator
+        self.record = record
+        self.request = request = session.contract.request
+        self.active = active = request.needed(record)
+        self.found: dict[str, str] = {}
+        """Values that no update can set, as the documents say."""
+        for name in writable(session.contract):
+            value, item = record.get(name), request.fields[name]
+            if value is not None and not jsonschema_rs.Draft202012Validator(_kind(item)).is_valid(value):
+                who = "only the platform" if item.choices else "no update"
+                self.found[name] = f"it is {_told(value)}, which {who} can set"
+        there = self._there()
+        self.nulls = [name for name in there if record[name] in (None, "")]
+        bare = {n for n in there if n in generator.selectors and n not in self.nulls and {*self.nulls} & {*active}}
+        # Free text is what an API shows in another way than it stands, and hardly ever what it refuses, unless it is
+        # older than a rule that the documents state.
+        odd = {n for n in there if n not in self.nulls and not _documented(request.fields[n], record[n])}
+        telling = odd | {n for n in there if n in active or n in generator.enums or request.fields[n].format}
+        held = [n for n in there if n in telling and n not in self.nulls and n not in bare]
+        self.values = [] if self.found else held
+        self.fixed = [n for n in self.values if n in generator.enums and n not in generator.selectors and n not in odd]
+        """Those of which a value has to be taken, whatever else an update holds or lacks."""
+
+    def _there(self) -> list[str]:
+        """What an update can write as it stands, one field of each thing that has several names."""
+        request, record = self.request, self.record
+        there = [
+            name
+            for name in writable(self.session.contract)
+            if name in self.generator.fields
+            and name in record
+            and name not in self.found
+            and (
+                all(record.get(other, record[name]) == record[name] for other in request.aliases_of((name,)))
+                or (name in self.active and record[name] not in (None, ""))
+            )
+        ]
+        for group in request.aliases:
+            # Aliases of one thing do not belong in one body; one of them answers for all: what a selector requires.
+            same_thing = sorted((n for n in there if n in group.fields), key=lambda name: name not in self.active)
+            there = [name for name in there if name not in same_thing[1:]]
+        return there
+
+    def stuck(self) -> dict[str, str]:
+        """The fields that would not go back, and why."""
+        record, nulls, values = self.record, self.nulls, self.values
+        blanks = [name for name in nulls if record[name] == ""]
+        if blanks and not self.refuses(blanks[:1]) and (self.session.known or record).get(blanks[0], "") != "":
+            return self.found | dict.fromkeys(blanks, "it is blank, and the API makes something else of that")
+        if not self.refuses([*nulls, *values]):
+            return self.found
+        if self.found:
+            # A value that no update can set may be reason enough to refuse every update; the run ends anyway.
+            return self.found | (dict.fromkeys(nulls, "the API refuses it as it is") if self.refuses(nulls) else {})
+        stuck = self._stuck_nulls() if self.refuses(nulls) else []
+        stuck += self._stuck_values(stuck) if self.refuses(values) else []
+        if fixed := [name for name in self.fixed if name in stuck]:
+            self._insist(fixed[:1])
+        self._insist(n for n in stuck if record[n] is None and self.request.fields[n].takes_null)
+        what = (
+            {name: _told(record[name]) for name in values}
+            | dict.fromkeys(nulls, "null")
+            | dict.fromkeys(blanks, "blank")
+        )
+        return {
+            name: f"it is {what[name]}, and the API refuses {what[name]}" for name in [*nulls, *values] if name in stuck
+        }
+
+    def _stuck_nulls(self) -> list[str]:
+        """What is empty, and refused as that."""
+        record, marker = self.record, self.generator.marker
+        lacks = any(record.get(other, "") is None for other in self.active)
+        if marker is not None and _documented(self.request.fields[marker], record.get(marker)) and not lacks:
+            # Is it null that is refused, or any update that changes nothing?
+            self._insist([marker])
+        active = [name for name in self.nulls if name in self.active]
+        return self.refused([active, [name for name in self.nulls if name not in active]])
+
+    def _stuck_values(self, nulls: list[str]) -> list[str]:
+        """What is not empty, and refused as it stands, where *nulls* are."""
+        selectors = [name for name in self.values if name in self.generator.selectors]
+        stuck = self.refused([[name for name in self.values if name not in selectors]])
+        for name in selectors:
+            needs = [n for n in self.generator.choice(name, self.record[name]).requires if n in self.values]
+            if not {*needs} & {*nulls, *stuck} and self.refuses([name, *needs]):
+                self._insist([name, *needs])
+        return stuck
+
+    def _insist(self, names: Iterable[str]) -> None:
+        """Sends documented values as they stand, if there are any, which have to be accepted; see `_restated`."""
+        if body := {name: self.record[name] for name in names}:
+            _restated(self.session, body)
+
+    def refuses(self, names: Iterable[str]) -> bool:
+        """True where an update of *names* with what stands in them is refused."""
+        body = {name: self.record[name] for name in names}
         if not body:
             return False
         empty = [name for name, value in body.items() if value in (None, "")]
-        among = "".join(f", {name} among them" for name in empty if name in generator.selectors)
+        among = "".join(f", {name} among them" for name in empty if name in self.generator.selectors)
         label = f"what stands there already ({len(body)} fields, {len(empty)} of them empty{among})"
         kinds = {n: "null" if value is None else "blank" if value == "" else "exact" for n, value in body.items()}
-        _, response = session.ask(label, body, kinds)
-        if response.status in LOST and not {*values} & {*body}:
+        _, response = self.session.ask(label, body, kinds)
+        if response.status in LOST and not {*self.values} & {*body}:
             raise Undecided(f"the API answers {response.status} to an update that changes nothing")
         if response.status in {401, 403}:
             raise Undecided(f"the credentials may read, but not update ({response.status}); nothing was changed")
         # What is lost, and held more than what is empty, is asked for in parts, and then left to the plan.
-        return not response.ok and (response.status not in LOST or {*values} < {*body})
+        return not response.ok and (response.status not in LOST or {*self.values} < {*body})
 
-    blanks = [name for name in nulls if record[name] == ""]
-    if blanks and not refuses(blanks[:1]) and (session.known or record).get(blanks[0], "") != "":
-        return found | dict.fromkeys(blanks, "it is blank, and the API makes something else of that")
-    if not refuses([*nulls, *values]):
-        return found
-    if found:
-        # A value that no update can set may be reason enough to refuse every update; the run ends anyway.
-        return found | (dict.fromkeys(nulls, "the API refuses it as it is") if refuses(nulls) else {})
-
-    def refused(parts: list[list[str]]) -> list[str]:
+    def refused(self, parts: list[list[str]]) -> list[str]:
         """The names that are refused of *parts*, which are halved as long as there are probes."""
         stuck: list[str] = []
         for _ in range(PROBES):
             if not parts:
                 break
             part = parts.pop()
-            if not part or not refuses(part):
+            if not part or not self.refuses(part):
                 continue
             if len(part) == 1:
                 stuck += part
             else:
                 parts += [part[: len(part) // 2], part[len(part) // 2 :]]
         return stuck + [name for part in parts for name in part]
-
-    stuck: list[str] = []
-    if refuses(nulls):
-        marker = generator.marker
-        lacks = any(record.get(other, "") is None for other in active)
-        if marker is not None and _documented(request.fields[marker], record.get(marker)) and not lacks:
-            # Is it null that is refused, or any update that changes nothing?
-            _restated(session, {marker: record[marker]})
-        stuck = refused([[name for name in nulls if name in active], [name for name in nulls if name not in active]])
-    if refuses(values):
-        selectors = [name for name in values if name in generator.selectors]
-        stuck += refused([[name for name in values if name not in selectors]])
-        for name in selectors:
-            needs = [other for other in generator.choice(name, record[name]).requires if other in values]
-            if not {*needs} & {*stuck} and refuses([name, *needs]):
-                _restated(session, {field: record[field] for field in (name, *needs)})
-    # A documented value of an enum has to be taken, whatever else an update holds or lacks.
-    fixed = [n for n in stuck if n in values and n in generator.enums and n not in generator.selectors and n not in odd]
-    if fixed:
-        _restated(session, {fixed[0]: record[fixed[0]]})
-    if promised := [name for name in stuck if record[name] is None and request.fields[name].takes_null]:
-        _restated(session, dict.fromkeys(promised))
-    reasons = {name: "null" if record[name] is None else "blank" for name in nulls if name in stuck}
-    held = {name: _told(record[name]) for name in values if name in stuck}
-    return found | {name: f"it is {what}, and the API refuses {what}" for name, what in (reasons | held).items()}
 
 
 def _told(value: Any) -> str:
@@ -238,7 +273,9 @@ def uncleared(
     probes = {kind: next((n for n in given if kind_of(n) == kind), "") for kind in kinds}
     others = [name for name in given if not request.fields[name].takes_null]
     names = [name for name in probes.values() if name] or (others[:1] if kinds else [])
-    outcome = _emptied(session, names)
+    # What is promised to take null has to, and is not asked together with what is not.
+    sure = [name for name in names if name not in others]
+    outcome = _emptied(session, sure) | _emptied(session, [name for name in names if name in others])
     if len(names) > 1 and "refuses null" in outcome.values():
         outcome = {name: how for one in names for name, how in _emptied(session, [one]).items()}
     stuck: dict[str, str] = {}
@@ -260,6 +297,8 @@ def uncleared(
             outcome |= more
             how = {*more.values()}
         if len(how) == 1 and (why := next(iter(how))):
+            if kind[1]:
+                _emptied(session, [probes[kind]] if probes[kind] else [])  # What breaks a promise twice is no accident.
             stuck |= dict.fromkeys(members, f"it is null, and where a value stands the API {why}")
     return stuck | _bared(session, generator, found, {*hopeless, *stuck})
 
@@ -297,8 +336,11 @@ def _emptied(session: Session, names: list[str]) -> dict[str, str]:
     before = session.known or {}
     if not names:
         return {}
-    label = f"null where a value stands: {', '.join(names)}"
-    result, response = session.ask(label, dict.fromkeys(names), dict.fromkeys(names, "null"))
+    label, body = f"null where a value stands: {', '.join(names)}", dict.fromkeys(names)
+    promised = all(session.contract.request.fields[name].takes_null for name in names)
+    result, response = (
+        session.update(label, body) if promised else session.ask(label, body, dict.fromkeys(names, "null"))
+    )
     record = result.record
     if response.status in LOST or (response.status < 300 and record is None):
         return {}

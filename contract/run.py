@@ -517,7 +517,7 @@ class Runner:
 
     def _put_one_back(self, session: Session, custody: Custody) -> None:
         found = self.snapshots[session.id]
-        # What someone else wrote meanwhile is theirs, and stays.
+        # What someone else wrote meanwhile is theirs, and stays; looking into it may have overwritten it.
         theirs = {n: now for n, (_, now) in session.foreign.items() if session.novel(n, now)}
         before = session.known
         done = restore(session, {**found, **theirs}, self.generator, self.stuck.get(session.id, {}))

@@ -130,7 +130,7 @@ class Field:
         found += [kind for kind in ("items", "properties") if self._parts_exclude(kind)]
         for keyword, of in BOUNDS.items():
             none = self.schema.get(keyword, 0) == 0 and keyword in {"minLength", "minItems"}
-            longer = keyword == "maxLength" and self.format == "uri"
+            longer = keyword == "maxLength" and self.format in {"uri", "email"}
             if keyword in self.schema and not none and (longer or not kinds.isdisjoint(of)):
                 found.append(keyword)
         return tuple(facet for facet in found if facet == "enum" or self.facet(facet).basis == "documented")
@@ -584,6 +584,12 @@ def from_document(document: Document) -> Contract:
                     f"x-among names {item.among!r}, which is no property of the answer.{nearest(item.among, known)}"
                 )
                 raise document.error(problem, f"{op.request.pointer}/properties/{escape(item.name)}/x-among")
+            shown = known.get(item.name)
+            if shown is not None and _kinds(item).isdisjoint(_kinds(shown)):
+                problem = (
+                    f"{item.name!r} is sent as {' or '.join(item.types)}, and answered as {' or '.join(shown.types)}"
+                )
+                raise document.error(problem, f"{op.request.pointer}/properties/{escape(item.name)}/type")
     info = document.data.get("info") or {}
     return Contract(
         title=str(info.get("title", "")),
@@ -593,6 +599,12 @@ def from_document(document: Document) -> Contract:
         sources=reader.sources,
         document=document,
     )
+
+
+def _kinds(item: Field) -> set[str]:
+    """The JSON types of a field, null aside; a whole number is a number, and a field without a type has them all."""
+    every = {"string", "number", "boolean", "array", "object"}
+    return {"number" if kind == "integer" else kind for kind in item.types if kind != "null"} or every
 
 
 def sendable(scheme: Mapping[str, Any]) -> bool:
@@ -837,9 +849,11 @@ class _Reader:
 
     def choice(self, value: str, entry: Mapping[str, Any], pointer: str, fact: Fact, known: set[str]) -> Choice:
         """One value of a selector."""
+        known_keys = ("requires", "uses", "deprecated", "basis", "source", "x-basis", "x-source")
         for key in entry:
-            if key not in {"requires", "uses", "x-basis", "x-source", "basis", "source", "deprecated"}:
-                raise self.document.error(f"{key!r} is not read in a selector's value", f"{pointer}/{escape(key)}")
+            if key not in known_keys:
+                problem = f"{key!r} is not read in a selector's value.{nearest(key, known_keys)}"
+                raise self.document.error(problem, f"{pointer}/{escape(key)}")
         own = self.fact(entry, fact, pointer)
         needed, used = entry.get("requires") or {}, entry.get("uses") or []
         if not isinstance(needed, Mapping):

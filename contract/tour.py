@@ -126,18 +126,24 @@ class Values:
 
     def mark(self, body: dict[str, Any], tag: str) -> dict[str, Any]:
         """*body* with harmless changes in it that would show if a refused body were applied in part."""
-        gen = self.generator
+        gen, core = self.generator, next(iter(body), "")
         name = gen.marker
-        if name is not None and name not in body:
-            schema = gen.fields[name].schema
-            text = f"must not appear {tag}"[: schema.get("maxLength")]
-            body[name] = text.ljust(int(schema.get("minLength", 0)), "x")
+        if name is not None and name != core:
+            schema, text = gen.fields[name].schema, f"must not appear {tag}"
+            most = schema.get("maxLength", len(text))
+            # Each is another one, however short it has to be.
+            body[name] = (text if len(text) <= most else f"{self.marks} {tag}"[:most]).ljust(
+                int(schema.get("minLength", 0)), "x"
+            )
         choices = [gen.selectors[n].choices.get(body[n]) for n in gen.selectors if n in body]
         taken = set(body) | {o for choice in choices if choice for o in choice.companions}
         companions = {o for item in gen.selectors.values() for c in item.choices.values() for o in c.requires}
         self.marks += 1
         free = [n for n in gen.enums if n not in gen.selectors and n not in taken]
         urls = [n for n in gen.free if gen.fields[n].format == "uri" and n not in taken and n not in companions]
+        # What belongs together begins alike: an API may look at the one only where the other is sent as well.
+        kin = core.rpartition("_")[0] or core
+        urls = [n for n in urls if not n.startswith(kin)] or urls
         for names, count in ((free, MARKED), (urls, 1)):
             for i in range(self.marks, self.marks + min(count, len(names))):
                 other = names[i % len(names)]

@@ -27,6 +27,8 @@ TICK: Final = 0.1
 """Seconds after which a clock that counts parts of seconds does."""
 FAILING: Final = 8
 """Updates answered 5xx from which on a tour does not read the record after each of them."""
+CROWD: Final = 20
+"""Refusals after which the record is read: of more, the one that left a trace is hard to find."""
 ENOUGH: Final = 60.0
 """Seconds that a run must still have for resting to be worth it."""
 _PARTS: Final = re.compile(r"\.\d*[1-9]")
@@ -105,7 +107,7 @@ class Walk:
         if case.expect == "accept":
             if session.refused:
                 session.read("read after refusals")
-        elif not session.verified:
+        elif not session.verified or len(session.refused) >= CROWD:
             session.read("read before a refusal")
 
     def send(self, case: Case) -> None:

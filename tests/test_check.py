@@ -621,6 +621,9 @@ def test_what_an_answer_must_not_hold(text: str, status: int) -> None:
         {"password": ""},
         {"password": None},
         {"password_hint_shown": True},
+        {"secret": True},
+        {"api_key": "********"},
+        {"api_key": "•••• 7f3a"},
         {"tokenized": "x"},
         {"error": "short"},
     ],
@@ -663,6 +666,8 @@ def test_a_field_that_is_called_like_a_secret(name: str) -> None:
     """An undocumented member that is called like a secret and is not empty is one."""
     result = JUDGE.judge(look("show_lamp", {**RECORD, name: "x"}))
     assert [f.rule for f in result.findings] == ["show_lamp.rejection.no_leak"]
+    number = JUDGE.judge(look("show_lamp", {**RECORD, name: 7}))
+    assert [f.rule for f in number.findings] == ["show_lamp.rejection.no_leak"]
     documented = lamp({f"{RESPONSE}/{name}": {"type": "string"}})
     assert Judge(documented).judge(look("show_lamp", {**RECORD, name: "x"})).findings == []
 
@@ -914,6 +919,9 @@ def test_an_accepted_refusal_shows_what_it_did() -> None:
         "time.until.forward",
     ]
     assert result.record == accepted
+
+    another = JUDGE.judge(refused(rule, 200, {**accepted, "id": "1ac064a1-369d-47e7-8265-594594af405f"}))
+    assert another.record is None, "an answer that shows another record says nothing about this one"
     assert JUDGE.judge(refused(rule, 200, ["x"])).record is None
     assert JUDGE.judge(refused(rule, 200, {"a": 1})).record is None
     foreign = refused("set_lamp.access.foreign_id", 200, RECORD, target="foreign")

@@ -355,8 +355,8 @@ def test_a_frame_is_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words", "pointer"),
     [
-        ("info:", "infos:", "'infos' is not read in a root; remove it. Did you mean 'info'?", "#/infos"),
-        ("    get:", "    gett:", "'gett' is not read in a path; remove it. Did you mean 'get'?", "#/paths/~1a/gett"),
+        ("info:", "infos:", "'infos' is not read in a root. Did you mean 'info'?", "#/infos"),
+        ("    get:", "    gett:", "'gett' is not read in a path. Did you mean 'get'?", "#/paths/~1a/gett"),
         ("responses:", "response:", "Did you mean 'responses'?", "#/paths/~1a/get/response"),
         ("type: string", "typ: string", "Did you mean 'type'?", "/properties/x/typ"),
         ("type: string", "x-selectr: {}", "Did you mean 'x-selector'?", "/properties/x/x-selectr"),

@@ -676,6 +676,9 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     for name, sent in odd.items():
         yield UPDATE, {name: sent}, {}
     yield UPDATE, {"name": 5}, {}
+    yield UPDATE, {"call_relay_application": ["a"]}, {}
+    for _ in range(2):
+        yield UPDATE, {"call_receive_mode": "twice"}, {}
     for name in IDS:
         yield UPDATE, {name: "3fa85f64-5717-4562-b3fc-2c963f66afa6"}, {}
     for host in ("bücher.example", "xn--mnchen-3ya.example"):
@@ -727,6 +730,7 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     for number_id in ("3fa85f64-5717-4562-b3fc-2c963f66afa6", near, "none", *FOREIGN_IDS):
         yield RETRIEVE, None, {"number_id": number_id}
         yield UPDATE, {"name": "stranger"}, {"number_id": number_id}
+    yield RETRIEVE, None, {"number_id": "3fa85f64-5717-4562-b3fc-2c963f66afa6"}
     wrong_auths = (
         None,
         ("user", "PTwrong"),

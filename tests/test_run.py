@@ -18,7 +18,8 @@ import pytest
 
 from contract import reference
 from contract.errors import ConfigError, SendError
-from contract.neighbours import next_page
+from contract.model import Response
+from contract.neighbours import _goes_on, next_page
 from contract.reference import Direct
 from tests.kit import CONTRACT, Outcome, broken, credentials, outcome, record, run, settings
 from tests.proxy import Exchange, Lost, Proxy, Secured, certificate, passing
@@ -612,6 +613,21 @@ def test_a_list_is_read_until_the_record_is_on_it(tmp_path: Path) -> None:
     assert asked
     assert set(asked) == {"GET /api/relay/rest/phone_numbers?page_number=1&page_token=t"}
     assert next(e.verdict for e in found.entries if e.rule.id == "list_phone_numbers.read_back") == "kept"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "more"),
+    [
+        ({"result": {"lamps": [{}, {}]}, "paging": {"total": 2, "next": None}}, {}, False),
+        ({"result": {"lamps": [{}, {}]}, "paging": {"total": 3, "next": None}}, {}, True),
+        ({"lamps": [{}, {}], "has_more": True}, {}, True),
+        ({"lamps": [{}, {}]}, {"link": '<https://x.example/a?page=2>; rel="next"'}, True),
+        ([], {}, False),
+    ],
+)
+def test_a_list_says_in_several_ways_that_it_goes_on(body: Any, headers: dict[str, str], more: bool) -> None:
+    """A count is held against the records that the page shows, wherever in the answer they stand."""
+    assert _goes_on(Response(status=200, headers=headers, body=body), 2) == more
 
 
 @pytest.mark.parametrize(

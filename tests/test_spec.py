@@ -341,6 +341,8 @@ def test_an_installation_without_its_fragment_is_told(monkeypatch: pytest.Monkey
         ({f"{REQUEST}/label": {}}, "a request property has a 'type' or an 'enum'", "/properties/label"),
         ({f"{REQUEST}/mode/x-selector/blnk": {}}, "'blnk' is not in the enum of 'mode'", "/x-selector/blnk"),
         ({f"{REQUEST}/mode/x-selector/blink/need": {}}, "'need' is not read in a selector's value", "/blink/need"),
+        ({f"{REQUEST}/mode/x-selector/blink/require": {}}, "Did you mean 'requires'?", "/blink/require"),
+        ({f"{REQUEST}/label/type": "integer"}, "'label' is sent as integer, and answered as string", "/label/type"),
         (
             {f"{REQUEST}/mode/x-selector/blink/requires": {"perod": None}},
             "the companion 'perod' is no property of the body. Did you mean 'period'?",

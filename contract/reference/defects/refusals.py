@@ -114,6 +114,27 @@ def unknown(body: Record) -> list[str]:
     return [name for name in body if name not in REQUEST and name not in READ_ONLY]
 
 
+def once() -> Behaviour:
+    """Take what was refused before, as it stands."""
+
+    def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
+        seen: set[bytes] = x.server.memory.setdefault("refused bodies", set())
+        found: list[str] = [] if x.raw in seen else inner(x, body, before)
+        seen.update({x.raw} if found else ())
+        return found
+
+    return hook(validate=validate)
+
+
+def alone(about: str, beside: str) -> Behaviour:
+    """Refuse for what is said *about* a field only where another one is sent *beside* it."""
+
+    def validate(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
+        return [text for text in inner(x, body, before) if beside in body or not text.startswith(about)]
+
+    return hook(validate=validate)
+
+
 def writable(*names: str) -> Behaviour:
     """Store what is sent for read-only fields."""
     return stored(lambda body, before, after: after.update({name: body[name] for name in odd(body, names)}))
@@ -241,6 +262,11 @@ FAILURE: tuple[Row, ...] = (
      failing(lambda body, before: any(isinstance(value, dict) for value in body.values()))),
     ("no-url-fails", "Text that is no URL where one belongs is answered 500.", "U.rejection.no_server_error",
      failing(with_text(lambda text: "/" not in text and " " in text, *URLS))),
+    ("application-id-fails", "A call_relay_application that is no text is answered 500.", "U.rejection.no_server_error",
+     failing(lambda body, before: isinstance(body.get("call_relay_application"), list | dict | int))),
+    ("refused-once-only", "A body that was refused is taken when it is sent again.", "U.rejection.*.enum", once()),
+    ("method-read-with-its-url", "call_fallback_method is only looked at where call_fallback_url is sent as well.",
+     "U.rejection.call_fallback_method.enum", alone("Call fallback method", "call_fallback_url")),
     ("blank-script-fails", "relay_script with a blank URL is answered 500.", "U.rejection.no_server_error",
      failing(lambda body, before: body.get("call_handler") == "relay_script"
              and body.get("call_relay_script_url") == "")),
@@ -506,6 +532,22 @@ def elsewhere(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
     return inner(x, refusal)
 
 
+def created() -> Behaviour:
+    """Refuse an update of an id that no number has, and have a number with that id from then on."""
+
+    def refuse(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
+        if refusal.status == 404 and x.operation == UPDATE:
+            x.server.memory[f"made {x.number_id}"] = True
+        return inner(x, refusal)
+
+    return Behaviour(
+        hooks={
+            "refuse": refuse,
+            "find": lambda inner, x: inner(x) or (blank(x) if x.server.memory.get(f"made {x.number_id}") else None),
+        }
+    )
+
+
 # fmt: off
 ACCESS: tuple[Row, ...] = (
     ("update-open", "An update needs no credentials.", "U.access.no_credentials",
@@ -543,6 +585,8 @@ ACCESS: tuple[Row, ...] = (
      rules(credentials_status=302)),
     ("unknown-id-found", "An id that no number has is answered with another number's fields.",
      "*.access.unknown_id", for_unknown(blank)),
+    ("unknown-id-created", "An update of an id that no number has is answered 404, and makes such a number.",
+     "R.access.unknown_id", created()),
     ("unknown-id-fails", "An id that no number has is answered 500.",
      "*.access.unknown_id *.rejection.no_server_error", for_unknown(fail)),
     ("unknown-id-400", "An id that no number has is answered 400.", "*.access.unknown_id",
