@@ -74,8 +74,7 @@ class Cases:
         if not self.thorough and self.update.security:
             for operation, kind in ((self.update, "wrong_password"), (self.contract.retrieve, "no_credentials")):
                 body = self.mark({}, "access") if operation is self.update else MISSING
-                basic = self.contract.schemes[operation.security[0]].get("scheme") == "basic"
-                yield replace(_stranger(operation, kind, basic=basic), body=body)
+                yield replace(self.stranger(operation, kind), body=body)
             return
         reads, writes = self.contract.retrieve, self.update
         # Refused, and created all the same, it would be there afterwards; an id that may be somebody's is read first.
@@ -104,11 +103,8 @@ class Cases:
         for case in made:
             # Each with a text of its own, so that a trace tells which of them left it.
             tag = case.label.removeprefix(writes.label).strip()
-            body = (
-                (self.mark({}, tag) or self.generator.complete({}, self.take))
-                if case.operation == writes.id
-                else MISSING
-            )
+            written = case.operation == writes.id
+            body = (self.mark({}, tag) or self.generator.complete({}, self.take)) if written else MISSING
             yield replace(case, body=body)
 
     def readers(self) -> Iterator[Case]:
@@ -127,11 +123,25 @@ class Cases:
         writes, reads = operation is self.update, operation is self.contract.retrieve
         # An API that looks at a part of the password alone most likely does so in every operation.
         kinds = ["no_credentials", f"{'longer' if writes else 'wrong' if reads else 'shorter'}_password"]
-        basic = self.contract.schemes[operation.security[0]].get("scheme") == "basic"
-        kinds += ["wrong_user", *(["empty_password"] if writes else [])] if basic else []
+        kinds += ["wrong_user", *(["empty_password"] if writes else [])] if self.basic(operation) else []
         kinds += ["recased_password"] if writes else []
         kinds += ["other_scheme"] if writes or reads else []
-        yield from (_stranger(operation, kind, basic=basic) for kind in kinds)
+        yield from (self.stranger(operation, kind) for kind in kinds)
+
+    def basic(self, operation: Operation) -> bool:
+        """True where the credentials are a user and a password, and not a token."""
+        return self.contract.schemes[operation.security[0]].get("scheme") == "basic"
+
+    def stranger(self, operation: Operation, kind: str) -> Case:
+        """A request with that kind of access, which is not right."""
+        words = kind.replace("_", " ")
+        return Case(
+            label=f"{operation.label} {words if self.basic(operation) else words.replace('password', 'token')}",
+            operation=operation.id,
+            expect="reject",
+            rule=f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}",
+            credentials="none" if kind == "no_credentials" else cast(Pair, kind),
+        )
 
     def omissions(self) -> Iterator[Case]:
         """A selector's value without one companion that it requires, while none is stored."""
@@ -411,8 +421,9 @@ class Cases:
             # What is looked up by its text may fail where it is none, whichever field it is.
             texts = [n for n in gen.free if gen.fields[n].types == ("string",) and not gen.fields[n].format]
             lists = {n: ["a"] for n in texts if not gen.fields[n].resource and (n != name or len(texts) == 1)}
-            label = f"a list in {', '.join(lists)}"
-            yield self.case(label, expect="unspecified", rule=rule, body=lists, open=dict.fromkeys(lists, "any"))
+            if lists:
+                label = f"a list in {', '.join(lists)}"
+                yield self.case(label, expect="unspecified", rule=rule, body=lists, open=dict.fromkeys(lists, "any"))
             for name in self.kinds().get("uri", [])[:1]:
                 for what, value in (("an object", {"a": 7}), ("no URL", "not a url")):
                     yield self.case(
@@ -555,18 +566,6 @@ def excluding(name: str, facet: str, value: Any) -> str:
         return f"{name} beyond its {facet}"
     text = repr(value)
     return f"{name} is {text if len(text) <= CLIP else f'{text[:CLIP]}…'}"
-
-
-def _stranger(operation: Operation, kind: str, *, basic: bool) -> Case:
-    """A request with that kind of access, which is not right; *basic* says what the credentials are."""
-    words = kind.replace("_", " ") if basic else kind.replace("_", " ").replace("password", "token")
-    return Case(
-        label=f"{operation.label} {words}",
-        operation=operation.id,
-        expect="reject",
-        rule=f"{operation.id}.access.{_WRONG.sub('wrong_password', kind)}",
-        credentials="none" if kind == "no_credentials" else cast(Pair, kind),
-    )
 
 
 def _other(schema: Mapping[str, Any]) -> Any:

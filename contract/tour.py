@@ -125,7 +125,7 @@ class Values:
         return max(0, len(self.firm[name]) - self.used[name])
 
     def mark(self, body: dict[str, Any], tag: str) -> dict[str, Any]:
-        """*body* with harmless changes in it that would show if a refused body were applied in part."""
+        """*body*, which begins with what is refused, with harmless changes that show if it is applied in part."""
         gen, core = self.generator, next(iter(body), "")
         name = gen.marker
         if name is not None and name != core:
@@ -142,8 +142,8 @@ class Values:
         free = [n for n in gen.enums if n not in gen.selectors and n not in taken]
         urls = [n for n in gen.free if gen.fields[n].format == "uri" and n not in taken and n not in companions]
         # What belongs together begins alike: an API may look at the one only where the other is sent as well.
-        kin = core.rpartition("_")[0] or core
-        urls = [n for n in urls if not n.startswith(kin)] or urls
+        if core and core not in gen.selectors:
+            urls = [n for n in urls if not n.startswith(core.rpartition("_")[0] or core)] or urls
         for names, count in ((free, MARKED), (urls, 1)):
             for i in range(self.marks, self.marks + min(count, len(names))):
                 other = names[i % len(names)]
