@@ -135,6 +135,7 @@ class Judge:
         assert result.record is not None
         prefix, record = self.update.id, result.record
         silent: set[str] = set()
+        wrong: list[str] = []
         for group in self.request.aliases if not self.aliased.isdisjoint(body) else ():
             sent = [name for name in group.fields if name in body]
             if len(sent) > 1:
@@ -167,12 +168,16 @@ class Judge:
             if same(self.fields[name], value, shown):
                 result.single.append(rule)
                 continue
-            message = f"{name} is not what was sent"
-            if item.deprecated and (
-                shown in (None, "") or shown is MISSING or (before is not None and shown == before.get(name))
-            ):
+            wrong.append(name)
+        # Where others are not what was sent either, it is not because of what is deprecated.
+        old = self.advised.issuperset(wrong)
+        for name in wrong:
+            message, at = f"{name} is not what was sent", f"/{escape(name)}"
+            value, shown = body[name], record.get(name, MISSING)
+            ignored = shown in (None, "") or shown is MISSING or (before is not None and shown == before.get(name))
+            if old and ignored:
                 result.broken(f"{prefix}.deprecated.{name}", message, at, expected=value, actual=shown)
-            result.broken(rule, message, at, expected=value, actual=shown)
+            result.broken(self.echoed[name], message, at, expected=value, actual=shown)
 
     def _handlers(self, loose: Mapping[str, str], body: JSONObject, result: Judgement) -> None:
         assert result.record is not None

@@ -714,14 +714,15 @@ class Look:
     ) -> Iterator[tuple[list[Case], bool, Any]]:
         """
         *case* after an update that was refused before it: what was refused may have waited for it. First the newest
-        that held the value, then the last, then the last of each kind.
+        that held the value, then the last, then, of what was refused although it is right, the last of each kind.
         """
         session, found = self.session, failure.finding
         name = found.name
         start = max((n for _, n, _ in session.updates if n < number), default=0)
         since = [c for c, n in session.refusals if start < n < number and c.target == "own"]
         held = [c for c in since if name in c.fields and c.fields[name] == found.actual]
-        for before in {id(c): c for c in [*held[-1:], *session.refused_before(number), *_kinds(since)]}.values():
+        kinds = _kinds(since) if self.rule.endswith(".accept") else []
+        for before in {id(c): c for c in [*held[-1:], *session.refused_before(number), *kinds]}.values():
             if before.target == "own":
                 yield [before, case], read, case.body
 

@@ -813,6 +813,8 @@ def test_aliases() -> None:
 def test_a_deprecated_field_that_is_ignored_is_told_twice() -> None:
     """It no longer works, which its own rule says; that the answer shows something else is said as well."""
     assert broken(put({"caption": "B"}, {"caption": RECORD["caption"]})) == ["deprecated.caption", "echo.caption"]
+    both = put({"caption": "B", "period": 7}, {"caption": RECORD["caption"], "period": RECORD["period"]})
+    assert broken(both) == ["echo.caption", "echo.period"], "what befalls others too has nothing to do with its age"
     assert broken(put({"caption": "B"}, {"caption": "b"})) == ["echo.caption"]
 
 
