@@ -1,5 +1,4 @@
-"""
-Contract tests for REST operations, from what their documentation says.
+"""Contract tests for REST operations, from what their documentation says.
 
 >>> import contract
 >>> spec = contract.load()

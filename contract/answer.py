@@ -1,5 +1,4 @@
-"""
-What one answer says by itself: whether its status is the right one, and whether envelope, shape and content are as
+"""What one answer says by itself: whether its status is the right one, and whether envelope, shape and content are as
 documented, of a success and of a refusal.
 
 The quick way through is the common one: an answer that jsonschema-rs finds valid needs no closer look at its shape.
@@ -107,8 +106,7 @@ class _Names:
 
 
 class Answers:
-    """
-    Judges the answers of one contract, each by itself.
+    """Judges the answers of one contract, each by itself.
 
     *secrets* are strings that no answer may hold.
     """
@@ -155,7 +153,9 @@ class Answers:
         return body
 
     def judge(self, interaction: Interaction) -> Judgement:
-        """What the answer says by itself; its record only where it is that of the request, and more can be said of it."""
+        """What the answer says by itself; its record only where it is that of the request, and more can be said of
+        it.
+        """
         result = Judgement()
         case, response = interaction.case, interaction.response
         operation, status = self.contract.operations[case.operation], response.status
@@ -224,7 +224,9 @@ class Answers:
         return ""
 
     def _quoted(self, response: Response) -> str:
-        """Which field that is only ever written an answer quotes, in words: beside documented fields, or in a header."""
+        """Which field that is only ever written an answer quotes, in words: beside documented fields, or in a
+        header.
+        """
         told = [(n, v) for n, sent in self.written.items() for v in sent if isinstance(v, str) and len({*v}) >= TELLING]
         if not told:
             return ""
@@ -236,7 +238,9 @@ class Answers:
         return ""
 
     def _unasked(self, response: Response) -> str:
-        """The text of an answer; where it succeeds, without that of documented fields, in which people write what they like."""
+        """The text of an answer; where it succeeds, without that of documented fields, in which people write what they
+        like.
+        """
         if response.status < 300 and response.body is not MISSING:
             return _ESCAPED.sub(_unescaped, json.dumps(_without(response.body, self.fields.keys())))
         return _ESCAPED.sub(_unescaped, response.content.decode("utf-8", "replace"))
@@ -355,8 +359,7 @@ class Answers:
     def _findings(
         self, operation: Operation, record: RecordShape, shown: JSONObject, base: str, id: str
     ) -> list[Finding]:
-        """
-        What is wrong with the shape of a record as it is *shown*. That an API took what it could have refused, a
+        """What is wrong with the shape of a record as it is *shown*. That an API took what it could have refused, a
         blank for an id say, and shows just that, is told of the request, and is no malformed answer.
         """
         found = record.findings(shown, base)
@@ -421,8 +424,7 @@ class Answers:
 
 
 def is_id(shown: Any, id: str) -> bool:
-    """
-    True where *shown* is the id of a record that a path names *id*; ids may be integers, and a UUID
+    """True where *shown* is the id of a record that a path names *id*; ids may be integers, and a UUID
     that was given in capitals is written in small letters by most.
     """
     return shown in (id, canonical(id)) or (type(shown) is int and str(shown) == id)

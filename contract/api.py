@@ -21,8 +21,7 @@ __all__ = ["Operation", "Spec", "load"]
 
 
 def load(source: str | Path | None = None) -> Spec:
-    """
-    The contract in the fragment *source*, or in the bundled one.
+    """The contract in the fragment *source*, or in the bundled one.
 
     Raises:
         SpecError: the fragment cannot be used; ``pointer`` and ``line`` say where.
@@ -53,8 +52,7 @@ class Operation:
         return self._operation.label
 
     def bodies(self, *, resources: Mapping[str, str] | None = None) -> SearchStrategy[dict[str, Any]]:
-        """
-        Bodies that the documents promise to accept.
+        """Bodies that the documents promise to accept.
 
         Shape:
             A JSON object whose members are request fields; every companion that a selector's value
@@ -75,8 +73,7 @@ class Operation:
     def negative_bodies(
         self, *, resources: Mapping[str, str] | None = None
     ) -> SearchStrategy[tuple[dict[str, Any], str]]:
-        """
-        (body, rule id): bodies in which exactly that one rule is broken.
+        """(body, rule id): bodies in which exactly that one rule is broken.
 
         Shape:
             A body as `bodies` makes it, with one value outside an enum, or without one companion.
@@ -111,8 +108,7 @@ class Spec:
         return self._judge.rules
 
     def operation(self, name: str) -> Operation:
-        """
-        The operation with the ``operationId`` *name*.
+        """The operation with the ``operationId`` *name*.
 
         Raises:
             SpecError: there is none; names the nearest.
@@ -127,8 +123,7 @@ class Spec:
         *,
         operation: str = "",
     ) -> list[Finding]:
-        """
-        What *response* breaks; empty when the contract is kept.
+        """What *response* breaks; empty when the contract is kept.
 
         Shape:
             *response* is an ``httpx.Response``, or the decoded body of a success. *request* is the

@@ -1,5 +1,4 @@
-"""
-Writes down how an API behaved in one run, so that two runs can be compared: for each planned case what
+"""Writes down how an API behaved in one run, so that two runs can be compared: for each planned case what
 became of it, and for each operation what its answers look like.
 
 What differs between two runs of one unchanged API is left out or put in words: values become what was
@@ -62,8 +61,7 @@ _TIME: Final = re.compile(
 
 
 def behaviour(result: Result, mask: Mask) -> dict[str, Any]:
-    """
-    What ``run.json`` says about how the API behaved.
+    """What ``run.json`` says about how the API behaved.
 
     Shape:
         ``plan`` is what makes two runs comparable; ``cases`` has one entry for each planned case that
@@ -216,8 +214,7 @@ class _Account:
     def effects(
         self, sent: JSONObject, record: JSONObject, before: JSONObject | None
     ) -> tuple[dict[str, list[str]], list[str]]:
-        """
-        What became of fields that were not sent, where anything did and the documents allow it; and the
+        """What became of fields that were not sent, where anything did and the documents allow it; and the
         names of those where they do not.
         """
         request = self.request
@@ -269,8 +266,7 @@ class _Account:
         return found
 
     def members(self, operation: Operation, responses: list[Response]) -> dict[str, dict[str, Any]]:
-        """
-        Every member of the answers: how often it was there, and with which types and notations.
+        """Every member of the answers: how often it was there, and with which types and notations.
 
         Shape:
             Path -> ``in`` (how often its parent was there), ``types`` (JSON type -> how often), whether it
@@ -449,8 +445,7 @@ def kind(value: Any) -> str:
 
 
 def handling(sent: Any, shown: Any, before: Any, item: Field | None, default: Any = MISSING) -> list[str]:
-    """
-    Everything that may have been done to a value that was sent, for what is shown now.
+    """Everything that may have been done to a value that was sent, for what is shown now.
 
     Shape:
         Words, ``applied`` and ``ignored`` among them, in a fixed order; `MISSING` stands for what is
@@ -525,8 +520,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def words(text: str, sent: list[str] | tuple[str, ...] = (), names: Mapping[str, Any] | tuple[str, ...] = ()) -> str:
-    """
-    The words of an error text: without what is quoted, what was *sent*, numbers and ids.
+    """The words of an error text: without what is quoted, what was *sent*, numbers and ids.
 
     Words that are *names* stay, digits or not.
     """

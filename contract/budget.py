@@ -19,8 +19,7 @@ USUAL: Final = 20_000
 
 
 class Budget:
-    """
-    Requests and seconds that a run may still spend, and its rate; shared by all of its threads.
+    """Requests and seconds that a run may still spend, and its rate; shared by all of its threads.
 
     What is kept in reserve is for putting the records back, and only `restoring` releases it.
     """
@@ -74,8 +73,7 @@ class Budget:
         return left if self.restoring else left - min(30.0, self.seconds / 10)
 
     def restore(self) -> None:
-        """
-        Releases the reserve: from now on the records are put back.
+        """Releases the reserve: from now on the records are put back.
 
         An API that answers gets 20 seconds at least, because what was changed belongs to others; one
         that does not is waited for as long as half of what is left, but between 2 and 10 seconds.
@@ -86,8 +84,7 @@ class Budget:
         self.restoring = True
 
     def take(self) -> None:
-        """
-        Counts one request.
+        """Counts one request.
 
         Raises:
             Undecided: there is none left, or the run was told to stop.
@@ -110,8 +107,7 @@ class Budget:
             self.spent += 1
 
     def pace(self, sleep: Callable[[float], None]) -> None:
-        """
-        Waits until the rate allows one request more.
+        """Waits until the rate allows one request more.
 
         Raises:
             Undecided: that would take longer than the run may, or the run was told to stop.
@@ -124,8 +120,7 @@ class Budget:
             sleep(0.02)
 
     def receive(self, size: int) -> None:
-        """
-        Counts the bytes of an answer.
+        """Counts the bytes of an answer.
 
         Raises:
             Undecided: the answers are too large to be kept.
@@ -148,8 +143,7 @@ class Budget:
 
 
 def _limiter(rate: str) -> Callable[[], bool] | None:
-    """
-    Something that says whether one request more is allowed now, for a rate such as ``50/s``; nothing
+    """Something that says whether one request more is allowed now, for a rate such as ``50/s``; nothing
     where there is no limit.
     """
     if not rate:

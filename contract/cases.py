@@ -1,5 +1,4 @@
-"""
-Makes what a run sends beside the tour, one thing at a time: what must be refused, what the documents are silent
+"""Makes what a run sends beside the tour, one thing at a time: what must be refused, what the documents are silent
 about, and what needs a moment of its own.
 
 Each case says what it may be answered; when it is sent is the plan's business.
@@ -53,8 +52,7 @@ class Cases:
         return Case(label=label, operation=self.update.id, **values)
 
     def first(self) -> Iterator[Case]:
-        """
-        One field that nothing else depends on: only the first update of a run is sent long enough after
+        """One field that nothing else depends on: only the first update of a run is sent long enough after
         the one before it to show that the time stamp moves, whatever is written. One that was found with
         something in it is preferred: it can be put back even where null empties nothing.
         """
@@ -108,8 +106,7 @@ class Cases:
             yield replace(case, body=body)
 
     def readers(self) -> Iterator[Case]:
-        """
-        Reads without the right to ask, which leave no trace: they come late, as an API may have let somebody in
+        """Reads without the right to ask, which leave no trace: they come late, as an API may have let somebody in
         by then.
         """
         if self.thorough:
@@ -160,9 +157,8 @@ class Cases:
             yield from self.bare()
 
     def hidden(self) -> Iterator[Case]:
-        """
-        What a selector's value requires and no answer shows, while nothing is stored that could stand for it: that it
-        is accepted is all that tells that it was looked at.
+        """What a selector's value requires and no answer shows, while nothing is stored that could stand for it: that
+        it is accepted is all that tells that it was looked at.
         """
         gen = self.generator
         for name in gen.selectors:
@@ -175,8 +171,7 @@ class Cases:
                     yield self.case(f"{name} {value} with {other} alone", body=body, absent=shown)
 
     def bare(self) -> Iterator[Case]:
-        """
-        Each selector at the value with the most companions that it does not require, without any of them
+        """Each selector at the value with the most companions that it does not require, without any of them
         while none is stored: whatever the tour stores, no update after it lacks them again.
         """
         gen = self.generator
@@ -234,8 +229,7 @@ class Cases:
                     )
 
     def idle(self, name: str, taken: set[str]) -> dict[str, Any]:
-        """
-        What the other values of selector *name* require, but nothing that stands for a field of *taken*: an API may
+        """What the other values of selector *name* require, but nothing that stands for a field of *taken*: an API may
         find there what it looks for.
         """
         gen = self.generator
@@ -243,8 +237,7 @@ class Cases:
         return {o: gen.firm(o)[0] for o in gen.fields if o in every and not gen.request.aliases_of((o,)) & taken}
 
     def company(self, name: str, value: Any, *, turn: int = 0) -> dict[str, Any]:
-        """
-        The other selectors at the same value, so that their companions are there where those of *name* lack, and an
+        """The other selectors at the same value, so that their companions are there where those of *name* lack, and an
         API that looks at one selector alone is seen; or at another, one after the other.
         """
         gen = self.generator
@@ -274,8 +267,7 @@ class Cases:
             yield self.case("a JSON array", expect="unspecified", rule=rule, body=items, keep=True)
 
     def excluded(self, *, used: bool) -> Iterator[Case]:
-        """
-        Undocumented values of fields: of every other one that a selector's value *used*, while it stands
+        """Undocumented values of fields: of every other one that a selector's value *used*, while it stands
         elsewhere, as an API may look at them there alone; or of the rest.
         """
         gen = self.generator
@@ -539,7 +531,9 @@ class Cases:
         return {kind: body for kind, body in found.items() if body}
 
     def kinds(self, *, documented: bool = False) -> dict[str, list[str]]:
-        """The fields by kind, for asking what null does to each kind, where the documents are silent or it is *documented*."""
+        """The fields by kind, for asking what null does to each kind, where the documents are silent or it is
+        *documented*.
+        """
         taken = {o for s in self.generator.selectors.values() for c in s.choices.values() for o in c.requires}
         found: dict[str, list[str]] = {}
         for name, item in self.generator.fields.items():

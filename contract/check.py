@@ -1,5 +1,4 @@
-"""
-Judges interactions: pure functions from what was sent, known and answered to findings.
+"""Judges interactions: pure functions from what was sent, known and answered to findings.
 
 No I/O, no clock and no memory: whatever a rule needs is in the `Interaction`. What an answer says by itself is
 judged in `answer`; here stands what several states of a record say about each other: what was sent, what was known
@@ -32,8 +31,7 @@ MOVES_AFTER: Final = 3.0
 
 
 class Judge:
-    """
-    Judges the interactions of one contract.
+    """Judges the interactions of one contract.
 
     *secrets* are strings that no answer may hold.
     """
@@ -265,8 +263,7 @@ class Judge:
         return [f"{prefix}.{n}" for n in names] + ([prefix] if self.update.unsent is not None else [])
 
     def _repeated(self, body: JSONObject, record: JSONObject, before: JSONObject) -> Iterator[Finding]:
-        """
-        The same update a second time.
+        """The same update a second time.
 
         What was sent for a companion of a value that is not chosen may have been cleared the first time,
         as that was when another one was chosen, and be stored now.
@@ -374,8 +371,7 @@ class Judge:
     def differences(
         self, record: JSONObject, before: JSONObject, skip: Iterable[str] = ()
     ) -> Iterator[tuple[str, Any, Any]]:
-        """
-        (field, earlier, now) for every field that two views of one record show differently; time stamps,
+        """(field, earlier, now) for every field that two views of one record show differently; time stamps,
         which only follow what else differs, come last.
         """
         for name, item in sorted(self.fields.items(), key=lambda pair: pair[0] in self.on_write):
@@ -385,8 +381,7 @@ class Judge:
                 yield name, before[name], record[name]
 
     def in_turns(self, views: Sequence[tuple[str, JSONObject]]) -> Judgement:
-        """
-        The fields that may change at any time, over all *views* (operation, record) in their order: where two
+        """The fields that may change at any time, over all *views* (operation, record) in their order: where two
         operations disagree about one again and again, and each always with itself, it did not change.
         """
         result = Judgement()
@@ -437,8 +432,7 @@ class Judge:
         return body if own else None
 
     def in_list(self, response: Response, id: str, record: JSONObject, *, last: bool = False) -> Judgement:
-        """
-        The record as the list shows it, against *record* as the retrieve showed it; where the page is the
+        """The record as the list shows it, against *record* as the retrieve showed it; where the page is the
         *last* one, it has to be there.
         """
         result = Judgement()
@@ -476,8 +470,7 @@ class Judge:
 
 
 def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
-    """
-    True where an accepted value about which the documents are silent was applied or ignored.
+    """True where an accepted value about which the documents are silent was applied or ignored.
 
     *how* is ``exact`` (to the letter), ``blank`` or ``null`` (an empty value may be stored as
     another empty one or as the default) or ``any`` (whatever has the documented shape).

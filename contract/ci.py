@@ -1,5 +1,4 @@
-"""
-Tells a continuous-integration service what a run found, each in its own words: a step summary and
+"""Tells a continuous-integration service what a run found, each in its own words: a step summary and
 annotations for GitHub, a code-quality report for GitLab; SARIF and JUnit have modules of their own.
 
 Everything here is text for a machine that obeys what it reads, so whatever came from an API is escaped
@@ -57,8 +56,7 @@ def summary(result: Result, mask: Mask) -> str:
 
 
 def add_to_step_summary(text: str) -> None:
-    """
-    Adds *text* to the summary of the GitHub workflow step that this is, where it is one.
+    """Adds *text* to the summary of the GitHub workflow step that this is, where it is one.
 
     Raises:
         ConfigError: it cannot be written to.
@@ -173,8 +171,7 @@ def _code(text: str, mask: Mask) -> str:
 
 
 def workflow_commands(result: Result, mask: Mask) -> Iterator[str]:
-    """
-    Workflow commands that mark the lines of the fragment whose rules are broken.
+    """Workflow commands that mark the lines of the fragment whose rules are broken.
 
     Shape:
         ``::error file=…,line=…,title=…::…``; one a line, errors before warnings, as GitHub shows the

@@ -1,5 +1,4 @@
-"""
-The command ``contract``.
+"""The command ``contract``.
 
 Exit status, everywhere: 0 kept, 1 broken, 2 could not tell. Nothing heavy is imported before the
 command that needs it is known.
@@ -85,8 +84,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="pytest-contract", prog_name="contract")
 def cli() -> None:
-    """
-    Contract tests for one REST operation: is what the documents promise kept?
+    """Contract tests for one REST operation: is what the documents promise kept?
 
     \b
     Try it without an account:   contract demo
@@ -182,8 +180,7 @@ def run(
     quiet: bool,
     **options: Any,
 ) -> int:
-    """
-    Test one environment against the contract.
+    """Test one environment against the contract.
 
     \b
     Example:
@@ -314,8 +311,7 @@ def _dry_run(settings: Settings) -> int:
 @_base_url
 @_state_dir
 def restore(**options: Any) -> int:
-    """
-    Put back what an interrupted run left changed.
+    """Put back what an interrupted run left changed.
 
     \b
     Example:
@@ -344,8 +340,7 @@ def restore(**options: Any) -> int:
 @_spec
 @_as_json
 def rules(config: str | None, spec: str | None, as_json: bool) -> int:
-    """
-    List every rule, its basis and its source.
+    """List every rule, its basis and its source.
 
     \b
     Example:
@@ -374,8 +369,7 @@ def rules(config: str | None, spec: str | None, as_json: bool) -> int:
 @_config
 @_spec
 def explain(rule: str, config: str | None, spec: str | None) -> int:
-    """
-    Explain one rule, with an example that keeps it and one that breaks it.
+    """Explain one rule, with an example that keeps it and one that breaks it.
 
     \b
     Example:
@@ -403,8 +397,7 @@ def explain(rule: str, config: str | None, spec: str | None) -> int:
 @click.option("--defect", metavar="NAME", help="One named way to be wrong; see: contract defects --list.")
 @click.option("--variant", metavar="NAME", help="One named way to be right that the documents leave open.")
 def serve(port: int, db: Path | None, defect: str | None, variant: str | None) -> int:
-    """
-    Serve the reference server on loopback, until it is interrupted.
+    """Serve the reference server on loopback, until it is interrupted.
 
     \b
     Example:
@@ -423,8 +416,7 @@ def serve(port: int, db: Path | None, defect: str | None, variant: str | None) -
 @cli.command()
 @click.option("--report-dir", metavar="DIR", default="reports", show_default=True, help="Where reports are written.")
 def demo(report_dir: str) -> int:
-    """
-    Start the reference server and run against it, whole and with one defect.
+    """Start the reference server and run against it, whole and with one defect.
 
     \b
     Example:
@@ -441,8 +433,7 @@ def demo(report_dir: str) -> int:
 @click.option("--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs side by side.")
 @click.option("--mutants", is_flag=True, help="Also change every field of the answers in every way, one at a time.")
 def defects(only_list: bool, only: str, jobs: int, mutants: bool) -> int:
-    """
-    Print the kill table: every defect of the reference server, and the rules that caught it.
+    """Print the kill table: every defect of the reference server, and the rules that caught it.
 
     \b
     Example:
@@ -469,8 +460,7 @@ def defects(only_list: bool, only: str, jobs: int, mutants: bool) -> int:
     help="Write openapi.json and schemathesis.toml there, with the configured ids as examples, and print their names.",
 )  # fmt: skip
 def export(form: str, config: str | None, spec: str | None, output: Path | None) -> int:
-    """
-    Print the contract for other tools: no extensions, companions as if/then.
+    """Print the contract for other tools: no extensions, companions as if/then.
 
     \b
     Example:
@@ -501,8 +491,7 @@ def export(form: str, config: str | None, spec: str | None, output: Path | None)
 @click.option("--against", metavar="SPEC", help="Fragment to compare the page with, instead of printing a skeleton.")
 @click.option("--operation", default="", metavar="ID", help="Operation that the page is about, if not the update.")
 def derive(page: Path, against: str | None, operation: str) -> int:
-    """
-    Read the text of a reference page: print a fragment's skeleton, or compare it with a fragment.
+    """Read the text of a reference page: print a fragment's skeleton, or compare it with a fragment.
 
     \b
     Example:
@@ -550,8 +539,7 @@ def compare(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """
-    Say what changed between two runs, or from one environment to another.
+    """Say what changed between two runs, or from one environment to another.
 
     Two runs are compared rule by rule and case by case. With two addresses one plan is carried out on
     both first; what the second needs of its own is read from CONTRACT_B_USERNAME, CONTRACT_B_PASSWORD,
@@ -600,8 +588,7 @@ def compare(
 @_state_dir
 @_unrestorable
 def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int:
-    """
-    Send recorded failures again: is each FIXED, STILL BROKEN, or COULD NOT TELL?
+    """Send recorded failures again: is each FIXED, STILL BROKEN, or COULD NOT TELL?
 
     The record is put back afterwards. Exit status: 0 all fixed, 1 one still broken, 2 could not tell.
 
@@ -663,8 +650,7 @@ def _write_tests(file: Path, recorded: Any, run: dict[str, Any], contract: Any, 
 @click.option("--strict", metavar="BASIS", help="Weakest basis that fails a check: documented, observed, inferred.")
 @_as_json
 def check(files: tuple[str, ...], operation: str, as_json: bool, **options: Any) -> int:
-    """
-    Judge recorded responses, offline: JSON, NDJSON or HAR, gzip or not; - is standard input.
+    """Judge recorded responses, offline: JSON, NDJSON or HAR, gzip or not; - is standard input.
 
     A HAR pairs requests with their answers, so what was sent and what an earlier answer showed is judged
     too, as if no request to the record were missing. Who was allowed to ask is not: recordings seldom

@@ -1,5 +1,4 @@
-"""
-A client for a user's own tests: it has the base URL and the credentials, and every answer is judged.
+"""A client for a user's own tests: it has the base URL and the credentials, and every answer is judged.
 
 What matches no operation of the contract is let through; a refusal is judged by its body alone, because
 only the test knows whether it asked for one.
@@ -49,8 +48,7 @@ def _below(base: httpx.URL, url: httpx.URL) -> bool:
 
 
 def transport(settings: Settings) -> httpx.BaseTransport:
-    """
-    What carries the requests, as the settings say: TLS, client certificate and proxy.
+    """What carries the requests, as the settings say: TLS, client certificate and proxy.
 
     Raises:
         ConfigError: it cannot be set up like that.
@@ -68,8 +66,7 @@ def client(
     carrier: httpx.BaseTransport,
     fail: Callable[[str], Any],
 ) -> httpx.Client:
-    """
-    A client for the API at ``base_url``; *fail* is called with the lines about an answer that breaks the contract.
+    """A client for the API at ``base_url``; *fail* is called with the lines about an answer that breaks the contract.
 
     Raises:
         ConfigError: there is no base URL, or the known failures cannot be used.

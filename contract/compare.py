@@ -1,5 +1,4 @@
-"""
-Compares two runs, rule by rule and case by case: what is newly broken, and what changed where the
+"""Compares two runs, rule by rule and case by case: what is newly broken, and what changed where the
 documents are silent.
 
 Works on the data of two ``run.json`` files, and sends nothing. A case that one of them lacks, because a
@@ -132,8 +131,7 @@ class Comparison:
 
 
 def read(path: str | Path, *, whole: bool = True) -> dict[str, Any]:
-    """
-    The data of a ``run.json``; *whole* where it must say how the API behaved, too.
+    """The data of a ``run.json``; *whole* where it must say how the API behaved, too.
 
     Raises:
         ConfigError: it can't be read, or is none.
@@ -193,8 +191,7 @@ def suited(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def earlier(path: str | Path, settings: Settings) -> dict[str, Any]:
-    """
-    The earlier run in *path*, for a run with *settings* that is still to come.
+    """The earlier run in *path*, for a run with *settings* that is still to come.
 
     Raises:
         ConfigError: it can't be read, or the two could not be compared.
@@ -221,8 +218,7 @@ def earlier(path: str | Path, settings: Settings) -> dict[str, Any]:
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
-    """
-    What changed from the run *old* to the run *new*.
+    """What changed from the run *old* to the run *new*.
 
     Raises:
         ConfigError: they can't be compared.
@@ -476,8 +472,7 @@ def environments(
     configs: tuple[str, ...],
     environ: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Settings, dict[str, str]], ...]:
-    """
-    Settings and credentials of the two environments; what the second has of its own stands in variables
+    """Settings and credentials of the two environments; what the second has of its own stands in variables
     that begin with ``CONTRACT_B_``, or in a second file.
 
     Raises:
@@ -516,8 +511,7 @@ def environments(
 def both(
     pairs: Iterable[tuple[Settings, dict[str, str]]], style: Style, echo: Callable[[str], Any]
 ) -> tuple[tuple[dict[str, Any], ...], bool]:
-    """
-    Carries out one plan on each environment, one after the other, so that neither slows the other down.
+    """Carries out one plan on each environment, one after the other, so that neither slows the other down.
 
     Shape:
         (the data of the runs, whether one of them could not tell).
@@ -670,8 +664,7 @@ def markdown(found: Comparison) -> str:
 
 
 def attach(found: Comparison, folder: Path) -> None:
-    """
-    Adds a comparison to the ``run.json`` and ``run.md`` in *folder*, and to the summary of a workflow's step.
+    """Adds a comparison to the ``run.json`` and ``run.md`` in *folder*, and to the summary of a workflow's step.
 
     Raises:
         ConfigError: they cannot be written.

@@ -1,5 +1,4 @@
-"""
-Reads the settings of a run: command line over environment over file over default.
+"""Reads the settings of a run: command line over environment over file over default.
 
 Each value knows the layer that set it, so that a bad one can be refused with the place to mend it.
 Credentials come from the environment alone and are never part of the settings.
@@ -65,8 +64,7 @@ class Settings:
     """Setting -> the layer that set it."""
 
     def need(self, *names: str, option: str = "--") -> None:
-        """
-        Makes sure that these settings were given; *option* is how options begin where they are asked for.
+        """Makes sure that these settings were given; *option* is how options begin where they are asked for.
 
         Raises:
             ConfigError: one was not; says how to give it.
@@ -190,8 +188,7 @@ _PATHS: Final = ("spec", "report_dir", "state_dir", "ca_file", "client_cert", "c
 
 
 def find(start: Path) -> Path | None:
-    """
-    The configuration file nearest to *start*, going upwards: contract.toml, or a pyproject.toml
+    """The configuration file nearest to *start*, going upwards: contract.toml, or a pyproject.toml
     with a ``[tool.contract]`` table.
     """
     for folder in (start, *start.parents):
@@ -230,8 +227,7 @@ def resolve(
     names: Mapping[str, str] | None = None,
     ini: Mapping[str, tuple[Any, str]] | None = None,
 ) -> Settings:
-    """
-    The settings of a run.
+    """The settings of a run.
 
     *options* are those of the command line, `None` where one was not given; *names* says what each
     is called there; *config* is a file to read instead of the nearest one; *ini* are values of another

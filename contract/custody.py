@@ -1,5 +1,4 @@
-"""
-Holds the record under test: a lease, and a journal on disk.
+"""Holds the record under test: a lease, and a journal on disk.
 
 Before the first write the record is written to a journal (fsync); after the run, however it ends,
 it is put back and read back to prove it, and only then the journal goes. A journal that is found
@@ -51,8 +50,7 @@ class Journal:
 
     @classmethod
     def all(cls, folder: Path, base_url: str) -> Iterator[tuple[Journal, dict[str, Any]]]:
-        """
-        Every journal of one environment, with what it holds.
+        """Every journal of one environment, with what it holds.
 
         Raises:
             CustodyError: one cannot be read; the others came before it.
@@ -79,8 +77,7 @@ class Journal:
         return sorted(found - {_place(base_url)})
 
     def read(self) -> dict[str, Any] | None:
-        """
-        What it holds, or nothing where there is no journal.
+        """What it holds, or nothing where there is no journal.
 
         Raises:
             CustodyError: there is one, and it cannot be read.
@@ -98,8 +95,7 @@ class Journal:
         return found
 
     def write(self, base_url: str, id: str, record: JSONObject) -> None:
-        """
-        Writes the record, so that it survives a power cut.
+        """Writes the record, so that it survives a power cut.
 
         Raises:
             CustodyError: it cannot be written.
@@ -123,8 +119,7 @@ class Journal:
             raise CustodyError(f"the journal {self.path} cannot be written: {error.strerror}") from error
 
     def remove(self) -> None:
-        """
-        Removes it: the record is as it was.
+        """Removes it: the record is as it was.
 
         Raises:
             CustodyError: it cannot be removed.
@@ -167,8 +162,7 @@ class Custody:
         self.lock = FileLock(str(self.journal.path.with_suffix(".lock")), timeout=0)
 
     def acquire(self, *, resume: bool = False) -> dict[str, Any] | None:
-        """
-        Takes the lease; with *resume* a journal that is found is returned instead of refused.
+        """Takes the lease; with *resume* a journal that is found is returned instead of refused.
 
         Raises:
             CustodyError: another run holds the record, or one was cut off and not restored.

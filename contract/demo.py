@@ -1,5 +1,4 @@
-"""
-The demonstration: the reference server whole, and then with one defect.
+"""The demonstration: the reference server whole, and then with one defect.
 
 Needs no account and no network beyond loopback; what it writes is the same at every run.
 """

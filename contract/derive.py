@@ -1,5 +1,4 @@
-"""
-Reads the text of a reference page and makes the skeleton of a fragment from it, or compares it with one.
+"""Reads the text of a reference page and makes the skeleton of a fragment from it, or compares it with one.
 
 A page of this kind names an operation, says a line about it, and lists fields under headings: a
 field's name stands alone on a line, perhaps with "Deprecated" glued to it; its description follows,
@@ -106,8 +105,7 @@ class Comparison:
 
 
 def read_file(path: Path) -> Page:
-    """
-    The page in the file *path*.
+    """The page in the file *path*.
 
     Raises:
         ContractError: it cannot be read as such a page.
@@ -121,8 +119,7 @@ def read_file(path: Path) -> Page:
 
 
 def read(text: str, file: str = "the page") -> Page:
-    """
-    The page in *text*.
+    """The page in *text*.
 
     Raises:
         ContractError: it has no headings that are known, or no field under them.
@@ -202,8 +199,7 @@ def _marked(entry: Entry, mark: str) -> Entry:
 
 
 def _is_field(named: Entry, lines: list[str], i: int, above: Entry | None, values: bool) -> bool:
-    """
-    True where the single word in line *i* is a field's name: not a description of one word, and not
+    """True where the single word in line *i* is a field's name: not a description of one word, and not
     one of the values that were announced.
     """
     following = next((line for line in lines[i + 1 :] if line), "")
@@ -217,8 +213,7 @@ def _is_field(named: Entry, lines: list[str], i: int, above: Entry | None, value
 
 
 def skeleton(page: Page, file: str = "a page") -> Iterator[str]:
-    """
-    The lines of a fragment with what the page says: YAML that `contract.spec` loads.
+    """The lines of a fragment with what the page says: YAML that `contract.spec` loads.
 
     What the page does not say is a string, an open value, or a placeholder with a comment.
     """
@@ -289,8 +284,7 @@ def _quoted(text: str) -> str:
 
 
 def compare(page: Page, contract: Contract, operation: str = "") -> Comparison:
-    """
-    What *page* has that the contract lacks, and the reverse.
+    """What *page* has that the contract lacks, and the reverse.
 
     *operation* is the id of the operation that the page is about; without it, the update for a page
     with a request, and the retrieve for one without.

@@ -1,5 +1,4 @@
-"""
-Reads a fragment's text into plain data, knowing the line of every value.
+"""Reads a fragment's text into plain data, knowing the line of every value.
 
 A fragment is someone else's file: it is read as data (no tags, anchors or dates of YAML), it can
 refer to nothing but itself, and a key that this tool does not read is an error, because a rule
@@ -90,8 +89,7 @@ class Document:
         return kind(problem, pointer=pointer, line=self.lines.get(place), file=self.file)
 
     def at(self, pointer: str) -> Any:
-        """
-        The value at *pointer*.
+        """The value at *pointer*.
 
         Raises:
             PointerToNowhere: there is none.
@@ -108,8 +106,7 @@ class Document:
         return value
 
     def follow(self, value: Any, pointer: str) -> tuple[Any, str]:
-        """
-        *value* and its pointer, after any ``$ref`` in it.
+        """*value* and its pointer, after any ``$ref`` in it.
 
         Raises:
             PointerToNowhere: the reference leads nowhere, outside the file, or in a circle.
@@ -133,8 +130,7 @@ class Document:
         return value, pointer
 
     def expand(self, value: Any, pointer: str, above: tuple[str, ...] = ()) -> Any:
-        """
-        *value* with every ``$ref`` in it replaced by what it refers to.
+        """*value* with every ``$ref`` in it replaced by what it refers to.
 
         Raises:
             PointerToNowhere: a reference leads nowhere or contains itself.
@@ -159,8 +155,7 @@ _PAIR: Final = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[
 
 
 def read(text: str, file: str = "") -> Document:
-    """
-    The fragment in *text* (YAML or JSON).
+    """The fragment in *text* (YAML or JSON).
 
     Raises:
         SpecError: it cannot be read, repeats a key, or uses an anchor or a tag.
@@ -184,8 +179,7 @@ def read(text: str, file: str = "") -> Document:
 
 
 def read_file(path: Path) -> Document:
-    """
-    The fragment in the file *path*.
+    """The fragment in the file *path*.
 
     Raises:
         SpecError: it cannot be read.
@@ -353,8 +347,7 @@ _SHAPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 
 def refuse_unknown_keys(document: Document) -> None:
-    """
-    Holds every object of the fragment to `KEYS`, and what stands under them to its shape.
+    """Holds every object of the fragment to `KEYS`, and what stands under them to its shape.
 
     Raises:
         UnsupportedKeyword: an object has a key that is not read there.

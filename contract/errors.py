@@ -1,5 +1,4 @@
-"""
-What this tool raises when it cannot do its work.
+"""What this tool raises when it cannot do its work.
 
 * ContractError
   x SpecError              the fragment cannot be used
@@ -35,8 +34,7 @@ __all__ = [
 
 
 def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
-    """
-    A hint that names the known word nearest to *word*: ``" Did you mean 'x'?"``, or nothing.
+    """A hint that names the known word nearest to *word*: ``" Did you mean 'x'?"``, or nothing.
 
     *alike* says how alike they must be at least, 1 being the same.
     """

@@ -1,5 +1,4 @@
-"""
-Makes an example of a result: the same findings with everything volatile made the same each time.
+"""Makes an example of a result: the same findings with everything volatile made the same each time.
 
 Two runs of one plan against the same server differ in when they were, how long each answer took, at
 which port the server was, and in the ids it gives to requests. An example has the same of all of these,
@@ -34,8 +33,7 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 
 
 def example(result: Result) -> Result:
-    """
-    *result* as an example; the original stays as it is.
+    """*result* as an example; the original stays as it is.
 
     Every time stamp of the run becomes `NOW`, and an older one stays as many whole days older. A request
     takes a millisecond and a microsecond for each byte. How often a rule about time was looked at depends

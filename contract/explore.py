@@ -1,5 +1,4 @@
-"""
-Explores with Hypothesis: a state machine of updates, repeats, refusals and reads, with the record
+"""Explores with Hypothesis: a state machine of updates, repeats, refusals and reads, with the record
 as its model.
 
 What it finds is shrunk to the shortest sequence of the smallest bodies within the budget of
@@ -170,9 +169,8 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
 
 
 def explore(session: Session, generator: Generator, settings: Settings, *, most: int, small: bool = False) -> None:
-    """
-    Searches until the budgets are spent, or *most* requests to this record, the others having to carry out their parts
-    of the plan; or a little where *small*.
+    """Searches until the budgets are spent, or *most* requests to this record, the others having to carry out their
+    parts of the plan; or a little where *small*.
 
     Raises:
         SendError, Undecided: the API could not be reached any more, or a budget ended in a request.

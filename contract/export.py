@@ -1,5 +1,4 @@
-"""
-Writes a contract in words that every tool knows: plain OpenAPI 3.1, or JSON Schema 2020-12.
+"""Writes a contract in words that every tool knows: plain OpenAPI 3.1, or JSON Schema 2020-12.
 
 No extension is left. What a selector's value requires becomes ``if``/``then`` with ``required``, which
 any validator applies; what plain schemas have no word for (what stays, what is read back, which of
@@ -33,8 +32,7 @@ _LITERAL: Final = frozenset({"enum", "const", "default", "example", "required", 
 
 
 def openapi(contract: Contract, ids: Sequence[str] = ()) -> dict[str, Any]:
-    """
-    The contract as OpenAPI 3.1 without extensions.
+    """The contract as OpenAPI 3.1 without extensions.
 
     Shape:
         The fragment with the companions in an ``allOf`` of its request bodies. Where *ids* are given,
@@ -61,8 +59,7 @@ def openapi(contract: Contract, ids: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def json_schema(contract: Contract) -> dict[str, Any]:
-    """
-    The body of the update as one JSON Schema 2020-12, with every reference written out.
+    """The body of the update as one JSON Schema 2020-12, with every reference written out.
 
     Raises:
         SpecError: the contract has no update.
@@ -92,8 +89,7 @@ def filled(choice: Choice) -> dict[str, Any]:
 
 
 def alternatives(body: Body) -> Iterator[dict[str, Any]]:
-    """
-    The same as `conditions` says, as one ``oneOf`` for each selector.
+    """The same as `conditions` says, as one ``oneOf`` for each selector.
 
     Generators that write a schema out as a list of cases double that list with each ``if``, and give
     up; with a ``oneOf`` it only grows by one case for each value, and every value gets its share.
@@ -113,8 +109,7 @@ def alternatives(body: Body) -> Iterator[dict[str, Any]]:
 
 
 def with_alternatives(contract: Contract, made: dict[str, Any]) -> None:
-    """
-    Writes `alternatives` for `conditions` in *made*, an OpenAPI document as `openapi` makes it.
+    """Writes `alternatives` for `conditions` in *made*, an OpenAPI document as `openapi` makes it.
 
     What does not look like it is left alone.
     """
@@ -169,8 +164,7 @@ def schemathesis_config(contract: Contract) -> str:
 
 
 def write(contract: Contract, folder: Path, ids: Sequence[str] = (), *, body: bool = False) -> list[Path]:
-    """
-    Writes ``openapi.json`` and ``schemathesis.toml`` into *folder*, with *body* also ``body.schema.json``.
+    """Writes ``openapi.json`` and ``schemathesis.toml`` into *folder*, with *body* also ``body.schema.json``.
 
     Shape:
         The files that were written.

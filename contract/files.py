@@ -16,8 +16,7 @@ __all__ = ["write", "write_all", "write_asked"]
 
 
 def write(result: Result, folder: Path, mask: Mask, *, fixed: bool = False) -> Path:
-    """
-    Writes ``run.json`` and, beside it, ``run.html``, ``run.md`` and ``run.har``; the path of the first
+    """Writes ``run.json`` and, beside it, ``run.html``, ``run.md`` and ``run.har``; the path of the first
     is returned.
 
     In a GitHub workflow the text of ``run.md`` becomes the summary of the step as well. *fixed* says
@@ -39,8 +38,7 @@ def write(result: Result, folder: Path, mask: Mask, *, fixed: bool = False) -> P
 
 
 def write_all(result: Result, folder: Path, mask: Mask, *, fixed: bool) -> None:
-    """
-    Writes a report of every kind into *folder*.
+    """Writes a report of every kind into *folder*.
 
     With *fixed* the reports are those of `contract.example.example`: two runs that found the same write
     the same bytes, whenever, wherever and however fast they ran. That is what committed examples are for.
@@ -65,8 +63,7 @@ def write_all(result: Result, folder: Path, mask: Mask, *, fixed: bool) -> None:
 def write_asked(
     result: Result, mask: Mask, *, junit: str | None = None, sarif: str | None = None, code_quality: str | None = None
 ) -> None:
-    """
-    Writes the files that were asked for by name.
+    """Writes the files that were asked for by name.
 
     Raises:
         ConfigError: one cannot be written.

@@ -1,5 +1,4 @@
-"""
-Judges the formats that a field can have.
+"""Judges the formats that a field can have.
 
 Ids, dates and times are left to jsonschema-rs, so that the quick look at a whole answer and the
 close look at one field can never disagree; what telephone numbers need is here.
@@ -32,8 +31,7 @@ def _regions() -> tuple[Mapping[int, tuple[str, ...]], frozenset[str]]:
 
 @lru_cache(maxsize=4096)
 def calling_regions(number: str) -> tuple[str, ...] | None:
-    """
-    The regions of the calling code of an E.164 *number*; nothing where the code is not assigned.
+    """The regions of the calling code of an E.164 *number*; nothing where the code is not assigned.
 
     Shape:
         ISO 3166-1 alpha-2 codes; ``("001",)`` for a code that belongs to no country.

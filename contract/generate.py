@@ -1,5 +1,4 @@
-"""
-Makes request bodies from a contract: the one generator behind the tour, the random part, the state
+"""Makes request bodies from a contract: the one generator behind the tour, the random part, the state
 machine and the users' own ``@given`` tests.
 
 Bodies satisfy the conditions of the selectors by construction: a selector's value is drawn first,
@@ -180,8 +179,7 @@ def _address(length: int) -> str:
 
 
 class Generator:
-    """
-    Makes bodies for one operation, from what may be sent there.
+    """Makes bodies for one operation, from what may be sent there.
 
     *resources* maps request fields to ids that exist, which are then their only values; a field that
     needs an id which is not given is never sent, and no selector value that requires one is chosen.
@@ -395,8 +393,7 @@ class Generator:
     # ----------------------------------------------------------------- bodies
 
     def complete(self, body: dict[str, Any], pick: Callable[[str], Any] | None = None) -> dict[str, Any]:
-        """
-        *body* with what its selectors and the schema require, taken from *pick* where it lacks it: without
+        """*body* with what its selectors and the schema require, taken from *pick* where it lacks it: without
         one, the plainest values.
         """
         pick = pick or (lambda name: self.firm(name)[0])
@@ -467,8 +464,7 @@ class Generator:
         return None
 
     def bodies(self) -> SearchStrategy[dict[str, Any]]:
-        """
-        Bodies that the documents promise to accept.
+        """Bodies that the documents promise to accept.
 
         Shape:
             A JSON object whose members are request fields. Companions of every selector value in
@@ -514,8 +510,7 @@ class Generator:
         return body()
 
     def negative_bodies(self) -> SearchStrategy[tuple[dict[str, Any], str]]:
-        """
-        (body, rule id): bodies in which exactly the named rule is broken.
+        """(body, rule id): bodies in which exactly the named rule is broken.
 
         Shape:
             A body of `bodies`, with a value in one field that its enum, its lengths or its bounds exclude, or

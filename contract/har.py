@@ -1,5 +1,4 @@
-"""
-Writes ``run.har``: every request of a run and its answer, for whatever reads HTTP archives.
+"""Writes ``run.har``: every request of a run and its answer, for whatever reads HTTP archives.
 
 Entry by entry, so that a long run is never in memory twice. What proves the right to ask is left out
 of the headers, and secrets and masked fields out of the bodies.
@@ -30,8 +29,7 @@ SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "pro
 
 
 def write(result: Result, path: Path, mask: Mask) -> Path:
-    """
-    Writes the exchanges of *result* to *path*, in the order in which they were sent.
+    """Writes the exchanges of *result* to *path*, in the order in which they were sent.
 
     Raises:
         ConfigError: it cannot be written there.

@@ -1,5 +1,4 @@
-"""
-Makes ``run.html``: one page for people that needs nothing but a browser.
+"""Makes ``run.html``: one page for people that needs nothing but a browser.
 
 The page is one file without a reference to any other, and its content security policy forbids it to
 load or to run anything that is not in it. Every text on its way into it has secrets masked, control
@@ -99,8 +98,7 @@ def _environment(mask: Mask) -> jinja2.Environment:
 
 
 def _policy(css: str, script: str) -> str:
-    """
-    A content security policy under which nothing works but this style and this script.
+    """A content security policy under which nothing works but this style and this script.
 
     Source:
         Content Security Policy Level 3, section 2.3.1 (hash-source).

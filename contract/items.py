@@ -1,5 +1,4 @@
-"""
-The contract as pytest items: collects one for each rule, has the run carried out once, and tells each
+"""The contract as pytest items: collects one for each rule, has the run carried out once, and tells each
 item what it found.
 
 Loaded with ``--contract`` only; see `contract.plugin`.
@@ -339,8 +338,7 @@ class ContractRun:
             pytest.skip(reason)
 
     def _open(self, text: str) -> NoReturn:
-        """
-        Fails an item of which nothing can be told; beside a broken rule, of which that may be a
+        """Fails an item of which nothing can be told; beside a broken rule, of which that may be a
         consequence, it is skipped.
         """
         for entry in self.entries.values():

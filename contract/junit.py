@@ -1,5 +1,4 @@
-"""
-Writes JUnit XML: one test case for each rule, grouped by operation.
+"""Writes JUnit XML: one test case for each rule, grouped by operation.
 
 A broken rule is a failure, one that nobody could decide an error, one that was not exercised or is told
 under another is skipped with its reason; a warning passes, and says so. What is wrong with the run as a
@@ -27,8 +26,7 @@ RUN = "contract run"
 
 
 def write(result: Result, path: Path, mask: Mask) -> Path:
-    """
-    Writes *result* to *path*.
+    """Writes *result* to *path*.
 
     Raises:
         ConfigError: it cannot be written there.

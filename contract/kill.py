@@ -1,5 +1,4 @@
-"""
-The kill table: proof that every rule can fail, and that none cries wolf.
+"""The kill table: proof that every rule can fail, and that none cries wolf.
 
 Each defect of the reference server has to be called broken by a rule that names its cause; the
 clean server and each lawful variant must not be. A generic mutator, which changes one field of the
@@ -123,8 +122,7 @@ def run_against(
 
 
 def trial(kind: str, name: str) -> Trial:
-    """
-    Runs the standard profile against the reference server with one defect, variant or mutant.
+    """Runs the standard profile against the reference server with one defect, variant or mutant.
 
     A mutant is not looked into any further once something is found; where that does not prove it, all is sent.
     """
@@ -172,8 +170,7 @@ def named(one: Trial) -> str:
 
 
 def table(only: str, jobs: int, with_mutants: bool, style: Style, echo: Callable[[str], Any]) -> int:
-    """
-    Prints the table; 0 where every defect is caught and everything lawful is called kept, else 1.
+    """Prints the table; 0 where every defect is caught and everything lawful is called kept, else 1.
 
     Raises:
         ConfigError: nothing has a name like *only*.

@@ -1,5 +1,4 @@
-"""
-Known failures: a file of what is broken and accepted for now, each with a reason and, if need be, a last day.
+"""Known failures: a file of what is broken and accepted for now, each with a reason and, if need be, a last day.
 
     [[accept]]
     rule = "update_thing.echo.name"
@@ -79,8 +78,7 @@ class Known:
 
 
 def load(path: str | Path, rules: Mapping[str, Rule], today: date | None = None) -> Known:
-    """
-    The entries in the file *path*; none where *path* is empty.
+    """The entries in the file *path*; none where *path* is empty.
 
     Raises:
         ConfigError: the file cannot be used; says which line has to be mended.
@@ -148,8 +146,7 @@ def _at(text: str, key: str, after: int | None = None) -> str:
 
 
 def place(settings: Settings, config: str | Path | None = None) -> tuple[Settings, Path]:
-    """
-    The file that new entries are written to: the configured one, or one beside the configuration; and
+    """The file that new entries are written to: the configured one, or one beside the configuration; and
     the settings of a run that may write it, which do without it while it does not exist.
     """
     found = Path(config) if config else find(Path.cwd())
@@ -158,8 +155,7 @@ def place(settings: Settings, config: str | Path | None = None) -> tuple[Setting
 
 
 def append(path: Path, entries: Iterable[Accepted]) -> None:
-    """
-    Writes *entries* after what stands in the file already.
+    """Writes *entries* after what stands in the file already.
 
     Raises:
         ConfigError: it cannot be written.

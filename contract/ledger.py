@@ -1,5 +1,4 @@
-"""
-Keeps the account of a run: for each rule its evidence and its failures, and from both its verdict.
+"""Keeps the account of a run: for each rule its evidence and its failures, and from both its verdict.
 
 Failures are folded: one fault makes many rules fail, and a reader wants the one that names the
 cause. What stands at the same place of the same answer, what rests on a state that was never
@@ -247,8 +246,7 @@ class Ledger:
                     failure.cause = rule
 
     def _refused_between(self) -> None:
-        """
-        A time stamp that a read shows otherwise than the answer before it was moved by what was refused in between,
+        """A time stamp that a read shows otherwise than the answer before it was moved by what was refused in between,
         where a refused update is seen to move it.
         """
         traces = {f.finding.pointer: f.finding.rule for f in self._open() if f.finding.rule.endswith(".no_trace")}
@@ -262,8 +260,7 @@ class Ledger:
         return {f"/{escape(rule.field)}" for rule in self.rules.values() if rule.promise == "time"}
 
     def _misplaced(self) -> None:
-        """
-        A field that shows what was sent for another one changed because that other one was mixed up; and one
+        """A field that shows what was sent for another one changed because that other one was mixed up; and one
         that is not answered as it was sent is not answered as it stood either.
         """
         echoed = {f.finding.pointer: f.finding.rule for f in self._open() if ".echo." in f.finding.rule}
@@ -287,8 +284,7 @@ class Ledger:
                 failure.cause = read_back.get(failure.finding.pointer, general)
 
     def _shown_otherwise(self) -> None:
-        """
-        What seems to have changed since a read, to what it was before that, was only shown otherwise by it, and so
+        """What seems to have changed since a read, to what it was before that, was only shown otherwise by it, and so
         it was where the list shows what it was before. What was refused should not have been shown at all, so that
         going back from that to whatever else is no change either.
         """
@@ -387,8 +383,7 @@ class Ledger:
         self.failures = kept
 
     def settle(self, noise: int, *, alone: bool, early: bool = False) -> None:
-        """
-        Settles what nobody can look into any more: only what happened more than once, with nothing lost, is called
+        """Settles what nobody can look into any more: only what happened more than once, with nothing lost, is called
         broken; what another run may have brought about, only beside what was seen again, and where nobody else writes.
         Where it is *early*, hardly anything was written yet, and another run would write what stands there as well.
         """
@@ -411,8 +406,7 @@ class Ledger:
         return [f for f in mine if self.accepted(f) is None]
 
     def own(self, rule: str, *, written: bool, sure: bool = False) -> bool:
-        """
-        True where nobody but the API can have brought about what *rule* tells, however often it happened.
+        """True where nobody but the API can have brought about what *rule* tells, however often it happened.
 
         Another run may send the same values meanwhile, and have ended since: it is told where its writes are
         seen (*written*, or values that are long gone), and where nothing else that was found is certain.

@@ -37,8 +37,7 @@ def mask_of(settings: Settings) -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """
-    Replaces secrets, and the values of masked fields, in everything that is written.
+    """Replaces secrets, and the values of masked fields, in everything that is written.
 
     A masked value keeps its form: digits stay digits and letters stay letters, those of hexadecimal
     numbers too, so that a report about a format can still be read. Equal values are masked equally in

@@ -1,5 +1,4 @@
-"""
-The values that travel between the stages: all frozen, all plain data.
+"""The values that travel between the stages: all frozen, all plain data.
 
 A `Case` is one request to send, an `Interaction` a case with what was known before and what came
 back, a `Finding` one rule that an interaction breaks. None of them does any I/O.

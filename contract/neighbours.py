@@ -23,8 +23,7 @@ ENOUGH: Final = 7
 
 
 class Neighbours:
-    """
-    The list and the bystanders, as one run sees them with the sender of *session*.
+    """The list and the bystanders, as one run sees them with the sender of *session*.
 
     *only* are the ids of the rules that matter, where not all do; *late* says that the first list comes after
     what is refused: it shows the record as it was found, and what refused updates have left in lists alone.
@@ -48,8 +47,7 @@ class Neighbours:
         """The bystanders as the list shows them."""
 
     def read(self, when: str) -> None:
-        """
-        Reads the list and the bystanders.
+        """Reads the list and the bystanders.
 
         Raises:
             SendError, Undecided: it could not be sent.
@@ -62,10 +60,9 @@ class Neighbours:
             self._bystander(id, when)
 
     def _apart(self) -> None:
-        """
-        Updates the record right before bystanders are read: first with their texts, as an API may let only one record
-        have a value; then, as one of them may be answered with what the record holds, which is only seen where both
-        differ, with other values of enumerated fields than a bystander has, and other texts.
+        """Updates the record right before bystanders are read: first with their texts, as an API may let only one
+        record have a value; then, as one of them may be answered with what the record holds, which is only seen where
+        both differ, with other values of enumerated fields than a bystander has, and other texts.
         """
         others, known, gen = [*self.bystanders.values()], self.session.known, self.generator
         if known is None or self.session.sender.budget.left - len(self.bystanders) <= 3:
@@ -88,7 +85,9 @@ class Neighbours:
     def _add(
         self, case: Case, response: Response, before: JSONObject | None, compared: Judgement, other: str = ""
     ) -> list[Failure]:
-        """Puts what an answer, of an *other* record or of the list, says of others into the ledger; its new failures."""
+        """Puts what an answer, of an *other* record or of the list, says of others into the ledger; its new
+        failures.
+        """
         session = self.session
         interaction = Interaction(case=case, response=response, before=before, id=session.id, other=other)
         return session.ledger.add(interaction, compared, session.sender.budget.spent)
@@ -99,8 +98,7 @@ class Neighbours:
             return self.session.perform(case)[1]
 
     def read_list(self, when: str) -> None:
-        """
-        Reads the list, page by page until the record is on it.
+        """Reads the list, page by page until the record is on it.
 
         Raises:
             SendError, Undecided: it could not be sent.
@@ -140,9 +138,8 @@ class Neighbours:
         return [str(e.get(self.judge.key)).lower() for e in self.judge.items(response) if isinstance(e, Mapping)]
 
     def _listed_now(self, operation: str) -> bool:
-        """
-        True where the record is on a page of the list, read once more from its beginning, or where it may be: records
-        that come and go meanwhile move the others from one page to the next.
+        """True where the record is on a page of the list, read once more from its beginning, or where it may be:
+        records that come and go meanwhile move the others from one page to the next.
         """
         query = ""
         for page in range(PAGES):
@@ -265,8 +262,7 @@ class Neighbours:
                     failure.cases = (update, case)
 
     def _one_more(self, apart: Mapping[str, tuple[Any, ...]] | None = None) -> Case | None:
-        """
-        Updates the record once more, in the fields *apart* with other values than these: what befalls others
+        """Updates the record once more, in the fields *apart* with other values than these: what befalls others
         may be seen right after an update only, or be done by each. What was sent, if anything was.
         """
         gen = self.generator
@@ -295,8 +291,7 @@ def _to_give(text: Any, known: Any) -> bool:
 
 
 def _goes_on(response: Response, count: int) -> bool:
-    """
-    True where an answer that shows *count* records says in another way than with ``next`` that there is more of the
+    """True where an answer that shows *count* records says in another way than with ``next`` that there is more of the
     list: with a header (RFC 8288), with a count that is larger, or with a mark.
     """
     if re.search('rel="?next', response.headers.get("link", "")):

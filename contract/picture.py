@@ -1,5 +1,4 @@
-"""
-Turns the exchanges of a run into pictures: what was covered, and how long the answers took.
+"""Turns the exchanges of a run into pictures: what was covered, and how long the answers took.
 
 Only places are computed here; the page draws them. Which fields make the axes is read from the
 contract: every selector has a matrix of its changes, and the largest one a matrix with each other.

@@ -1,5 +1,4 @@
-"""
-Decides what is sent: a list of blocks of cases, each with its reason and the answers it may get.
+"""Decides what is sent: a list of blocks of cases, each with its reason and the answers it may get.
 
 First what must be refused, then the tour, then what the documents are silent about, and last a few
 bodies by chance.
@@ -106,8 +105,7 @@ class Block:
         return sum(not case.unless for case in self.cases) + proof
 
     def parts(self, enums: Mapping[str, Collection[Any]], text: str = "") -> Iterator[tuple[Block, str]]:
-        """
-        The block in parts, each with the list that is due after it: that is right after a read, so that it is
+        """The block in parts, each with the list that is due after it: that is right after a read, so that it is
         known what a list has to show; and where it shows most that no earlier one showed, of the fields *enums*,
         those with most values above all, and of what is unusual in the field *text*.
         """
@@ -133,8 +131,7 @@ class Block:
         yield replace(self, cases=self.cases[start:]), ""
 
     def thinned(self, by: int, names: Collection[str] = (), others: Iterable[JSONObject] = ()) -> Block:
-        """
-        The block with *by* fewer cases in it: of what the documents are silent about evenly, and of reads those that
+        """The block with *by* fewer cases in it: of what the documents are silent about evenly, and of reads those that
         show least what neither another one nor what is read before and after the block, *others*, shows: above all
         of the fields *names*.
         """
@@ -161,7 +158,9 @@ class Block:
         return replace(self, cases=tuple(case for case in cases if id(case) not in dropped))
 
     def _shown(self) -> dict[int, set[tuple[str, str]]]:
-        """The place of each read -> the fields that it shows, each with its value; `ALONE` beside one thing's update."""
+        """The place of each read -> the fields that it shows, each with its value; `ALONE` beside one thing's
+        update.
+        """
         state: dict[str, str] = {}
         shown: dict[int, set[tuple[str, str]]] = {}
         for i, case in enumerate(self.cases):
@@ -218,8 +217,7 @@ def _planned(
 
 
 def needed(whole: Plan, contract: Contract, only: Collection[str]) -> Plan:
-    """
-    *whole* without what none of the rules *only* needs.
+    """*whole* without what none of the rules *only* needs.
 
     A request of its own is sent for what must be refused and for what the documents are silent about;
     every other rule is judged on the tour.
@@ -253,8 +251,7 @@ def needed(whole: Plan, contract: Contract, only: Collection[str]) -> Plan:
 
 
 def split(whole: Plan, shares: int) -> list[list[Block]]:
-    """
-    *whole* shared out among *shares* records, evenly by the requests that it takes.
+    """*whole* shared out among *shares* records, evenly by the requests that it takes.
 
     The tour fills up what the other blocks leave; each piece of it but the first begins with the updates
     before the cut that set the selectors, so that no change between two updates is lost.
@@ -439,8 +436,7 @@ class _Planner:
         return often
 
     def most_varied(self, walk: list[Case], start: int, end: int, others: Iterable[int]) -> int:
-        """
-        The step from *start* on and before *end* that sends the most different values of enumerated fields:
+        """The step from *start* on and before *end* that sends the most different values of enumerated fields:
         only these show that an API mixes such fields up at the second time. Of several the one with the most that
         *others* do not send, values of selectors first.
         """
@@ -462,8 +458,7 @@ class _Planner:
         return max(range(start, end), key=differing, default=start)
 
     def worth_reading(self, walk: list[Case], tour: Tour, reads: int) -> list[int]:
-        """
-        The steps after which to read: in each equal stretch of the walk the one that shows the most
+        """The steps after which to read: in each equal stretch of the walk the one that shows the most
         that no read has shown yet. A new value of a selector counts for more than a change of any but the
         largest of them that no answer has shown, that for more than a new pair of them, and that for more than a
         field that was sent since the last read; a field that was not sent in the step itself counts least, as the
@@ -518,8 +513,7 @@ class _Planner:
         return [*sorted({*steps, *single}), *close]
 
     def show(self, walk: list[Case], read: list[int], tour: Tour) -> None:
-        """
-        Exchange the values of a field between the steps of *walk* where a read after the steps *read*
+        """Exchange the values of a field between the steps of *walk* where a read after the steps *read*
         would show a value of the field for the second time, and others never, or one that tells less. The steps
         that send what is stored, or nearly that, follow what is stored now; those that are sent twice get values
         with something escaped in them.
@@ -569,7 +563,9 @@ class _Planner:
         return [replace(case, label=f"{case.label} once more", rested=False) for case in first]
 
     def drawn(self, spare: int = 0) -> Iterator[Case]:
-        """The random part: bodies that Hypothesis draws from the seed, more of them where there are requests to *spare*."""
+        """The random part: bodies that Hypothesis draws from the seed, more of them where there are requests to
+        *spare*.
+        """
         if not self.profile.random:
             return
         number = self.profile.random + max(0, spare) // 2
@@ -594,9 +590,8 @@ class _Planner:
         yield replace(last, label=f"{last.label} a third time", repeat=2)
 
     def chosen(self, pool: list[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]:
-        """
-        *number* bodies of *pool*, each the one with the most values of enumerated fields beside another such field that
-        is not sent and stands at something else than its default: what resets that shows only there.
+        """*number* bodies of *pool*, each the one with the most values of enumerated fields beside another such field
+        that is not sent and stands at something else than its default: what resets that shows only there.
         """
         enums = self.generator.enums
         usual = {
@@ -623,8 +618,7 @@ class _Planner:
             yield body
 
     def refusing(self, updates: Iterable[Case]) -> Iterator[Case]:
-        """
-        *updates*, and after each of them a value that is not documented, of one field after the other and
+        """*updates*, and after each of them a value that is not documented, of one field after the other and
         at each value of each selector: an API may look at it at some of them only.
         """
         gen, seen = self.generator, Counter[tuple[str, Any, str]]()
@@ -650,8 +644,7 @@ class _Planner:
             )
 
     def crowded(self, body: JSONObject) -> dict[str, Any]:
-        """
-        *body* with every name of what has several, each with a value of its own: the one that is documented to take
+        """*body* with every name of what has several, each with a value of its own: the one that is documented to take
         precedence does, whichever the others are.
         """
         gen, crowded = self.generator, dict(body)
@@ -663,8 +656,7 @@ class _Planner:
         return crowded
 
     def exchanged(self, body: JSONObject) -> dict[str, Any] | None:
-        """
-        *body* with another value in each companion that one of its selectors requires, if there are some: an API may
+        """*body* with another value in each companion that one of its selectors requires, if there are some: an API may
         take companions only when a selector moves. The marker and the enumerated fields are in it, as it is sent again.
         """
         gen = self.generator
@@ -690,7 +682,9 @@ def _escaped(value: Any) -> bool:
 
 
 def _unusual(value: Any) -> set[str]:
-    """What is unusual about a value: that it is ``long``, or holds characters of two or four bytes, markup or quotes."""
+    """What is unusual about a value: that it is ``long``, or holds characters of two or four bytes, markup or
+    quotes.
+    """
     if not isinstance(value, str):
         return set()
     most = max(map(ord, value), default=0)

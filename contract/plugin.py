@@ -1,5 +1,4 @@
-"""
-The pytest plugin: the contract as items beside the user's own tests, and fixtures for these.
+"""The pytest plugin: the contract as items beside the user's own tests, and fixtures for these.
 
 pytest loads this file in every run of the user's environment. So nothing heavy is imported before it is
 needed, and what ``--contract`` takes stands in `contract.items`.
@@ -82,8 +81,7 @@ def option_of(config: pytest.Config, name: str) -> tuple[Any, bool]:
 
 
 def settings_of(config: pytest.Config) -> Settings:
-    """
-    The settings: command line over environment over ini file over contract.toml.
+    """The settings: command line over environment over ini file over contract.toml.
 
     Raises:
         ConfigError: a value cannot be used; says which layer set it.

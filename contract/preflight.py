@@ -16,8 +16,7 @@ __all__ = ["look"]
 
 
 def look(session: Session, base_url: str) -> JSONObject | None:
-    """
-    The record as it stands; nothing where it cannot be read as documented.
+    """The record as it stands; nothing where it cannot be read as documented.
 
     Raises:
         SendError: no answer came back.

@@ -1,5 +1,4 @@
-"""
-What a run needs before it sends anything: the contract and its plan, the ledger, the credentials, and what
+"""What a run needs before it sends anything: the contract and its plan, the ledger, the credentials, and what
 carries the requests.
 """
 
@@ -30,8 +29,7 @@ __all__ = ["account", "need_credentials", "prepare", "sender", "trust", "usable_
 def prepare(
     settings: Settings, contract: Contract | None = None, only: frozenset[str] | None = None
 ) -> tuple[Contract, Plan]:
-    """
-    The contract and the plan for *settings*, without what none of the rules *only* needs; sends nothing.
+    """The contract and the plan for *settings*, without what none of the rules *only* needs; sends nothing.
 
     Raises:
         SpecError: the fragment cannot be used.
@@ -63,8 +61,7 @@ def prepare(
 
 
 def account(settings: Settings, rules: Mapping[str, Rule], only: frozenset[str] | None = None) -> Ledger:
-    """
-    The empty ledger of a run.
+    """The empty ledger of a run.
 
     Raises:
         ConfigError: the file of known failures cannot be used.
@@ -88,8 +85,7 @@ def _names(schema: Any) -> Iterator[str]:
 
 
 def need_credentials(contract: Contract, given: Credentials) -> Credentials:
-    """
-    Those of *given* that *contract* asks for.
+    """Those of *given* that *contract* asks for.
 
     Raises:
         ConfigError: they are not there, or cannot be sent; nothing was sent.
@@ -120,8 +116,7 @@ def sender(
     transport: httpx.BaseTransport | None,
     sleep: Callable[[float], None],
 ) -> Sender:
-    """
-    What sends the requests for one record.
+    """What sends the requests for one record.
 
     Raises:
         ConfigError: a certificate or the proxy cannot be used.
@@ -143,8 +138,7 @@ def sender(
 
 @contextmanager
 def usable_proxy(settings: Settings) -> Iterator[None]:
-    """
-    What httpx raises meanwhile is said in words of this tool.
+    """What httpx raises meanwhile is said in words of this tool.
 
     Raises:
         ConfigError: the proxy cannot be used.
@@ -157,8 +151,7 @@ def usable_proxy(settings: Settings) -> Iterator[None]:
 
 
 def trust(settings: Settings) -> Any:
-    """
-    Whom to trust, and what to show to whom; the usual, where nothing is configured.
+    """Whom to trust, and what to show to whom; the usual, where nothing is configured.
 
     Raises:
         ConfigError: a certificate cannot be used.

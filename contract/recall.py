@@ -95,8 +95,7 @@ def _described(case: Case) -> dict[str, Any]:
 
 
 def recalled(data: Any, contract: Contract) -> Recipe:
-    """
-    The recipe in *data*.
+    """The recipe in *data*.
 
     Raises:
         ConfigError: it is damaged, or about an operation that the contract lacks.

@@ -1,5 +1,4 @@
-"""
-Judges recorded responses against the contract, offline: JSON (a body, or a list of them), NDJSON, HAR.
+"""Judges recorded responses against the contract, offline: JSON (a body, or a list of them), NDJSON, HAR.
 
 Everything is read as a stream, entry by entry, so that the size of a recording does not matter, and
 failures are folded: for each rule how often it is broken, and where for the first time. A body alone
@@ -256,8 +255,7 @@ def check(
     strict: str = "documented",
     secrets: Iterable[str] = (),
 ) -> Account:
-    """
-    Judges every response in the files *paths*; ``-`` is standard input.
+    """Judges every response in the files *paths*; ``-`` is standard input.
 
     *operation* says what the bodies are answers of, where they do not tell.
 

@@ -41,7 +41,9 @@ class Refusals:
         """True where it is refused after the same update only."""
 
     def explain(self) -> None:
-        """Reduces the documented bodies that are refused or fail, and moves each refusal of a documented body to the rule of what was refused in it."""
+        """Reduces the documented bodies that are refused or fail, and moves each refusal of a documented body to the
+        rule of what was refused in it.
+        """
         for _ in range(3):
             left = [
                 f
@@ -180,8 +182,7 @@ class Refusals:
 
 
 def units(generator: Generator, body: JSONObject) -> list[dict[str, Any]]:
-    """
-    What can be left out of a body and leave it a documented one: single fields, and selectors
+    """What can be left out of a body and leave it a documented one: single fields, and selectors
     together with their companions.
     """
     made: list[dict[str, Any]] = []
@@ -199,8 +200,7 @@ def units(generator: Generator, body: JSONObject) -> list[dict[str, Any]]:
 def reduce(
     units: list[dict[str, Any]], fails: Callable[[dict[str, Any]], bool], budget: Budget, limit: int
 ) -> dict[str, Any]:
-    """
-    A smallest body out of *units* for which *fails* is true, before *limit* requests were sent.
+    """A smallest body out of *units* for which *fails* is true, before *limit* requests were sent.
 
     Source:
         Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input, 2002.

@@ -1,5 +1,4 @@
-"""
-Sends recorded failures again, each with the state that it needs, and says what became of them.
+"""Sends recorded failures again, each with the state that it needs, and says what became of them.
 
 The record is in custody meanwhile, as in a run: snapshot, journal, and the way back. That a failure is
 fixed takes more than not to see it: the rule must have been exercised, with the record as it stood.
@@ -78,8 +77,7 @@ class Outcome:
 
 
 def failures(run: Mapping[str, Any], contract: Contract, label: str = "") -> list[Recorded]:
-    """
-    The failures of the recorded *run*: the first of each broken rule, or all that the case *label* shows.
+    """The failures of the recorded *run*: the first of each broken rule, or all that the case *label* shows.
 
     Raises:
         ConfigError: the run is about another fragment, or no failing case has that label.
@@ -129,8 +127,7 @@ def _recorded(run: Mapping[str, Any], rule: str, told: Mapping[str, Any], contra
 def replay(
     recorded: Iterable[Recorded], settings: Settings, credentials: Mapping[str, str], *, contract: Contract
 ) -> tuple[list[Outcome], Result]:
-    """
-    Sends each failure again.
+    """Sends each failure again.
 
     Raises:
         ContractError: as `contract.run.run`.
@@ -204,8 +201,7 @@ class _Again:
         self.answer: Response | None = None
 
     def tell(self) -> tuple[Verdict, str]:
-        """
-        What became of it, and why where that is not plain.
+        """What became of it, and why where that is not plain.
 
         Raises:
             SendError, Undecided: it could not be sent.
@@ -279,8 +275,7 @@ class _Again:
         return all(case.operation != self.contract.update.id for case in self.recipe.cases)
 
     def establish(self, *, whole: bool) -> None:
-        """
-        Brings the record to where it stood, first only as far as that matters for the rule: what is left
+        """Brings the record to where it stood, first only as far as that matters for the rule: what is left
         alone need not be put back. Does so at once, and what that left, one field after another.
         """
         session, state = self.session, self.state

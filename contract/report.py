@@ -1,5 +1,4 @@
-"""
-Tells what a run found: lines for people, and the data of ``run.json`` for everything else.
+"""Tells what a run found: lines for people, and the data of ``run.json`` for everything else.
 
 Nothing is computed here. Whatever an API answered is shown as data: control characters are
 escaped, secrets and masked fields are replaced before anything is written anywhere.
@@ -231,8 +230,7 @@ def encoded(value: Any) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[str]]:
-    """
-    A file to write to that takes the place of *path* only when all of it is there.
+    """A file to write to that takes the place of *path* only when all of it is there.
 
     Shape:
         UTF-8, lines end with ``\\n`` on every system; half of a surrogate pair is written as an escape.
@@ -254,8 +252,7 @@ def opened(path: Path) -> Iterator[IO[str]]:
 
 
 def store(path: Path, text: str) -> Path:
-    """
-    Writes *text* to *path*, whole or not at all, and returns *path*.
+    """Writes *text* to *path*, whole or not at all, and returns *path*.
 
     Raises:
         ConfigError: it cannot be written there.
@@ -266,8 +263,7 @@ def store(path: Path, text: str) -> Path:
 
 
 def fragment_path(contract: Contract) -> str:
-    """
-    Where the fragment stands, for tools that show a report beside the files of a checkout.
+    """Where the fragment stands, for tools that show a report beside the files of a checkout.
 
     Shape:
         With ``/``, relative to the checkout that a GitHub or GitLab job names, or to the working
@@ -324,8 +320,7 @@ def lines(
     quiet: bool = False,
     brief: bool = False,
 ) -> Iterator[str]:
-    """
-    What a person reads at the end of a run; *style* decorates (text, what it is).
+    """What a person reads at the end of a run; *style* decorates (text, what it is).
 
     With *quiet* only what is broken, what could not be put back, and the verdict; with *brief* only the
     names of the rules that are broken or accepted, because each was told in a place of its own.
@@ -404,8 +399,7 @@ def finding_lines(
     style: Style = unstyled,
     before: int = 0,
 ) -> Iterator[str]:
-    """
-    What a person reads about a finding that breaks *rule*: *place* is the line that says what was asked, *body*
+    """What a person reads about a finding that breaks *rule*: *place* is the line that says what was asked, *body*
     what was sent with it, if anything, and *before* the number of updates that it takes before.
     """
     yield style("broken ", "broken") + f" {rule.id}"

@@ -1,5 +1,4 @@
-"""
-Looks into failures after the plan: is each seen again, and with how small a body?
+"""Looks into failures after the plan: is each seen again, and with how small a body?
 
 A failure that does not repeat is undecided, not broken: networks lose things, and other people
 write to staging too. What repeats is told with the smallest body that still shows it.
@@ -149,7 +148,9 @@ def _held(session: Session, finding: Finding) -> bool:
 
 
 def _kinds(refused: Iterable[Case]) -> list[Case]:
-    """The last of each kind that was *refused*: without leave, no object, or for what was in it; the last kind first."""
+    """The last of each kind that was *refused*: without leave, no object, or for what was in it; the last kind
+    first.
+    """
     last: dict[tuple[bool, bool], Case] = {}
     for case in refused:
         kind = (".access." in case.rule, isinstance(case.body, Mapping))
@@ -224,9 +225,8 @@ class Look:
             self.last()
 
     def moved(self, failure: Failure) -> bool:
-        """
-        True where one of the updates that were refused since the read before moves a time stamp again: the last, or one
-        that is found by halves; it is tried twice, as someone else may write now and then.
+        """True where one of the updates that were refused since the read before moves a time stamp again: the last, or
+        one that is found by halves; it is tried twice, as someone else may write now and then.
         """
         session, budget = self.session, self.session.sender.budget
         start = max((n for n in session.seen if n < failure.number), default=0)
@@ -263,8 +263,7 @@ class Look:
         return self.session.sender.budget.spent < self.limit and self.again(failure, [case], read=False, whole=True)
 
     def in_series(self, failure: Failure) -> bool:
-        """
-        True where it is seen more than once in several updates: an API may lose, keep back or change something with
+        """True where it is seen more than once in several updates: an API may lose, keep back or change something with
         every second or third. What someone else may have written does not count.
         """
         session, name = self.session, failure.finding.name
@@ -315,8 +314,7 @@ class Look:
         return f"only {uuid.uuid4()}"[:most]
 
     def undone(self, failure: Failure) -> bool:
-        """
-        True where updates of other fields bring back, more than once, a text that an update before had replaced,
+        """True where updates of other fields bring back, more than once, a text that an update before had replaced,
         and that only this run knows: an API may begin each time with what it last read.
         """
         session, name = self.session, self.generator.marker
@@ -337,8 +335,7 @@ class Look:
         return back == UNDONE
 
     def late(self, failure: Failure, *, sure: bool) -> bool:
-        """
-        True where the change was there before the update that it was seen after: what was refused, or
+        """True where the change was there before the update that it was seen after: what was refused, or
         was to change nothing, since the read before brings it about again. Where *sure*, only what is
         most likely to is tried.
         """
@@ -360,8 +357,7 @@ class Look:
         return False
 
     def suspects(self, failure: Failure, name: str) -> list[tuple[int, Case]]:
-        """
-        What was refused, or was to change nothing, between the read before *failure* and it: first what
+        """What was refused, or was to change nothing, between the read before *failure* and it: first what
         held the value, then what could not even be read or held nothing, then what held the field; of
         these the newest.
         """
@@ -386,8 +382,7 @@ class Look:
         return sorted(((order(case), case) for case in reversed(found)), key=itemgetter(0))[:SUSPECTS]
 
     def leaves(self, failure: Failure, name: str, case: Case, *, closely: bool) -> bool:
-        """
-        True where *case* changes the field *name* from what it was to what it was seen to be; what it
+        """True where *case* changes the field *name* from what it was to what it was seen to be; what it
         was before is read where *closely*.
         """
         session, found = self.session, failure.finding
@@ -413,8 +408,7 @@ class Look:
         return any(refused.label == case.label for refused, _ in self.session.refused)
 
     def apart(self, name: str, value: Any, was: Any = None) -> None:
-        """
-        Gives the field *name* another value than *value*, where it has that one; *was*, where there is
+        """Gives the field *name* another value than *value*, where it has that one; *was*, where there is
         no other. What already stands where it is seen or sent proves nothing.
         """
         session, item = self.session, self.session.judge.fields.get(name)
@@ -426,8 +420,7 @@ class Look:
         session.attempt(body, "another value first")
 
     def differ(self, name: str, cases: list[Case], before: JSONObject | None) -> None:
-        """
-        Gives the field *name* another value than the one that will be sent, unless it had that one *before*: else
+        """Gives the field *name* another value than the one that will be sent, unless it had that one *before*: else
         one that is not stored is not seen.
         """
         sent = next((c.body[name] for c in cases if name in c.fields), MISSING)
@@ -463,8 +456,7 @@ class Look:
         return f"{listing[0].id}.read_back" if listing else ""
 
     def lasting(self) -> bool:
-        """
-        Settles a change that cannot be made twice, but has stayed: to what no update can set, and
+        """Settles a change that cannot be made twice, but has stayed: to what no update can set, and
         of a time stamp.
         """
         if self.rule.endswith(".forward"):
@@ -513,8 +505,7 @@ class Look:
         return False
 
     def list_again(self, refused: Iterable[Case] = ()) -> bool:
-        """
-        True where the list still shows the record in another way than the retrieve does, or does it again after what
+        """True where the list still shows the record in another way than the retrieve does, or does it again after what
         was *refused*.
         """
         session = self.session
@@ -539,8 +530,7 @@ class Look:
         return True
 
     def again(self, failure: Failure, cases: list[Case], read: bool, *, whole: bool = False) -> bool:
-        """
-        True where *cases* show the failure `times` times in a row, each time from where the record stood in what
+        """True where *cases* show the failure `times` times in a row, each time from where the record stood in what
         they send, or in the *whole* of it.
         """
         writes = any(case.operation == self.update for case in cases)
@@ -692,8 +682,7 @@ class Look:
             yield [*prefix, case], read, case.body
 
     def unheld(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
-        """
-        The update before that sent the field which changed later: it may not have been stored, and a read
+        """The update before that sent the field which changed later: it may not have been stored, and a read
         after it shows that just as well. It may be lost only after something was refused: an update without leave, or
         any other.
         """
@@ -712,8 +701,7 @@ class Look:
     def after_refusal(
         self, failure: Failure, case: Case, number: int, read: bool
     ) -> Iterator[tuple[list[Case], bool, Any]]:
-        """
-        *case* after an update that was refused before it: what was refused may have waited for it. First the newest
+        """*case* after an update that was refused before it: what was refused may have waited for it. First the newest
         that held the value, then the last, then, of what was refused although it is right, the last of each kind.
         """
         session, found = self.session, failure.finding

@@ -1,5 +1,4 @@
-"""
-The way back: what can be put back is found out before anything changes, and afterwards the record
+"""The way back: what can be put back is found out before anything changes, and afterwards the record
 is put back in whatever order the API takes, and read to prove it.
 """
 
@@ -71,8 +70,7 @@ def _kind(item: Field) -> dict[str, Any]:
 
 
 def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
-    """
-    Fields that could not be put back, and why: found out before anything changes.
+    """Fields that could not be put back, and why: found out before anything changes.
 
     Sends updates that write what stands there already: one with all of it, and where that is refused, at most
     `PROBES` each with parts of what is empty and of what is not, and three for each selector.
@@ -221,8 +219,7 @@ def _told(value: Any) -> str:
 
 
 def _restated(session: Session, body: JSONObject) -> None:
-    """
-    Sends documented values as they stand, which has to be accepted.
+    """Sends documented values as they stand, which has to be accepted.
 
     Raises:
         Undecided: it is refused, twice.
@@ -238,8 +235,7 @@ def _restated(session: Session, body: JSONObject) -> None:
 def uncleared(
     session: Session, generator: Generator, found: JSONObject, hopeless: Iterable[str] = ()
 ) -> dict[str, str]:
-    """
-    Fields that were *found* null and that null would not empty again, and why, beside those that are
+    """Fields that were *found* null and that null would not empty again, and why, beside those that are
     *hopeless* anyway: asked with fields that hold something, which are put back whatever comes of it.
 
     Sends one update; one for each kind of value where null is refused, and two more where it still is.
@@ -304,8 +300,7 @@ def uncleared(
 
 
 def _bared(session: Session, generator: Generator, found: JSONObject, hopeless: set[str]) -> dict[str, str]:
-    """
-    What was *found* null although a selector requires it where it stood, and cannot be null there again, and why: it
+    """What was *found* null although a selector requires it where it stood, and cannot be null there again, and why: it
     is given a value, and the record is put back.
 
     Sends an update and what puts the record back, where there is anything of the kind.
@@ -329,8 +324,7 @@ def _bared(session: Session, generator: Generator, found: JSONObject, hopeless: 
 
 
 def _emptied(session: Session, names: list[str]) -> dict[str, str]:
-    """
-    What the API does where null is sent for each of *names*: nothing said where it empties the field,
+    """What the API does where null is sent for each of *names*: nothing said where it empties the field,
     or where nobody knows.
     """
     before = session.known or {}
@@ -360,8 +354,7 @@ def _emptied(session: Session, names: list[str]) -> dict[str, str]:
 def differences(
     contract: Contract, record: JSONObject, now: JSONObject, *, exactly: bool = False
 ) -> dict[str, tuple[Any, Any]]:
-    """
-    Field -> (before, now) for what an update could have changed and did.
+    """Field -> (before, now) for what an update could have changed and did.
 
     Never set and set to the default say the same, unless *exactly* is asked for: some platforms fill it
     in by themselves, and then nobody can take it back.
@@ -380,8 +373,7 @@ def differences(
 
 
 def restore(session: Session, record: JSONObject, generator: Generator, hopeless: Iterable[str] = ()) -> Restored:
-    """
-    Puts the record back as it was in *record*, and reads it back to prove it.
+    """Puts the record back as it was in *record*, and reads it back to prove it.
 
     *hopeless* are fields of which it is known that null cannot be sent.
     """
@@ -395,8 +387,7 @@ def restore(session: Session, record: JSONObject, generator: Generator, hopeless
 
 
 def recall(session: Session) -> bool:
-    """
-    True where an update had respelled what identifies the record, and it was given its own id again.
+    """True where an update had respelled what identifies the record, and it was given its own id again.
 
     The record is looked for under its id, and under what it may have become.
 
@@ -421,8 +412,7 @@ def recall(session: Session) -> bool:
 def establish(
     session: Session, generator: Generator, before: JSONObject | None, sent: Any = None, *, whole: bool = False
 ) -> None:
-    """
-    Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null. If the
+    """Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null. If the
     *whole* of it is wanted, all of the record is sent, whatever it shows, and all that was null is cleared.
     """
     session.settle()
@@ -546,8 +536,7 @@ class _Way:
         return found
 
     def first(self) -> JSONObject:
-        """
-        The record as it was left.
+        """The record as it was left.
 
         Raises:
             SendError, Undecided: it cannot be read.
@@ -709,8 +698,7 @@ class _Way:
 
 
 def _read(session: Session) -> JSONObject:
-    """
-    The record as it is; an API that does not answer is waited for a little.
+    """The record as it is; an API that does not answer is waited for a little.
 
     Raises:
         SendError, Undecided: it cannot be read.

@@ -67,8 +67,7 @@ class Result:
         return self._entries
 
     def accept(self, path: Path) -> int:
-        """
-        Accepts what is broken, for `known.DAYS` days, and writes that to *path*; returns how many entries.
+        """Accepts what is broken, for `known.DAYS` days, and writes that to *path*; returns how many entries.
 
         Raises:
             ConfigError: the file cannot be written.

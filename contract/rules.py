@@ -1,5 +1,4 @@
-"""
-Makes the rules that a contract implies: one per field and facet, one per selector value, one per promise.
+"""Makes the rules that a contract implies: one per field and facet, one per selector value, one per promise.
 
 A rule's id is ``operation.promise.detail`` and never depends on the order of anything in the
 fragment. Each stands on a `Fact`, so that a failure can say where the documents say so.

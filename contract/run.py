@@ -1,5 +1,4 @@
-"""
-One run: takes custody of the records, carries out the plan, looks into failures, puts everything
+"""One run: takes custody of the records, carries out the plan, looks into failures, puts everything
 back, and says what was found.
 
 The order is the safety: nothing is written before the journal is on disk, and nothing ends before
@@ -107,8 +106,7 @@ def run(
     share: Share | None = None,
     brief: bool = False,
 ) -> Result:
-    """
-    Carries out one run.
+    """Carries out one run.
 
     *progress* is called with (requests sent, requests planned) as the run goes on. *only* are the ids
     of the rules that matter: nothing is sent that only others need. *share* is this
@@ -223,8 +221,7 @@ class Runner:
         return result
 
     def session(self, id: str) -> Session:
-        """
-        A session on one record, with a sender of its own.
+        """A session on one record, with a sender of its own.
 
         Raises:
             ConfigError: a certificate or the proxy cannot be used.
@@ -337,8 +334,7 @@ class Runner:
             result.problem = self.budget.stopped
 
     def _expect_parts(self) -> None:
-        """
-        Keeps more for the way back: where not all can be put back, the rest goes back in parts, which takes
+        """Keeps more for the way back: where not all can be put back, the rest goes back in parts, which takes
         more requests than all of it at once.
         """
         if self.late:
@@ -434,8 +430,7 @@ class Runner:
             failure.confirmed = True
 
     def _fitted(self, session: Session, block: Block, cost: int) -> Block:
-        """
-        *block*, with less in it where there are not enough requests for it and what follows, *cost* in all: an
+        """*block*, with less in it where there are not enough requests for it and what follows, *cost* in all: an
         API may make a run dearer than planned, and what was found is looked into rather than asking more
         where the documents are silent.
         """
@@ -461,8 +456,7 @@ class Runner:
         self.result.expected_left |= {name: f"{why}{several}" for name, why in stuck.items()}
 
     def _learn(self, session: Session) -> None:
-        """
-        Finds out whether null empties what was found empty, before much is written.
+        """Finds out whether null empties what was found empty, before much is written.
 
         Raises:
             Undecided: it does not, and nobody said that the run may go on all the same.
@@ -531,8 +525,7 @@ class Runner:
             custody.journal.remove()
 
     def _rewound(self, session: Session, before: JSONObject | None) -> None:
-        """
-        Notes where the record, put back, shows the time stamp that was found with it: an API may keep that with what
+        """Notes where the record, put back, shows the time stamp that was found with it: an API may keep that with what
         it belongs to. Nothing may be written to see it again.
         """
         found, now = self.snapshots[session.id], session.known
@@ -548,8 +541,7 @@ class Runner:
 
 
 def _side_by_side(calls: Sequence[Callable[[], T]], failed: Callable[[], None] = lambda: None) -> list[T]:
-    """
-    What *calls* return, each of them in a thread of its own; *failed* is called at the first exception,
+    """What *calls* return, each of them in a thread of its own; *failed* is called at the first exception,
     which is raised when all have ended.
     """
     if len(calls) <= 1:
@@ -566,8 +558,7 @@ def _side_by_side(calls: Sequence[Callable[[], T]], failed: Callable[[], None] =
 
 
 def restore_all(settings: Settings, credentials: Mapping[str, str]) -> dict[str, Restored]:
-    """
-    Puts back what interrupted runs left changed in one environment.
+    """Puts back what interrupted runs left changed in one environment.
 
     Raises:
         ConfigError, SpecError: something that was given cannot be used.

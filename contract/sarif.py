@@ -1,5 +1,4 @@
-"""
-Writes SARIF: what is broken as results on the lines of the fragment that promise it.
+"""Writes SARIF: what is broken as results on the lines of the fragment that promise it.
 
 Only the rules that have something to say stand in the log, and each at most once, with a fingerprint
 made from the rule alone: a service that keeps track of alerts sees one alert open, and close again.
@@ -29,8 +28,7 @@ LEVELS: Final = {"broken": "error", "warned": "warning"}
 
 
 def write(result: Result, path: Path, mask: Mask) -> Path:
-    """
-    Writes the log of *result* to *path*.
+    """Writes the log of *result* to *path*.
 
     Raises:
         ConfigError: it cannot be written there.

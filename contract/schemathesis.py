@@ -1,5 +1,4 @@
-"""
-Brings a contract to schemathesis: a hooks module, as in ``hooks = "contract.schemathesis"``.
+"""Brings a contract to schemathesis: a hooks module, as in ``hooks = "contract.schemathesis"``.
 
 Importing it registers checks, string formats and examples, and does nothing else: settings and the
 fragment are read when schemathesis first asks. What schemathesis sends on its own account is judged
@@ -209,8 +208,7 @@ class _Bridge:
                 self.flying.add(me)
 
     def fitting(self, body: JSONObject, id: str, *, tour: bool) -> JSONObject:
-        """
-        *body* as the record *id* can take it: with ids of things that exist, and in the tour without
+        """*body* as the record *id* can take it: with ids of things that exist, and in the tour without
         values that are only for records which can do it, unless this one is known to.
         """
         known = self.records.get(id, _Record()).known or {}
@@ -312,8 +310,7 @@ class _Bridge:
         return found
 
     def excluded(self, body: JSONObject, before: JSONObject | None) -> Iterator[Finding]:
-        """
-        What the documents exclude in *body*, which was accepted.
+        """What the documents exclude in *body*, which was accepted.
 
         An enum's value in other letters is let pass, and what was never read says nothing about
         the companions that are stored.

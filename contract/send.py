@@ -1,5 +1,4 @@
-"""
-Sends cases with httpx and brings back what was answered; the only place that touches the network.
+"""Sends cases with httpx and brings back what was answered; the only place that touches the network.
 
 Every answer is bounded: in size, in time (a watcher cuts off a server that drips), in depth. What
 is lost on the way - refused connections, 429, 503 - is waited out and sent again within the budget,
@@ -72,8 +71,7 @@ UNKNOWN: Final = uuid.UUID("0b0d5e6c-94e5-4b0e-9f3a-6f0000000000")
 
 
 def unknown(operation: Operation, id: str) -> str:
-    """
-    An id of nothing. Of a UUID *id* it shares the beginning and the end, so that it shows where an API looks
+    """An id of nothing. Of a UUID *id* it shares the beginning and the end, so that it shows where an API looks
     at a part of it only. Where the documents exclude a UUID, it is of the shape of *id*, with nines for its digits.
     """
     kinds = operation.key.schema.get("type", "string") if operation.key is not None else "string"
@@ -339,8 +337,7 @@ class Sender:
         self._transport.close()
 
     def reconnect(self) -> None:
-        """
-        Sends the next request over a new connection: on the old one an answer too many may be waiting, and
+        """Sends the next request over a new connection: on the old one an answer too many may be waiting, and
         would be taken for the next one.
         """
         if self._own:
@@ -360,8 +357,7 @@ class Sender:
         return f"{self.base_url}{operation.url(target)}{case.query}"
 
     def send(self, case: Case, id: str = "") -> Response:
-        """
-        The answer to *case*, sent to the record *id*.
+        """The answer to *case*, sent to the record *id*.
 
         Raises:
             SendError: no answer came back, although it was tried again.
@@ -425,8 +421,7 @@ class Sender:
         return max(0.0, (until - now).total_seconds())
 
     def _wait(self, retry: Retry | None, seconds: float | None) -> Retry:
-        """
-        Waits before the next try, *retry* being what came of those before.
+        """Waits before the next try, *retry* being what came of those before.
 
         Raises:
             Undecided: the wait is longer than the run may take.

@@ -89,8 +89,7 @@ class Session:
     # ------------------------------------------------------------------ sending
 
     def perform(self, case: Case) -> tuple[Judgement, Response]:
-        """
-        Sends *case*, has it judged, and notes what it says.
+        """Sends *case*, has it judged, and notes what it says.
 
         Raises:
             SendError: no answer came back.
@@ -131,8 +130,7 @@ class Session:
             self._enter(interaction, result, number)
 
     def _enter(self, interaction: Interaction, result: Judgement, number: int) -> None:
-        """
-        Puts what an interaction says into the ledger; of what is unusually large only so much is kept as
+        """Puts what an interaction says into the ledger; of what is unusually large only so much is kept as
         tells it from others.
         """
         if len(interaction.response.content) > USUAL:
@@ -215,8 +213,7 @@ class Session:
         return body
 
     def completed(self, body: Any, case: Case) -> Any:
-        """
-        *body* with the required fields that it lacks, as they stand, so that it is not refused for their
+        """*body* with the required fields that it lacks, as they stand, so that it is not refused for their
         sake; without what *case* lacks on purpose.
         """
         if not isinstance(body, Mapping) or not body:
@@ -324,8 +321,7 @@ class Session:
     # ------------------------------------------------------------------ reading
 
     def read(self, label: str = "read", *, cross: bool = False) -> Judgement:
-        """
-        Reads the record and compares it with what is known of it; where it is to *cross*, over a new connection:
+        """Reads the record and compares it with what is known of it; where it is to *cross*, over a new connection:
         each process of an API may keep a view of its own.
         """
         if cross:

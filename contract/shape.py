@@ -1,5 +1,4 @@
-"""
-Judges the shape of one record: which fields are there, of which type, with which values.
+"""Judges the shape of one record: which fields are there, of which type, with which values.
 
 An answer that jsonschema-rs finds valid needs no closer look; one that it does not is taken field
 by field, so that each thing that is wrong is told under its own rule.
@@ -44,8 +43,7 @@ class Group:
 
 
 def same(item: Field | None, a: Any, b: Any) -> bool:
-    """
-    True where two values of a field say the same: lists of enumerated values in any order, times
+    """True where two values of a field say the same: lists of enumerated values in any order, times
     in any notation, everything else to the letter.
     """
     if (a == b and type(a) is type(b)) or (a != a and b != b):

@@ -1,5 +1,4 @@
-"""
-Shares one run out among processes: each takes an id that nobody has taken yet, and all get the whole result.
+"""Shares one run out among processes: each takes an id that nobody has taken yet, and all get the whole result.
 
 They meet in a folder. A lock for each id is held by the process that is at work on it, and let go of by
 the system should that process die; a part for each id is what was found there. So no two write to one
@@ -73,8 +72,7 @@ def together(
     workers: int = 1,
     only: frozenset[str] | None = None,
 ) -> Result:
-    """
-    Carries out one run together with whoever else calls this with the same *folder*.
+    """Carries out one run together with whoever else calls this with the same *folder*.
 
     Raises:
         ContractError: as for `contract.run.run`, where no id could be worked on.
@@ -100,8 +98,7 @@ def together(
 
 
 def collected(settings: Settings, folder: Path) -> Result | None:
-    """
-    The result of the run that others carried out in *folder*, or nothing where none was begun.
+    """The result of the run that others carried out in *folder*, or nothing where none was begun.
 
     Raises:
         ContractError: as for `together`.
@@ -204,8 +201,7 @@ def _of(result: Result) -> Part:
 
 
 def merge(settings: Settings, contract: Contract, made: Plan, parts: list[Part], only: frozenset[str] | None) -> Result:
-    """
-    The parts of a run as one result; failures are folded anew, because one cause may show in several parts.
+    """The parts of a run as one result; failures are folded anew, because one cause may show in several parts.
 
     Raises:
         ContractError: nothing was done in any of them.

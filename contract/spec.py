@@ -1,5 +1,4 @@
-"""
-Turns a fragment into a `Contract`: its operations, fields and what is known of each.
+"""Turns a fragment into a `Contract`: its operations, fields and what is known of each.
 
 Everything that is known about one API stands in the fragment; this module knows only the words of
 OpenAPI 3.1 and the extensions (``x-…``) that say what the standard has no word for.
@@ -116,8 +115,7 @@ class Field:
 
     @property
     def excludes(self) -> tuple[str, ...]:
-        """
-        The facets by which the documents exclude values for certain: ``enum``; or a format, lengths and bounds,
+        """The facets by which the documents exclude values for certain: ``enum``; or a format, lengths and bounds,
         where they are documented. Addresses may be taken strictly or not, whatever their format.
         """
         if self.enum:
@@ -269,7 +267,9 @@ class Body:
         return found
 
     def needed(self, record: Mapping[str, Any]) -> tuple[str, ...]:
-        """The companions that the selectors of *record* require where they stand, each once, in the order of the fragment."""
+        """The companions that the selectors of *record* require where they stand, each once, in the order of the
+        fragment.
+        """
         return tuple(dict.fromkeys(name for choice in self.active(record).values() for name in choice.requires))
 
     def channel(self, body: Mapping[str, Any], selector: str) -> dict[str, Any]:
@@ -356,8 +356,7 @@ class Contract:
     document: Document
 
     def operation(self, name: str) -> Operation:
-        """
-        The operation with the id *name*.
+        """The operation with the id *name*.
 
         Raises:
             SpecError: there is none.
@@ -371,8 +370,7 @@ class Contract:
 
     @cached_property
     def update(self) -> Operation:
-        """
-        The operation under test: the one that writes and whose answer can be read back.
+        """The operation under test: the one that writes and whose answer can be read back.
 
         Raises:
             SpecError: there is none, or more than one.
@@ -391,8 +389,7 @@ class Contract:
 
     @cached_property
     def request(self) -> Body:
-        """
-        What an update sends.
+        """What an update sends.
 
         Raises:
             SpecError: as `update`.
@@ -403,8 +400,7 @@ class Contract:
 
     @cached_property
     def record(self) -> Mapping[str, Field]:
-        """
-        The fields that the update's answer shows; none where it is not documented as an object.
+        """The fields that the update's answer shows; none where it is not documented as an object.
 
         Raises:
             SpecError: as `update`.
@@ -414,8 +410,7 @@ class Contract:
 
     @cached_property
     def retrieve(self) -> Operation:
-        """
-        The operation that reads one record back.
+        """The operation that reads one record back.
 
         Raises:
             SpecError: the update has no link to one.
@@ -430,8 +425,7 @@ class Contract:
 
     @cached_property
     def identity(self) -> str:
-        """
-        The field that holds the id of the record: what the link to the retrieve operation fills its path with, such
+        """The field that holds the id of the record: what the link to the retrieve operation fills its path with, such
         as ``$response.body#/code``, or else the one with the name of the path's parameter. Blank where there is none.
 
         Raises:
@@ -448,8 +442,7 @@ class Contract:
 
     @cached_property
     def listing(self) -> tuple[Operation, str] | None:
-        """
-        The operation that lists the records, and the pointer to the list in its answer.
+        """The operation that lists the records, and the pointer to the list in its answer.
 
         Raises:
             SpecError: its answer documents nothing there.
@@ -467,7 +460,9 @@ class Contract:
         return None
 
     def match(self, method: str, path: str) -> tuple[Operation, str] | None:
-        """(operation, id of the record) of a request: that for *method* with the longest template that *path* ends with."""
+        """(operation, id of the record) of a request: that for *method* with the longest template that *path* ends
+        with.
+        """
         tokens = path.rstrip("/").split("/")
         best: tuple[Operation, str] | None = None
         longest = 0
@@ -492,9 +487,8 @@ class Contract:
         return None if self.record.keys().isdisjoint(body) else self.update
 
     def need_sendable(self) -> None:
-        """
-        Raises:
-            SpecError: an operation that a run needs wants credentials that cannot be sent.
+        """Raises:
+        SpecError: an operation that a run needs wants credentials that cannot be sent.
         """
         for operation in (self.update, self.retrieve, *([self.listing[0]] if self.listing else [])):
             if not all(sendable(self.schemes[name]) for name in operation.security):
@@ -512,8 +506,7 @@ class Contract:
 
 
 def bundled() -> Path:
-    """
-    The fragment that ships with this tool.
+    """The fragment that ships with this tool.
 
     Raises:
         SpecError: the installation lacks it.
@@ -526,8 +519,7 @@ def bundled() -> Path:
 
 
 def load(source: str | Path | None = None) -> Contract:
-    """
-    The contract in the fragment *source*: a file, or the bundled one.
+    """The contract in the fragment *source*: a file, or the bundled one.
 
     Raises:
         SpecError: the fragment cannot be used; the error says where and what now.
@@ -547,8 +539,7 @@ def _loaded(path: Path, changed: int, size: int) -> Contract:
 
 
 def loads(text: str, file: str = "") -> Contract:
-    """
-    The contract in *text*.
+    """The contract in *text*.
 
     Raises:
         SpecError: the fragment cannot be used.
@@ -557,8 +548,7 @@ def loads(text: str, file: str = "") -> Contract:
 
 
 def from_document(document: Document) -> Contract:
-    """
-    The contract in an already read *document*.
+    """The contract in an already read *document*.
 
     Raises:
         SpecError: the fragment cannot be used.
@@ -821,8 +811,7 @@ class _Reader:
         )
 
     def sound(self, schema: Mapping[str, Any], pointer: str) -> None:
-        """
-        Looks for what a schema says against itself, and so against every value.
+        """Looks for what a schema says against itself, and so against every value.
 
         Raises:
             SpecError: there is something.

@@ -1,5 +1,4 @@
-"""
-Writes recorded failures as a file of pytest tests that needs nothing but httpx.
+"""Writes recorded failures as a file of pytest tests that needs nothing but httpx.
 
 Each test brings the record to where it stood, sends what was sent, and asserts in plain words of Python
 what the rule expects; a fixture puts the record back, whatever happens. The text is made of literals
@@ -225,8 +224,7 @@ _SCHEMA_WORDS: Final = ("type", "enum", "const", "format", "required", "properti
 def text(
     recorded: Iterable[Recorded], contract: Contract, run: Mapping[str, Any], id: str = ""
 ) -> tuple[str, list[Recorded]]:
-    """
-    The file, which writes to the record *id* where the environment names no other, and the failures that no
+    """The file, which writes to the record *id* where the environment names no other, and the failures that no
     test can be written for.
     """
     maker = _Maker(contract)

@@ -1,5 +1,4 @@
-"""
-The tour: an Eulerian circuit over the values of the largest selector.
+"""The tour: an Eulerian circuit over the values of the largest selector.
 
 Each ordered change from one value to another is one step, and everything else rides along - the
 other selectors, every three-way combination of enumerated values, every boundary value of every
@@ -56,8 +55,7 @@ RESTS: Final = 3
 
 
 def circuit(nodes: int, start: int = 0) -> list[int]:
-    """
-    A closed walk over *nodes* nodes that takes each ordered pair of different ones once.
+    """A closed walk over *nodes* nodes that takes each ordered pair of different ones once.
 
     Shape:
         ``nodes * (nodes - 1)`` targets; the walk begins and ends at *start*.
@@ -76,8 +74,7 @@ def circuit(nodes: int, start: int = 0) -> list[int]:
 
 
 def near(value: Any, how: str, item: Field) -> Any:
-    """
-    What is nearly *value*, and also right for the field *item*: the same but for the ``case`` of its letters, or
+    """What is nearly *value*, and also right for the field *item*: the same but for the ``case`` of its letters, or
     with a little ``more`` or ``less`` at its end. *value* itself where there is no such thing.
     """
     schema = item.schema
@@ -220,8 +217,7 @@ class Tour:
         """Combinations that did not stand in one body yet."""
 
     def wanted(self) -> set[frozenset[tuple[str, Any]]]:
-        """
-        Every combination of values of three enumerated fields (two, where there are only two).
+        """Every combination of values of three enumerated fields (two, where there are only two).
 
         With very many enumerated fields only the combinations with a selector are wanted, so that
         the plan grows with the number of fields and not with its cube.
@@ -348,8 +344,7 @@ class Tour:
         led: bool = False,
         again: bool = False,
     ) -> Case:
-        """
-        One update that moves the largest selector to *target* and as much else as is useful, with that one
+        """One update that moves the largest selector to *target* and as much else as is useful, with that one
         of *goals* in it that goes with the most combinations that are still wanted. A *partial* one is without
         the largest selector; where it is *led*, it has what that requires where it stands. One that is sent
         *again* has both as they are.
@@ -496,8 +491,7 @@ class Tour:
         return not self.apart.isdisjoint(g for g in self.met({**body, name: value}) if (name, value) in g)
 
     def places(self, before: Mapping[str, Any], body: Mapping[str, Any]) -> dict[Any, int]:
-        """
-        Where the selectors stand after a step, and how they came there: each with what it is worth to have a
+        """Where the selectors stand after a step, and how they came there: each with what it is worth to have a
         field in a body there, and also not to have it.
         """
         names = [name for name in self.core if name in self.state]
@@ -526,8 +520,7 @@ class Tour:
         how: str,
         kept: Collection[str],
     ) -> None:
-        """
-        Adds the required companions and the boundary values that are due; or, where it is said *how*, what is
+        """Adds the required companions and the boundary values that are due; or, where it is said *how*, what is
         nearly stored. The companions *kept* are sent as they are stored.
         """
         gen = self.gen

@@ -1,5 +1,4 @@
-"""
-Walks through one block of the plan on one record, in the order in which it proves something.
+"""Walks through one block of the plan on one record, in the order in which it proves something.
 
 A refusal proves nothing while the companion that it lacks is stored, and a trace is only seen where
 it is known how the record stood before: both are seen to here, with as few requests as will do.
@@ -97,8 +96,7 @@ class Walk:
         return [replace(case, unless="") for case in (next(full, cases[0]),)]
 
     def certain(self, case: Case) -> None:
-        """
-        Reads an updated record before something is refused, so that it is known which left a trace; and before
+        """Reads an updated record before something is refused, so that it is known which left a trace; and before
         something else is accepted what was refused so far, as a new time stamp would hide that it moved the old one.
         """
         session = self.session
@@ -135,9 +133,8 @@ class Walk:
                 )
 
     def undo(self, before: JSONObject) -> None:
-        """
-        Puts selectors back to where they stood *before* an update that was to be refused, where that left them without
-        what they require: from there every other update may be refused.
+        """Puts selectors back to where they stood *before* an update that was to be refused, where that left them
+        without what they require: from there every other update may be refused.
         """
         session, request = self.session, self.generator.request
         session.settle()

@@ -36,8 +36,7 @@ def remade(before: Any, now: Any) -> bool:
 
 
 class Witness:
-    """
-    Tells a change that the API made from one that someone else made.
+    """Tells a change that the API made from one that someone else made.
 
     What the API does, it does again when it is asked the same; what does not come again, with a value
     that this run never had, was written by someone else. So was what keeps changing while this run
@@ -55,8 +54,7 @@ class Witness:
         """True where it was only seen that values change right after updates."""
 
     def __call__(self, interaction: Interaction, changed: Mapping[str, tuple[Any, Any]]) -> None:
-        """
-        Looks into *changed*: field -> (before, now).
+        """Looks into *changed*: field -> (before, now).
 
         Raises:
             Undecided: someone else writes to the record; every thread of the run is told to end.
@@ -123,8 +121,7 @@ class Witness:
         return strange
 
     def comes(self, steps: list[tuple[Case, JSONObject | None]], strange: Mapping[str, tuple[Any, Any]]) -> bool:
-        """
-        True where *steps*, sent again from where the record stood, bring about values that are strange again, or
+        """True where *steps*, sent again from where the record stood, bring about values that are strange again, or
         are followed by other values than the last of them was answered with.
         """
         session = self.session
@@ -144,8 +141,7 @@ class Witness:
         return again
 
     def watch(self, names: Iterable[str]) -> None:
-        """
-        Gives *names* values of this run, and looks whether they keep them while nothing is sent.
+        """Gives *names* values of this run, and looks whether they keep them while nothing is sent.
 
         Raises:
             Undecided: they do not; every thread of the run is told to end.

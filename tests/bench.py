@@ -1,5 +1,4 @@
-"""
-``make bench``: how fast it is, each figure beside what it is measured against.
+"""``make bench``: how fast it is, each figure beside what it is measured against.
 
 Prints the table, writes ``reports/bench.md`` and ``reports/bench.json``, and exits 1 where a goal is
 missed. Ratios are of medians; the spread is the least and the most. Traffic goes to loopback only.
@@ -100,8 +99,7 @@ def config(server: dict[str, Any], folder: str, **more: Any) -> str:
 
 
 def against_peer() -> Iterator[Row]:
-    """
-    A standard run beside ``st run`` on the exported fragment, set up so that it reaches as much as it can:
+    """A standard run beside ``st run`` on the exported fragment, set up so that it reaches as much as it can:
     the companions as branches, the one record that is there, and on after the first failure.
     """
     from contract import spec

@@ -1,5 +1,4 @@
-"""
-A headless Chromium driven over a pipe, by the DevTools protocol: what a page does, and what it looks like.
+"""A headless Chromium driven over a pipe, by the DevTools protocol: what a page does, and what it looks like.
 
 Source: Chrome DevTools Protocol, https://chromedevtools.github.io/devtools-protocol/; messages end with a NUL.
 """
@@ -62,8 +61,7 @@ class Browser:
         self._events: list[dict[str, Any]] = []
 
     def call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:
-        """
-        The result of one command; events that come meanwhile are kept.
+        """The result of one command; events that come meanwhile are kept.
 
         Raises:
             RuntimeError: the browser refuses the command.
@@ -101,8 +99,7 @@ class Browser:
 
     @contextmanager
     def page(self, path: Path, fragment: str = "", *, width: int = 1280, **features: str) -> Iterator[Page]:
-        """
-        The file *path* in a tab of its own, without a network; *features* are media features such as
+        """The file *path* in a tab of its own, without a network; *features* are media features such as
         ``prefers_color_scheme="dark"``.
         """
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -136,8 +133,7 @@ class Page:
         return self.browser.call(method, self.session, **params)
 
     def run(self, script: str) -> Any:
-        """
-        The value of a JavaScript expression; a promise is waited for.
+        """The value of a JavaScript expression; a promise is waited for.
 
         Raises:
             RuntimeError: it throws.

@@ -119,8 +119,7 @@ RESPONSE: Final = "components/schemas/Lamp/properties"
 
 
 def changed(changes: Mapping[str, Any]) -> str:
-    """
-    The text of the contract with *changes*: a path, its keys joined with ``/`` (``~1`` for a ``/`` in one), to a
+    """The text of the contract with *changes*: a path, its keys joined with ``/`` (``~1`` for a ``/`` in one), to a
     new value, or to `MISSING` for what is taken out.
     """
     data = copy.deepcopy(dict(LAMP))

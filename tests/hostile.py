@@ -1,5 +1,4 @@
-"""
-Hostile and broken servers: a table of named behaviours, for a `tests.proxy.Proxy` to answer with.
+"""Hostile and broken servers: a table of named behaviours, for a `tests.proxy.Proxy` to answer with.
 
 A behaviour takes one exchange and writes raw bytes to the client. `hostile` starts a proxy that passes
 the first exchanges on to a right server and is hostile from then on.

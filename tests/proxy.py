@@ -1,5 +1,4 @@
-"""
-A proxy between a run and a server, over real sockets: it passes exchanges on, and harms some of them.
+"""A proxy between a run and a server, over real sockets: it passes exchanges on, and harms some of them.
 
 `Proxy` is the plain one, which can also go down and come back; `faulty` harms a share of the exchanges
 in a seeded way; tests.hostile answers in the server's place.
@@ -241,8 +240,7 @@ class Faults:
 
 @contextlib.contextmanager
 def faulty(target: str, seed: int, share: float = 0.2) -> Iterator[Faults]:
-    """
-    A proxy that drops, delays and corrupts *share* of the exchanges.
+    """A proxy that drops, delays and corrupts *share* of the exchanges.
 
     Requests are lost before and after the server saw them, answers are cut short, late, or have some
     bytes changed; requests have some bytes of their body changed.

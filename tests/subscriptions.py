@@ -1,5 +1,4 @@
-"""
-The service that data/subscriptions.openapi.yaml describes: one subscription in memory, over loopback.
+"""The service that data/subscriptions.openapi.yaml describes: one subscription in memory, over loopback.
 
 It shares nothing with the package. `DEFECTS` are ways to be wrong, each with the rule that it breaks;
 `VARIANTS` are ways to behave about which the fragment is silent.
@@ -167,8 +166,7 @@ class Service:
             return JSONResponse(body, refusal.status)
 
     def admit(self, request: Request) -> None:
-        """
-        Lets whoever has the token pass.
+        """Lets whoever has the token pass.
 
         Raises:
             Refusal: the token is missing or wrong.
@@ -181,8 +179,7 @@ class Service:
         raise Refusal(403 if self.habit == "precise" else 401, "a token is needed")
 
     def change(self, content: bytes, kind: str) -> Mapping[str, Any]:
-        """
-        Carries out a change; returns what was sent.
+        """Carries out a change; returns what was sent.
 
         Raises:
             Refusal: it is not acceptable.
@@ -215,8 +212,7 @@ class Service:
         return sent
 
     def check(self, body: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
-        """
-        Holds each value to what the fragment says of it.
+        """Holds each value to what the fragment says of it.
 
         Raises:
             Refusal: one is not acceptable.
@@ -252,8 +248,7 @@ class Service:
                 raise Refusal(422, "this is no address", name)
 
     def hold_together(self, new: dict[str, Any], sent: Mapping[str, Any]) -> None:
-        """
-        Holds each selector to its companions.
+        """Holds each selector to its companions.
 
         Raises:
             Refusal: one is missing.
@@ -302,8 +297,7 @@ async def _crash(request: Request, error: Exception) -> JSONResponse:
 
 @contextlib.contextmanager
 def running(habit: str = "") -> Iterator[Service]:
-    """
-    The service on a free loopback port while the block runs; *habit* names a defect or a variant.
+    """The service on a free loopback port while the block runs; *habit* names a defect or a variant.
 
     Raises:
         ValueError: the habit is not known.

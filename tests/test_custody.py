@@ -940,8 +940,7 @@ def test_a_server_that_goes_down_ends_the_run_in_seconds(back: bool, tmp_path: P
 
 
 def test_what_was_refused_once_and_then_accepted_left_no_trace(tmp_path: Path) -> None:
-    """
-    An update of which the answer was lost, and which was then garbled on its way and so refused, was applied all
+    """An update of which the answer was lost, and which was then garbled on its way and so refused, was applied all
     the same: sent again it is accepted, and so nobody's fault.
     """
     updates = 0

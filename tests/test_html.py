@@ -1,5 +1,4 @@
-"""
-``run.html``: what stands in it, and what it does in a browser whose network is cut off.
+"""``run.html``: what stands in it, and what it does in a browser whose network is cut off.
 
 The tests in a browser are skipped where there is no Chromium (Debian: ``apt-get install chromium``).
 """

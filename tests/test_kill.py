@@ -1,5 +1,4 @@
-"""
-The kill table, a bounded part of it: each kind of rule is shown to fail, and none cries wolf.
+"""The kill table, a bounded part of it: each kind of rule is shown to fail, and none cries wolf.
 
 The whole of it is ``contract defects --mutants``.
 """

@@ -64,8 +64,7 @@ def trimmed() -> dict[str, Any]:
 
 @pytest.mark.parametrize("defect", KINDS)
 def test_what_is_broken_is_still_broken_and_fixed_where_it_was_mended(defect: str, tmp_path: Path) -> None:
-    """
-    A failure is seen again where it was, and called fixed on a server without the defect; the record is
+    """A failure is seen again where it was, and called fixed on a server without the defect; the record is
     put back both times.
     """
     with reference.running(defect=defect) as server:
@@ -237,8 +236,7 @@ def test_a_kept_run_has_nothing_to_send(
 
 
 def test_the_written_file_stands_alone(saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """
-    The file fails against the server with the defect and passes without it, puts the record back, and
+    """The file fails against the server with the defect and passes without it, puts the record back, and
     imports nothing of this package.
     """
     assert typed("replay", saved, "--pytest", "test_found.py") == 0

@@ -61,8 +61,7 @@ def broken(result: Result) -> list[str]:
 
 
 def promises(result: Result) -> set[str]:
-    """
-    The promises that are broken, beside that time stamps move: whether there is time for that to show, and
+    """The promises that are broken, beside that time stamps move: whether there is time for that to show, and
     which of many fields is looked into, depends on which part a request falls in.
     """
     return {rule.split(".")[1] for rule in broken(result)} - {"time"}

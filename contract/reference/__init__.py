@@ -1,5 +1,4 @@
-"""
-The reference server: the system that the document describes, as a real service.
+"""The reference server: the system that the document describes, as a real service.
 
 It shares no code with what judges it. `DEFECTS` are named ways to be wrong, `VARIANTS` named ways to
 behave that the documents allow.

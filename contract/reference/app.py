@@ -86,8 +86,7 @@ def create_app(
     durable: bool = True,
     mutate: Mutate | None = None,
 ) -> Starlette:
-    """
-    Return the service over the SQLite file *database*, which is filled when it is new.
+    """Return the service over the SQLite file *database*, which is filled when it is new.
 
     Credentials come from the arguments, else from CONTRACT_USERNAME and CONTRACT_PASSWORD, else they are the
     demo ones. `app.state.server` is the `Server`; close its store when the app is no longer used.

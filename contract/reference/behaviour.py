@@ -1,5 +1,4 @@
-"""
-What a defect or a variant is: other rules, and hooks on the stages of a request.
+"""What a defect or a variant is: other rules, and hooks on the stages of a request.
 
 A hook is a function ``hook(inner, exchange, *arguments)`` that stands around one stage: it may call
 ``inner(exchange, *arguments)``, change what goes in or what comes out, or do something else instead.
@@ -54,8 +53,7 @@ class Variant:
 
 
 def pick(kind: str, names: Iterable[str], known: Mapping[str, Defect] | Mapping[str, Variant]) -> list[Behaviour]:
-    """
-    Return the behaviours of *names*, in their order.
+    """Return the behaviours of *names*, in their order.
 
     Raises:
         ValueError: a name is not known; the message suggests the nearest one. *kind* is the word for it.

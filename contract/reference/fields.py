@@ -1,5 +1,4 @@
-"""
-The tables of the document: fields, values, companions, aliases, and the switches of what it leaves open.
+"""The tables of the document: fields, values, companions, aliases, and the switches of what it leaves open.
 
 `Rules` holds all of it as one frozen value. A defect or a variant that is only a different table or
 switch is a `dataclasses.replace` of it; everything else is a hook on a stage (see `behaviour`).

@@ -15,8 +15,7 @@ LARGEST_PAGE = 1000
 
 
 def listing(x: Exchange) -> Any:
-    """
-    Return one page, newest first: ``{"links": {"self", "first", "next"?, "prev"?}, "data": [...]}``.
+    """Return one page, newest first: ``{"links": {"self", "first", "next"?, "prev"?}, "data": [...]}``.
 
     Query: filter_name and filter_number (substrings), page_number (from 0), page_size (1 to 1000, default
     50), page_token (needed from page 1 on; it stands in the links and pins the newest number of page 0).

@@ -49,8 +49,7 @@ class Running:
 def serve(
     *, port: int = 8700, database: Path | None = None, defect: str | None = None, variant: str | None = None
 ) -> None:
-    """
-    Serve on loopback until SIGINT or SIGTERM, then return.
+    """Serve on loopback until SIGINT or SIGTERM, then return.
 
     Prints one line of JSON on standard output once it accepts connections. *port* 0 takes a free one;
     without *database* the data lives in a temporary file.
@@ -87,8 +86,7 @@ def running(
     database: Path | None = None,
     mutate: Mutate | None = None,
 ) -> Iterator[Running]:
-    """
-    Serve on a free loopback port from a background thread while the block runs.
+    """Serve on a free loopback port from a background thread while the block runs.
 
     *mutate* changes every body just before it is encoded: ``mutate(operation, status, body) -> body``.
 
@@ -134,8 +132,7 @@ def running(
 
 
 class Direct(httpx.BaseTransport):
-    """
-    Requests to a server of this process without a socket between: that halves the time of a run.
+    """Requests to a server of this process without a socket between: that halves the time of a run.
 
     Every connection that is closed is followed by one from another port.
     """

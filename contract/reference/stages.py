@@ -1,5 +1,4 @@
-"""
-What happens to a request, one small function a stage; each can be hooked by its name.
+"""What happens to a request, one small function a stage; each can be hooked by its name.
 
 update: authenticate, parse, find, validate, merge, persist, render, respond. retrieve: authenticate, find,
 render, respond. list: authenticate, listing, render (once a record), respond. A stage that says no raises

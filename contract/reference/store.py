@@ -1,5 +1,4 @@
-"""
-The records on disk: one SQLite file in WAL mode, one JSON document per number.
+"""The records on disk: one SQLite file in WAL mode, one JSON document per number.
 
 A write is read, changed and stored inside one BEGIN IMMEDIATE transaction, so that writers in any
 number of threads or processes lose nothing; a reader never waits for a writer.
@@ -27,8 +26,7 @@ TABLES = (
 
 
 class Store:
-    """
-    The numbers and resources of one database file, filled with *seed* when the file is new.
+    """The numbers and resources of one database file, filled with *seed* when the file is new.
 
     *durable* makes each commit reach the disk before the answer goes out; without it a commit survives
     the end of the process, but not a power cut. *wait* is how many seconds a writer waits for another.

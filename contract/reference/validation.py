@@ -31,8 +31,7 @@ def normalise(rules: Rules, body: Record) -> Record:
 
 
 def problems(rules: Rules, body: Record, record: Record, exists: Callable[[str, str], bool]) -> list[str]:
-    """
-    Return one Rails-like sentence per thing that is wrong with *body* as an update of *record*.
+    """Return one Rails-like sentence per thing that is wrong with *body* as an update of *record*.
 
     *exists* answers whether a resource of the project has that id: ``exists(field, id)``.
     An empty list means that the write goes ahead.

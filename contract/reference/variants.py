@@ -1,5 +1,4 @@
-"""
-Every named variant: what the documents leave open, decided in another way than the plain server does.
+"""Every named variant: what the documents leave open, decided in another way than the plain server does.
 
 None of them breaks a promise; a judge that objects to one of them has gone further than the documents.
 """

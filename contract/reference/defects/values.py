@@ -232,8 +232,7 @@ def stale_echo(*names: str) -> Behaviour:
 
 
 def stale(operation: str, age: str, *, elsewhere: bool = False) -> Behaviour:
-    """
-    Show in *operation* what the number was like before.
+    """Show in *operation* what the number was like before.
 
     *age*: "first" as it was before any write, "last" before the last one, "read" when it was first read.
     *elsewhere*: only over another connection than that of the last write.
@@ -265,8 +264,7 @@ def behind_once(inner: Hook, x: Exchange, record: Record) -> Any:
 
 
 def lost_writes(when: Any, *, changes: bool = False) -> Behaviour:
-    """
-    Answer as if a write was stored, and do not store it: ``when(exchange, count of writes, before)``; counted are
+    """Answer as if a write was stored, and do not store it: ``when(exchange, count of writes, before)``; counted are
     those that change something, where it is the *changes* that matter.
     """
 

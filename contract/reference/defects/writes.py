@@ -496,8 +496,7 @@ def named_alike(inner: Hook, x: Exchange, record: Record) -> Any:
 
 
 def shown_once(name: str, *, sent: bool = False) -> Behaviour:
-    """
-    Show the number that is retrieved first after a write of another one with the field *name* of that; *sent*: only
+    """Show the number that is retrieved first after a write of another one with the field *name* of that; *sent*: only
     where the write sent the field.
     """
 
