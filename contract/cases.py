@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any, Final, cast
 
 from contract.generate import Generator
-from contract.model import MISSING, Case, Pair
+from contract.model import MISSING, Case, JSONObject, Pair
 from contract.rules import rules as rules_of
 from contract.spec import Contract, Operation
 from contract.tour import Values
@@ -50,6 +50,10 @@ class Cases:
     def case(self, label: str, **values: Any) -> Case:
         """A case of the update."""
         return Case(label=label, operation=self.update.id, **values)
+
+    def read(self, what: str) -> Case:
+        """A read that shows what became of *what*."""
+        return Case(label=f"read after {what}", operation=self.contract.retrieve.id)
 
     def first(self) -> Iterator[Case]:
         """One field that nothing else depends on: only the first update of a run is sent long enough after
@@ -150,7 +154,7 @@ class Cases:
             yield from self.excluded(used=True)
         if less := [c for c in cases if c not in certain]:
             # These may well be accepted, and would hide what the others left behind.
-            yield Case(label="read after what must be refused", operation=self.contract.retrieve.id)
+            yield self.read("what must be refused")
             yield from less
         if self.thorough:
             yield from self.hidden()
@@ -262,9 +266,7 @@ class Cases:
         text = f'{{"{gen.marker or "a"}": "must not appear malformed", '
         yield self.case("malformed JSON", expect="reject", rule=f"{prefix}.malformed_json", content=text.encode())
         if self.thorough:
-            items = [self.mark({}, "array")]
-            rule = f"{prefix}.not_an_object"
-            yield self.case("a JSON array", expect="unspecified", rule=rule, body=items, keep=True)
+            yield self.ignored("a JSON array", "not_an_object", [self.mark({}, "array")])
 
     def excluded(self, *, used: bool) -> Iterator[Case]:
         """Undocumented values of fields: of every other one that a selector's value *used*, while it stands
@@ -341,125 +343,122 @@ class Cases:
 
     def silence(self) -> Iterator[Case]:
         """Requests about which the documents say nothing: either answer will do, if it is consistent."""
-        prefix = f"{self.update.id}.rejection"
-        gen, shown = self.generator, self.contract.record
-        secret = [n for n, f in shown.items() if f.read_only or n not in gen.request.fields]
-        key = self.contract.identity
-        foreign = {n: _other(shown[n].schema) for n in secret if n != key}
-        if foreign:
-            rule = f"{prefix}.read_only"
-            yield self.case("read-only fields", expect="unspecified", rule=rule, body=foreign, keep=True)
-            # Where they are refused, one of them may have been reason enough.
-            names = list(foreign)
-            for some in [names[i::READ_ONLY] for i in range(min(READ_ONLY, len(names)))] if len(names) > 1 else []:
-                yield self.case(
-                    f"read-only {', '.join(some)}",
-                    expect="unspecified",
-                    rule=rule,
-                    body={name: foreign[name] for name in some},
-                    keep=True,
-                    unless="read-only fields",
-                )
-        yield self.case("an empty body", expect="unspecified", rule=f"{prefix}.empty", body={}, keep=True)
-        content: dict[str, Any] = {"body": MISSING, "content": b""}
-        yield self.case("no body", expect="unspecified", rule=f"{prefix}.empty", keep=True, **content)
-        rule = f"{prefix}.consistent"
+        yield from self.read_only()
+        yield self.ignored("an empty body", "empty", {})
+        yield self.ignored("no body", "empty", content=b"")
         for name, value in self.final.items():
-            if gen.choice(name, value).requires:
-                yield self.case(
-                    f"{name} with what is stored",
-                    expect="unspecified",
-                    rule=rule,
-                    body={name: value},
-                    open={name: "exact"},
-                )
+            if self.generator.choice(name, value).requires:
+                yield self.unsaid(f"{name} with what is stored", {name: value})
+        yield from self.open_kinds()
+        for name, item in self.generator.fields.items():
+            for value in item.open_values:
+                yield self.unsaid(f"{name} is {value!r}", {name: value})
+        yield from self.nulls()
+        yield from self.other_types()
+        yield from self.other_letters()
+        yield from self.ghosts()
+        yield from self.empty_companions()
+        yield from self.malformed_ids()
+        yield self.unsaid("a wrong media type", self.mark({}, "media type"), media_type="text/plain")
+
+    def ignored(self, label: str, kind: str, body: Any = MISSING, **values: Any) -> Case:
+        """A body that may be taken or refused, but changes nothing either way."""
+        rule = f"{self.update.id}.rejection.{kind}"
+        return self.case(label, expect="unspecified", rule=rule, body=body, keep=True, **values)
+
+    def unsaid(self, label: str, body: JSONObject, how: str = "exact", **values: Any) -> Case:
+        """A body that may be taken or refused; what each of its fields may become is said by *how*, see `Case.open`."""
+        values = {"open": dict.fromkeys(body, how)} | values
+        rule = f"{self.update.id}.rejection.consistent"
+        return self.case(label, expect="unspecified", rule=rule, body=body, **values)
+
+    def read_only(self) -> Iterator[Case]:
+        """Fields that only answers have."""
+        shown, fields = self.contract.record, self.generator.request.fields
+        secret = [n for n, f in shown.items() if f.read_only or n not in fields]
+        values = {n: _other(shown[n].schema) for n in secret if n != self.contract.identity}
+        if values:
+            yield self.ignored("read-only fields", "read_only", values)
+        # Where they are refused, one of them may have been reason enough.
+        for i in range(min(READ_ONLY, len(values)) if len(values) > 1 else 0):
+            some = dict(list(values.items())[i::READ_ONLY])
+            yield self.ignored(f"read-only {', '.join(some)}", "read_only", some, unless="read-only fields")
+
+    def open_kinds(self) -> Iterator[Case]:
+        """What the documents leave open of each kind of value, beside an unknown key, and the null that they allow."""
+        gen = self.generator
         # Beside what is known, and read afterwards: an API may undo the one because of the other.
         body = {"x_unknown_key": "must not appear"} | ({gen.marker: gen.firm(gen.marker)[0]} if gen.marker else {})
-        unknown = self.case("an unknown key", expect="unspecified", rule=f"{prefix}.unknown_key", body=body, keep=True)
+        unknown = self.ignored("an unknown key", "unknown_key", body)
         if nullable := [name for names in self.kinds(documented=True).values() for name in names]:
             yield self.case(f"null in {', '.join(nullable)}", body=gen.complete(dict.fromkeys(nullable)))
-            yield Case(label="read after null", operation=self.contract.retrieve.id)
+            yield self.read("null")
         values_of = self.open_values()
         last = next(reversed(values_of), "")
         for kind, values in values_of.items():
-            how = dict.fromkeys(values, "blank" if kind in EMPTY else "exact")
-            yield self.case(f"{kind} values", expect="unspecified", rule=rule, body=values, open=how)
+            yield self.unsaid(f"{kind} values", values, "blank" if kind in EMPTY else "exact")
             if kind == last:
                 yield unknown
             if kind in SHOWN or kind == last:
-                yield Case(label=f"read after {kind} values", operation=self.contract.retrieve.id)
+                yield self.read(f"{kind} values")
         if not values_of:
             yield unknown
-        for name, item in gen.fields.items():
-            for value in item.open_values:
-                yield self.case(
-                    f"{name} is {value!r}", expect="unspecified", rule=rule, body={name: value}, open={name: "exact"}
-                )
+
+    def nulls(self) -> Iterator[Case]:
+        """Null in each selector, and in two fields of each kind."""
+        gen = self.generator
         for name in gen.selectors:
             if name in self.shown and not gen.fields[name].required:
-                yield self.case(
-                    f"null in {name}", expect="unspecified", rule=rule, body={name: None}, open={name: "null"}
-                )
+                yield self.unsaid(f"null in {name}", {name: None}, "null")
         for kind, names in self.kinds().items():
-            free = [n for n in names if n in gen.fields]
-            if free:
-                nulls = dict.fromkeys(free[:2], None)
-                yield self.case(
-                    f"null in {kind}", expect="unspecified", rule=rule, body=nulls, open=dict.fromkeys(nulls, "null")
-                )
-        if gen.marker:
-            name = gen.marker
-            yield self.case(f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"})
+            if free := [n for n in names if n in gen.fields]:
+                yield self.unsaid(f"null in {kind}", dict.fromkeys(free[:2]), "null")
+
+    def other_types(self) -> Iterator[Case]:
+        """Values of another type than the documented one."""
+        gen = self.generator
+        if name := gen.marker:
+            yield self.unsaid(f"a number in {name}", {name: 7}, "any")
             # What is looked up by its text may fail where it is none, whichever field it is.
             texts = [n for n in gen.free if gen.fields[n].types == ("string",) and not gen.fields[n].format]
-            lists = {n: ["a"] for n in texts if not gen.fields[n].resource}
-            if lists:
-                label = f"a list in {', '.join(lists)}"
-                yield self.case(label, expect="unspecified", rule=rule, body=lists, open=dict.fromkeys(lists, "any"))
+            if lists := {n: ["a"] for n in texts if not gen.fields[n].resource}:
+                yield self.unsaid(f"a list in {', '.join(lists)}", lists, "any")
             for name in self.kinds().get("uri", [])[:1]:
-                for what, value in (("an object", {"a": 7}), ("no URL", "not a url")):
-                    yield self.case(
-                        f"{what} in {name}", expect="unspecified", rule=rule, body={name: value}, open={name: "any"}
-                    )
+                yield self.unsaid(f"an object in {name}", {name: {"a": 7}}, "any")
+                yield self.unsaid(f"no URL in {name}", {name: "not a url"}, "any")
         for name in list(gen.selectors)[:1]:
-            yield self.case(f"a number in {name}", expect="unspecified", rule=rule, body={name: 7}, open={name: "any"})
+            yield self.unsaid(f"a number in {name}", {name: 7}, "any")
+
+    def other_letters(self) -> Iterator[Case]:
+        """A documented value in the other letter case, once for each set of values."""
         seen: set[tuple[Any, ...]] = set()
-        for name, options in gen.enums.items():
+        for name, options in self.generator.enums.items():
             if options and isinstance(options[0], str) and options not in seen:
                 seen.add(options)
                 lower = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
-                label = f"another case in {name}"
-                yield self.case(label, expect="unspecified", rule=rule, body={name: lower}, open={name: "any"})
-        ghosts = {
-            name: str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://example.com/nothing/{name}"))
-            for name, item in gen.fields.items()
-            if item.resource
-        }
-        first = dict(list(ghosts.items())[:1])
-        for body in (first, {name: ghost for name, ghost in ghosts.items() if name not in first}):
-            if body:
-                label = f"{', '.join(body)} of nothing"
-                yield self.case(label, expect="unspecified", rule=rule, body=body, open=dict.fromkeys(body, "exact"))
-        yield from self.empty_companions()
+                yield self.unsaid(f"another case in {name}", {name: lower}, "any")
+
+    def ghosts(self) -> Iterator[Case]:
+        """Well-formed ids of what most likely does not exist: the first alone, and then the others."""
+        names = [name for name, item in self.generator.fields.items() if item.resource]
+        for some in (names[:1], names[1:]):
+            if some:
+                space = uuid.NAMESPACE_URL
+                body = {name: str(uuid.uuid5(space, f"https://example.com/nothing/{name}")) for name in some}
+                yield self.unsaid(f"{', '.join(body)} of nothing", body)
+
+    def malformed_ids(self) -> Iterator[Case]:
+        """An id that is none."""
         if self.update.key is not None and self.update.key.schema.get("format") == "uuid":
             for operation in (self.contract.retrieve, self.update):
                 yield Case(
                     label=f"{operation.label} malformed id",
                     operation=operation.id,
                     expect="unspecified",
-                    rule=rule,
+                    rule=f"{self.update.id}.rejection.consistent",
                     body=self.mark({}, "malformed id") if operation is self.update else MISSING,
                     target="malformed",
                 )
-        body = self.mark({}, "media type")
-        yield self.case(
-            "a wrong media type",
-            expect="unspecified",
-            rule=rule,
-            body=body,
-            media_type="text/plain",
-            open=dict.fromkeys(body, "exact"),
-        )
 
     def rested(self) -> Iterator[Case]:
         """Each selector by itself, after a rest: does each move the time stamp?"""
@@ -472,19 +471,11 @@ class Cases:
         """What identifies the record, in other letters: written to, it still means the same record."""
         key, name = self.update.key, self.contract.identity
         if key is not None and key.schema.get("format") == "uuid" and name:
-            yield self.case(
-                f"{name} in the other letter case",
-                expect="unspecified",
-                rule=f"{self.update.id}.rejection.read_only",
-                body={},
-                keep=True,
-                respells=name,
-            )
+            yield self.ignored(f"{name} in the other letter case", "read_only", {}, respells=name)
 
     def empty_companions(self) -> Iterator[Case]:
         """A value of a selector whose companion is there, but is empty."""
         gen = self.generator
-        rule = f"{self.update.id}.rejection.consistent"
         found = [
             (name, value, other)
             for name in gen.selectors
@@ -504,13 +495,8 @@ class Cases:
         for chosen, empty, kind, words in ((blanks, "", "blank", "a blank"), (nulls, None, "null", "null in")):
             for name, value, other in chosen:
                 whole = gen.complete({name: value}, self.take)
-                yield self.case(
-                    f"{name} {value} with {words} {other}",
-                    expect="unspecified",
-                    rule=rule,
-                    body={**whole, other: empty},
-                    open={**dict.fromkeys(whole, "exact"), other: kind},
-                )
+                how = {**dict.fromkeys(whole, "exact"), other: kind}
+                yield self.unsaid(f"{name} {value} with {words} {other}", {**whole, other: empty}, open=how)
 
     def open_values(self) -> dict[str, dict[str, Any]]:
         """One body for each kind of value that the documents leave open."""
