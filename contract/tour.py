@@ -11,7 +11,7 @@ import math
 import random
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations, islice, product
 from typing import Any, Final
 
@@ -147,6 +147,23 @@ class Values:
                 values = gen.enums.get(other) or gen.firm(other)
                 body[other] = values[(self.marks // 2 + i - self.marks) % len(values)]
         return body
+
+
+@dataclass(slots=True)
+class _Step:
+    """One update while it is being filled."""
+
+    body: dict[str, Any]
+    off: frozenset[str]
+    """What must not be in it."""
+    full: bool
+    """With all that there is."""
+    led: bool
+    """Without the largest selector, but with what its value requires."""
+    how: str
+    """What is to be different from what is stored, see `near`; empty: all of it."""
+    places: Mapping[Any, int]
+    """See `Tour.places`."""
 
 
 class Tour:
@@ -393,7 +410,7 @@ class Tour:
         if ranked:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
         kept = self.same[label] = self.kept(body, before) if again else []
-        self.fill(body, off | left, full, led, self.places(before, body), self.near.get(label, ""), kept)
+        self.fill(_Step(body, off | left, full, led, self.near.get(label, ""), self.places(before, body)), kept)
         return self.case(label, body=body)
 
     def chosen(
@@ -510,101 +527,93 @@ class Tour:
         )
         return sent - (kept if name in self.stored else 0)
 
-    def fill(
-        self,
-        body: dict[str, Any],
-        off: frozenset[str],
-        full: bool,
-        led: bool,
-        places: Mapping[Any, int],
-        how: str,
-        kept: Collection[str],
-    ) -> None:
-        """Adds the required companions and the boundary values that are due; or, where it is said *how*, what is
-        nearly stored. The companions *kept* are sent as they are stored.
+    def fill(self, step: _Step, kept: Collection[str]) -> None:
+        """Adds the required companions and the boundary values that are due. The companions *kept* are sent as they
+        are stored.
         """
-        gen = self.gen
+        gen, body = self.gen, step.body
         body |= {name: self.stored[name] for name in kept}
-
-        def take(name: str) -> Any:
-            stored = self.stored.get(name)
-            nearly = near(stored, how, gen.fields[name]) if how and name in self.boundary.firm else stored
-            return self.boundary.take(name) if nearly == stored else nearly
-
-        gen.complete(body, take)
+        gen.complete(body, lambda name: self.take(name, step))
         standing = self.standing(body)
-        # One update of a value that stays is with what it requires, and the last one is without.
-        off = off if led else off.union(standing)
+        if not step.led:  # One update of a value that stays is with what it requires, and the last one is without.
+            step.off = step.off.union(standing)
         for name in standing:
-            if name not in gen.request.aliases_of(body) | off:
-                body[name] = take(name)
+            if name not in gen.request.aliases_of(body) | step.off:
+                body[name] = self.take(name, step)
                 if body[name] == self.stored.get(name):
-                    body[name] = take(name)
+                    body[name] = self.take(name, step)
         taken = gen.request.aliases_of(body)
-        needed = {n for n in body if n in gen.free} if not how else set()
+        needed = {n for n in body if n in gen.free} if not step.how else set()
         self.stored.update(body)
         used = {other for name in gen.selectors if name in body for other in gen.choice(name, body[name]).uses}
         for i, name in enumerate(gen.free):
-            if name in taken or name in off:
-                continue
-            siblings = gen.request.aliases_of((name,))
-            if len(siblings) > 1:
-                most = max(siblings & set(gen.free), key=lambda n: (self.boundary.left(n), n))
-                if name != most or not (self.boundary.left(name) or how):
-                    continue
-                # A step without any of them, where there are steps enough for all of their values.
-                left = SPARE + sum(self.boundary.left(n) for n in siblings & set(gen.free))
-                enough = not (full or how) and left < self.bound * 5 // 4 - REPEATS - self.total
-                if enough and self.due(name, places) < 0:
-                    continue
-            elif gen.fields[name].resource:
-                # There is one id only: once it is stored, sending it again shows nothing.
-                if name not in self.stored or (not full and (self.total + i) % 6):
-                    continue
-            elif name in used:
-                # Now and then without it; not in step with an API that counts to three.
-                if (self.total + self.total // 3) % 3 == 2:
-                    continue
-            elif not (full or how) and self.boundary.left(name) < self.bound - self.total:
-                period = max(2, min(3, self.bound // len(self.boundary.firm[name])))
-                due = self.due(name, places)
-                if due < 0 or (not due and (self.total + i) % period):
-                    continue
-            body[name] = take(name)
-            taken |= siblings
-        for group in gen.request.aliases:
-            loser = next((n for n in group.fields if n != group.wins and n in needed), "")
-            if (
-                loser
-                and not (full and led)
-                and group.wins in self.boundary.firm
-                and group.wins not in body
-                and group.wins not in off
-            ):
-                # What a selector's value requires loses as well, once for each value.
-                self.beaten[loser] = self.beaten.get(loser, 0) + 1
-                if self.beaten[loser] == BEATEN:
-                    body[group.wins] = take(group.wins)
-                continue
-            free = [n for n in group.fields if n != group.wins and n in gen.fields and n not in off and n not in body]
-            if full and led and group.wins in self.boundary.firm and group.wins not in body:
-                body[group.wins] = take(group.wins)
-            if free and group.wins in body and group.wins not in off:
-                self.wins += 1
-                # The documents say nothing about the ones that lose, so no boundary value is spent on them.
-                for name in free if full and led else [free[self.wins // 3 % len(free)]] if self.wins % 3 == 1 else []:
-                    body[name] = self.boundary.firm[name][self.wins % len(self.boundary.firm[name])]
-                if (full and led) or self.wins % 6 == 1:
-                    body[group.wins] = body.pop(group.wins)  # It wins wherever it stands.
+            if name not in taken and name not in step.off and self.rides(name, i, step, used):
+                body[name] = self.take(name, step)
+                taken |= gen.request.aliases_of((name,))
+        self.outdo(step, needed)
         self.tried.update(
             (name, place, name in body)
             for name in gen.free
             if name in body
-            or (name in self.stored and name not in off and not gen.request.aliases_of((name,)) & {*body})
-            for place in places
+            or (name in self.stored and name not in step.off and not gen.request.aliases_of((name,)) & {*body})
+            for place in step.places
         )
         self.stored.update(body)
         self.total += 1
+
+    def take(self, name: str, step: _Step) -> Any:
+        """The next boundary value of a field; or, where the step says how, what is nearly stored."""
+        stored = self.stored.get(name)
+        nearly = near(stored, step.how, self.gen.fields[name]) if step.how and name in self.boundary.firm else stored
+        return self.boundary.take(name) if nearly == stored else nearly
+
+    def rides(self, name: str, i: int, step: _Step, used: Collection[str]) -> bool:
+        """True where the free field *name*, the *i*-th, is to be in a step whose selectors *used* some."""
+        gen, whole = self.gen, step.full or bool(step.how)
+        siblings = gen.request.aliases_of((name,)) & {*gen.free}
+        if len(siblings) > 1:
+            most = max(siblings, key=lambda n: (self.boundary.left(n), n))
+            if name != most or not (self.boundary.left(name) or step.how):
+                return False
+            # A step without any of them, where there are steps enough for all of their values.
+            left = SPARE + sum(self.boundary.left(n) for n in siblings)
+            enough = not whole and left < self.bound * 5 // 4 - REPEATS - self.total
+            return not enough or self.due(name, step.places) >= 0
+        if gen.fields[name].resource:
+            # There is one id only: once it is stored, sending it again shows nothing.
+            return name in self.stored and (step.full or not (self.total + i) % 6)
+        if name in used:
+            # Now and then without it; not in step with an API that counts to three.
+            return (self.total + self.total // 3) % 3 != 2
+        if whole or self.boundary.left(name) >= self.bound - self.total:
+            return True
+        period = max(2, min(3, self.bound // len(self.boundary.firm[name])))
+        due = self.due(name, step.places)
+        return due > 0 or (due == 0 and not (self.total + i) % period)
+
+    def outdo(self, step: _Step, needed: Collection[str]) -> None:
+        """Adds aliases that lose beside the one that wins, or that one beside what is *needed*."""
+        gen, body, every = self.gen, step.body, step.full and step.led
+        for group in gen.request.aliases:
+            wins = group.wins
+            spare = wins in self.boundary.firm and wins not in body
+            loser = next((n for n in group.fields if n != wins and n in needed), "")
+            if loser and spare and wins not in step.off and not every:
+                # What a selector's value requires loses as well, once for each value.
+                self.beaten[loser] = self.beaten.get(loser, 0) + 1
+                if self.beaten[loser] == BEATEN:
+                    body[wins] = self.take(wins, step)
+                continue
+            free = [n for n in group.fields if n != wins and n in gen.fields and n not in step.off and n not in body]
+            if every and spare:
+                body[wins] = self.take(wins, step)
+            if free and wins in body and wins not in step.off:
+                self.wins += 1
+                # The documents say nothing about the ones that lose, so no boundary value is spent on them.
+                some = free if every else [free[self.wins // 3 % len(free)]] if self.wins % 3 == 1 else []
+                body |= {n: self.boundary.firm[n][self.wins % len(self.boundary.firm[n])] for n in some}
+                if every or self.wins % 6 == 1:
+                    body[wins] = body.pop(wins)  # It wins wherever it stands.
 
     def spent(self, target: Any) -> bool:
         """True where no boundary value is left of what *target* requires, by any name."""
