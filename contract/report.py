@@ -326,9 +326,26 @@ def lines(
     names of the rules that are broken or accepted, because each was told in a place of its own.
     """
     mask = mask.of(result)
-    verdict = result.verdict
+    yield from _rule_lines(result, mask, style, quiet=quiet, brief=brief)
+    if result.problem:
+        yield style("could not tell: ", "undecided") + plain(mask.text(result.problem))
+    for fields in result.foreign.values():
+        for name, pair in fields.items():
+            before, now = (shown(mask.value(value, name), 80) for value in pair)
+            yield f"        {plain(name)}: was {before}, is {now}"
+    for id, done in result.restored.items():
+        if not quiet or done.verdict == "not_restored":
+            yield from restored_lines(id, done, mask, style)
+    if not quiet:
+        yield from _effort_lines(result, mask)
     counts: Counter[str] = Counter(e.word for e in result.entries)
-    shape = tally(counts, "kept")
+    yield style(result.verdict.upper(), result.verdict) + (
+        f": {counts.total()} rules: {tally(counts, 'kept')}; {result.requests} requests in {result.seconds:.1f} s"
+    )
+
+
+def _rule_lines(result: Result, mask: Mask, style: Style, *, quiet: bool, brief: bool) -> Iterator[str]:
+    """The rules that were not kept, and what became of the known failures."""
     for entry in result.entries:
         if entry.verdict == "broken" and brief:
             yield style("broken ", "broken") + f" {entry.rule.id}"
@@ -349,33 +366,26 @@ def lines(
         yield f"        {plain(mask.text(entry.reason))}"
     if len(undecided) > 10:
         yield f"        … and {len(undecided) - 10} more"
-    if result.problem:
-        yield style("could not tell: ", "undecided") + plain(mask.text(result.problem))
-    for fields in result.foreign.values():
-        for name, pair in fields.items():
-            before, now = (shown(mask.value(value, name), 80) for value in pair)
-            yield f"        {plain(name)}: was {before}, is {now}"
-    for id, done in result.restored.items():
-        if not quiet or done.verdict == "not_restored":
-            yield from restored_lines(id, done, mask, style)
+
+
+def _effort_lines(result: Result, mask: Mask) -> Iterator[str]:
+    """What the run sent, and what it could not look at."""
     plan = result.plan
-    if not quiet and plan.bound and plan.profile.tour and result.requests > plan.updates:
+    if plan.bound and plan.profile.tour and result.requests > plan.updates:
         yield f"tour: {plan.updates} updates, {plan.updates / plan.bound:.2f} x the least possible ({plan.bound})"
-    if result.noise and not quiet:
+    if result.noise:
         yield f"{result.noise} answers were lost or put off (429, 503, broken connections) and asked for again"
-    if plan.unreachable and not quiet:
+    if plan.unreachable:
         yield "not exercised for want of an id in [resources]: " + ", ".join(plan.unreachable)
-    if not quiet and not result.problem and result.only is None:
-        open_ends: dict[str, list[str]] = {}
-        for entry in result.entries:
-            if entry.verdict == "not_exercised" and "[resources]" not in entry.rule.needs:
-                open_ends.setdefault(entry.reason, []).append(entry.rule.id)
-        for reason, names in open_ends.items():
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            yield f"not exercised: {names[0]}{more}: {plain(mask.text(reason))}"
-    rules = sum(counts.values())
-    seconds = f"{result.seconds:.1f} s"
-    yield style(verdict.upper(), verdict) + f": {rules} rules: {shape}; {result.requests} requests in {seconds}"
+    if result.problem or result.only is not None:
+        return
+    open_ends: dict[str, list[str]] = {}
+    for entry in result.entries:
+        if entry.verdict == "not_exercised" and "[resources]" not in entry.rule.needs:
+            open_ends.setdefault(entry.reason, []).append(entry.rule.id)
+    for reason, names in open_ends.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"not exercised: {names[0]}{more}: {plain(mask.text(reason))}"
 
 
 def failure_lines(result: Result, entry: Entry, mask: Mask, style: Style = unstyled) -> Iterator[str]:
