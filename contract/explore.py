@@ -240,12 +240,14 @@ def _note(hunt: _Hunt) -> None:
     assert hunt.best is not None
     finding, interaction, before = hunt.best
     ledger = hunt.session.ledger
+    earlier = tuple(Case(label="before", operation=interaction.case.operation, body=body) for body in before)
     failure = Failure(
         finding=finding,
         interaction=replace(interaction, verified=True),
         number=hunt.session.sender.budget.spent,
         body=interaction.case.body,
-        before=before,
+        cases=(*earlier, interaction.case) if earlier else (),
+        state=interaction.before,
         confirmed=hunt.seen > 1 or None,
     )
     ledger.failures.append(failure)

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from contract.answer import Judgement
 from contract.document import escape
 from contract.known import Accepted, Known
-from contract.model import BASES, Case, Finding, Interaction, JSONObject, Rule
+from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Rule
 from contract.shape import Group
 
 __all__ = ["Entry", "Failure", "Ledger", "Verdict", "of_answer", "rank", "unsettled"]
@@ -73,8 +73,6 @@ class Failure:
     """The position of the request in the run, counted from 1."""
     body: Any = None
     """The smallest body with which it was seen again, or the one that was sent."""
-    before: tuple[Any, ...] = ()
-    """Bodies that have to be sent first."""
     cases: tuple[Case, ...] = ()
     """The cases with which it was seen again."""
     read: bool = False
@@ -87,6 +85,11 @@ class Failure:
     """True where the run ended before it was repeated."""
     cause: str = ""
     """The rule under which it is folded."""
+
+    @property
+    def before(self) -> tuple[Any, ...]:
+        """Bodies that have to be sent first."""
+        return tuple(case.body for case in self.cases[:-1] if case.body is not MISSING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,10 +63,9 @@ def _guessed(
     """(cases, whether a read shows it, the record before them), where nobody saw it a second time."""
     update, interaction = contract.update.id, failure.interaction
     case, rule = interaction.case, failure.finding.rule
-    before = tuple(Case(label="before", operation=update, body=body) for body in failure.before)
     if case.operation == update:
         body = failure.body if isinstance(failure.body, Mapping) else case.body
-        return (*before, replace(case, body=body)), False, interaction.before
+        return (replace(case, body=body),), False, interaction.before
     if (
         not any(part in rule for part in (".read_back", ".no_trace", ".access", ".frame"))
         or not failure.finding.pointer

@@ -6,13 +6,11 @@ write to staging too. What repeats is told with the smallest body that still sho
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
-from operator import itemgetter
 from typing import Any, Final
 
 from contract.check import MOVES_AFTER
@@ -25,6 +23,7 @@ from contract.reduce import Refusals, reduce, units
 from contract.restore import establish
 from contract.session import Session
 from contract.shape import same
+from contract.suspects import Suspects, held
 from contract.witness import Witness, remade
 
 __all__ = ["Look", "investigate"]
@@ -33,8 +32,6 @@ RULES: Final = 8
 """The most rules that are looked into."""
 SHARE: Final = 14
 """The most requests that one rule may cost."""
-SUSPECTS: Final = 4
-"""The most refused updates that are tried for a change which was seen only later."""
 GROUPS: Final = 3
 """Times that server errors and accepted updates have to take turns before the errors are no accident."""
 PARTS: Final = 14
@@ -44,8 +41,8 @@ UNDONE: Final = 2
 """Times that a text which only this run knows has to come back."""
 SERIES: Final = 6
 """Updates that are sent one after the other, each with a read after it, to see whether the API loses some of them."""
-UNHELD: Final = 3
-"""Updates back to which the one is looked for that wrote what changed later."""
+OF_ONE: Final = (".shape", ".enum", ".format", ".e164", ".access", ".error_body")
+"""Parts of the names of rules that are judged on one answer by itself."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -110,7 +107,7 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         made = {f.number for f in seen if _made(session, f.finding)}
         alone = alone and ledger.own(rule, written=bool(session.foreign), sure=len(made) > 1)
         # What a refused update did not hold did not come from it.
-        traced = ".no_trace" not in rule or any(_held(session, f.finding) for f in failures)
+        traced = ".no_trace" not in rule or any(held(session, f.finding) for f in failures)
         if len(numbers) > 1 and alone and traced:
             for failure in failures:
                 failure.confirmed = True
@@ -135,30 +132,6 @@ def _with(found: list[Finding], failure: Failure, mine: Mapping[str, list[Failur
             other.confirmed, other.body = True, failure.body
 
 
-def _told_as(sent: Any, shown: Any) -> bool:
-    """True where *shown* is what was sent, or its text."""
-    return same(None, sent, shown) or (isinstance(shown, str) and shown in (str(sent), json.dumps(sent)))
-
-
-def _held(session: Session, finding: Finding) -> bool:
-    """True where a refused update held the value that a field has."""
-    name = finding.name
-    bodies = [case.body for case, _ in session.refusals if isinstance(case.body, Mapping)]
-    return any(name in body and _told_as(body[name], finding.actual) for body in bodies)
-
-
-def _kinds(refused: Iterable[Case]) -> list[Case]:
-    """The last of each kind that was *refused*: without leave, no object, or for what was in it; the last kind
-    first.
-    """
-    last: dict[tuple[bool, bool], Case] = {}
-    for case in refused:
-        kind = (".access." in case.rule, isinstance(case.body, Mapping))
-        last.pop(kind, None)
-        last[kind] = case
-    return [*last.values()][::-1]
-
-
 class Look:
     """Looks into the failures of one rule."""
 
@@ -167,6 +140,7 @@ class Look:
         self.generator = generator
         self.rule = rule
         self.failures = failures
+        self.suspects = Suspects(session, generator, rule)
         self.update = session.contract.update.id
         self.limit = session.sender.budget.spent + SHARE
         garbled = any(part in rule for part in (".shape.json", ".shape.body", ".error_body"))
@@ -209,7 +183,7 @@ class Look:
                 if failure.finding.name in self.session.judge.on_write and self.moved(failure):
                     return
                 continue  # Every refused update was tried.
-            for cases, read, body in self.candidates(failure):
+            for cases, read, body in self.suspects.of(failure):
                 if self.session.sender.budget.spent >= self.limit:
                     self.last()
                     return
@@ -344,7 +318,7 @@ class Look:
             return False
         if isinstance(sent, Mapping) and name in sent:
             return False
-        for place, case in self.suspects(failure, name):
+        for place, case in self.suspects.refused(failure, name):
             if self.session.sender.budget.spent >= self.limit or (sure and place > 1) or id(case) in self.tried:
                 continue
             if self.before:
@@ -355,31 +329,6 @@ class Look:
                 failure.cases, failure.read, failure.body = (case,), True, case.body
                 return True
         return False
-
-    def suspects(self, failure: Failure, name: str) -> list[tuple[int, Case]]:
-        """What was refused, or was to change nothing, between the read before *failure* and it: first what
-        held the value, then what could not even be read or held nothing, then what held the field; of
-        these the newest.
-        """
-        start = max((n for n in self.session.seen if n < failure.number), default=0)
-        refused = {id(case) for case, _ in self.session.refusals}
-
-        def order(case: Case) -> int:
-            if case.target != "own":
-                return 4  # It went elsewhere.
-            if not isinstance(case.body, Mapping):
-                return 1
-            if name in case.body:
-                return 0 if _told_as(case.body[name], failure.finding.actual) else 2
-            return 1 if case.keep else 3
-
-        # What came before the last update that wrote the field left nothing behind in it.
-        for case, number in self.session.between(start, failure.number):
-            written = name in case.fields
-            start = number if written and id(case) not in refused and not case.keep else start
-        answered = self.session.between(start, failure.number)
-        found = [case for case, _ in answered if id(case) in refused or case.keep]
-        return sorted(((order(case), case) for case in reversed(found)), key=itemgetter(0))[:SUSPECTS]
 
     def leaves(self, failure: Failure, name: str, case: Case, *, closely: bool) -> bool:
         """True where *case* changes the field *name* from what it was to what it was seen to be; what it
@@ -533,20 +482,7 @@ class Look:
         """True where *cases* show the failure `times` times in a row, each time from where the record stood in what
         they send, or in the *whole* of it.
         """
-        writes = any(case.operation == self.update for case in cases)
-        before = failure.interaction.before
-        if failure.interaction.case.operation != self.update:
-            first = cases[0] if len(cases) > 2 else None
-            updates = reversed(self.session.updates)
-            before = next((b for c, n, b in updates if n < failure.number and first in (None, c)), before)
-        elif len(cases) > 1:
-            # What was written first may have been lost then: it has to be something new again.
-            label = next((c.label for c in cases if c.expect == "accept"), "")
-            before = next((b for c, n, b in self.session.updates if c.label == label and n < failure.number), before)
-        failure.state = before
-        # What is wrong with one answer is so wherever the record stands; what was accepted may depend on that.
-        plain = any(part in self.rule for part in (".shape", ".enum", ".format", ".e164", ".access", ".error_body"))
-        plain = plain and not (".rejection." in self.rule and self.rule.endswith((".enum", ".format")))
+        failure.state = self.stood(failure, cases)
         if self.rule.endswith(".no_server_error") and not whole and len(cases) == 1:
             # As it is, first: what makes an API fail is most often in the body alone.
             for case in cases * self.times:
@@ -556,38 +492,61 @@ class Look:
             else:
                 return True
         for turn in range(self.times):
-            if writes and (whole or not plain):
-                # The second time with all that was sent the first time: what is left out may change.
-                establish(self.session, self.generator, before, failure.interaction.case.body, whole=whole or turn > 0)
-                name = failure.finding.name
-                if ".frame" in self.rule and name in self.generator.fields and len(cases) == 1:
-                    self.apart(name, failure.finding.actual, failure.finding.expected)
-            elif not writes and of_answer(self.rule):
-                # What was shown wrongly may not be there any more.
-                establish(self.session, self.generator, failure.interaction.before)
-            for case in cases:
-                if case.absent:
-                    self.empty(case)
-            if any(part in self.rule for part in (".read_back", ".echo", ".deprecated")):
-                name = failure.finding.root
-                self.differ(name, cases, failure.state)
-            if self.rule.endswith(".moves"):
-                self.session.sender.sleep(MOVES_AFTER + 0.2)
-            elif self.dated(failure.finding.name):
-                self.session.sender.sleep(1.2)  # Clocks of one second are usual.
+            # The second time with all that was sent the first time: what is left out may change.
+            self.set_up(failure, cases, whole=whole or turn > 0, always=whole)
+            self.wait(failure)
             if ".no_trace" in self.rule or (".access" in self.rule and failure.finding.pointer):
                 self.session.trial([], read=True)
+            rest = cases
             if len(cases) > 1 and cases[0].expect == "reject":
                 first, *rest = cases
                 self.session.trial([first])
                 if not self.refused(first):
                     return False  # What it leaves behind is lawful.
-            else:
-                rest = cases
             found = self.found = self.session.trial(rest, read=read, cross=failure.number in self.session.crossed)
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
         return True
+
+    def stood(self, failure: Failure, cases: list[Case]) -> JSONObject | None:
+        """The record as it stood before *cases* when they, or what followed them, showed the failure."""
+        updates, before = self.session.updates, failure.interaction.before
+        if failure.interaction.case.operation != self.update:
+            first = cases[0] if len(cases) > 2 else None
+            return next((b for c, n, b in reversed(updates) if n < failure.number and first in (None, c)), before)
+        if len(cases) > 1:
+            # What was written first may have been lost then: it has to be something new again.
+            label = next((c.label for c in cases if c.expect == "accept"), "")
+            return next((b for c, n, b in updates if c.label == label and n < failure.number), before)
+        return before
+
+    def set_up(self, failure: Failure, cases: list[Case], *, whole: bool, always: bool) -> None:
+        """Brings the record back to where it stood before *cases*: in what they send, or in the *whole* of it. What is
+        wrong with one answer is so wherever it stands, unless that is to be done *always*.
+        """
+        session, found, case = self.session, failure.finding, failure.interaction.case
+        # What was accepted may depend on where the record stands.
+        excluded = ".rejection." in self.rule and self.rule.endswith((".enum", ".format"))
+        if not any(one.operation == self.update for one in cases):
+            if of_answer(self.rule):
+                # What was shown wrongly may not be there any more.
+                establish(session, self.generator, failure.interaction.before)
+        elif always or excluded or not any(part in self.rule for part in OF_ONE):
+            establish(session, self.generator, failure.state, case.body, whole=whole)
+            if ".frame" in self.rule and found.name in self.generator.fields and len(cases) == 1:
+                self.apart(found.name, found.actual, found.expected)
+        for one in cases:
+            if one.absent:
+                self.empty(one)
+        if any(part in self.rule for part in (".read_back", ".echo", ".deprecated")):
+            self.differ(found.root, cases, failure.state)
+
+    def wait(self, failure: Failure) -> None:
+        """Lets as much time go by as it takes to see a time stamp move."""
+        if self.rule.endswith(".moves"):
+            self.session.sender.sleep(MOVES_AFTER + 0.2)
+        elif self.dated(failure.finding.name):
+            self.session.sender.sleep(1.2)  # Clocks of one second are usual.
 
     def dated(self, name: str) -> bool:
         """True for a time that no request sets, and that may have been taken from a clock."""
@@ -639,131 +598,3 @@ class Look:
         if known is not None and known.group in rules:
             rules.add(other.rule)
         return other.rule in rules and (one.pointer == other.pointer or self.rule not in {one.rule} or not one.pointer)
-
-    def candidates(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
-        """(cases, whether to read after them, the body that matters), the smallest first."""
-        case = failure.interaction.case
-        read = case.operation != self.update or ".read_back" in self.rule
-        if case.operation != self.update:
-            if any(part in self.rule for part in (".read_back", ".access")) and failure.finding.pointer:
-                yield from self.writes(failure)
-            else:
-                yield [case], False, case.body
-                # It may be shown only right after the update before it, whatever stands there.
-                for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
-                    yield [last], True, last.body
-            return
-        if case.keep and isinstance(case.body, Mapping):
-            # The value stands there now: that it can be set is shown by setting it back.
-            name = failure.finding.name
-            if name in case.body:
-                back = replace(case, body={name: failure.finding.expected})
-                yield [back], False, {name: case.body[name]}
-        if not isinstance(case.body, Mapping) or not case.body or case.expect != "accept":
-            yield [case], read and ".access" not in self.rule, case.body
-            yield from self.after_refusal(failure, case, failure.number, read)
-            if isinstance(case.body, Mapping) and case.body and case.expect != "reject":
-                yield from self.unheld(failure)
-            return
-        for body in self.smaller(case.body, failure.finding.root):
-            small = replace(case, body=body)
-            yield small.repeated(), read, body
-        if self.rule.endswith(".accept"):
-            # What the update before it left behind may be why: a state that only that update brings about.
-            for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
-                yield [last, case], read, case.body
-        yield from self.after_refusal(failure, case, failure.number, read)
-        recent = [c for c in self.session.history if c.expect == "accept"]
-        index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
-        if index:
-            yield from self.unheld(failure)
-            prefix = recent[max(0, index - 3) : index]
-            failure.before = tuple(c.body for c in prefix)
-            yield [*prefix, case], read, case.body
-
-    def unheld(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
-        """The update before that sent the field which changed later: it may not have been stored, and a read
-        after it shows that just as well. It may be lost only after something was refused: an update without leave, or
-        any other.
-        """
-        name, case = failure.finding.name, failure.interaction.case
-        earlier = [(c, n) for c, n, _ in self.session.updates if n < failure.number and c.expect == "accept"]
-        writer, number = next(((c, n) for c, n in reversed(earlier[-UNHELD:]) if name in c.body), (None, 0))
-        if ".frame" not in self.rule or writer is None:
-            return
-        small = next(iter(self.smaller(case.body, name)))
-        last = replace(case, body=small)
-        failure.before = (writer.body,)
-        yield [writer, last], False, small
-        for before in _kinds(c for c, n in self.session.refusals if n < number and c.target == "own")[::-1]:
-            yield [before, writer, last], False, small
-
-    def after_refusal(
-        self, failure: Failure, case: Case, number: int, read: bool
-    ) -> Iterator[tuple[list[Case], bool, Any]]:
-        """*case* after an update that was refused before it: what was refused may have waited for it. First the newest
-        that held the value, then the last, then, of what was refused although it is right, the last of each kind.
-        """
-        session, found = self.session, failure.finding
-        name = found.name
-        start = max((n for _, n, _ in session.updates if n < number), default=0)
-        since = [c for c, n in session.refusals if start < n < number and c.target == "own"]
-        held = [c for c in since if name in c.fields and c.fields[name] == found.actual]
-        kinds = _kinds(since) if self.rule.endswith(".accept") else []
-        for before in {id(c): c for c in [*held[-1:], *session.refused_before(number), *kinds]}.values():
-            if before.target == "own":
-                yield [before, case], read, case.body
-
-    def writes(self, failure: Failure) -> Iterator[tuple[list[Case], bool, Any]]:
-        """For a failure seen in a read: the updates before it."""
-        name = failure.finding.root
-        if ".access" in self.rule:
-            earlier = [case for case, number in self.session.refusals if number < failure.number]
-            guilty = [
-                c
-                for c in earlier
-                if c.rule == self.rule
-                and isinstance(c.body, Mapping)
-                and c.body.get(name, MISSING) == failure.finding.actual
-            ]
-            # Where the value tells nothing, the odd ones are tried first: what could not even be read.
-            odd = [c for c in earlier if not isinstance(c.body, Mapping)][-2:]
-            for case in [*guilty[-2:], *odd, *earlier[-1:], *earlier[:1]]:
-                yield [case], True, case.body
-            return
-        done = [(c, number) for c, number, _ in self.session.updates if number < failure.number]
-        updates = [case for case, _ in done]
-        for case, _ in done[-1:]:
-            if case.repeat:
-                yield case.repeated(), True, case.body
-        for case, number in reversed(done[-2:]):
-            yield from self.after_refusal(failure, case, number, True)
-            for body in self.smaller(case.body, name):
-                yield [replace(case, body=body)], True, body
-        if len(updates) > 2:
-            yield updates[-3:], True, updates[-1].body
-
-    def smaller(self, body: JSONObject, name: str) -> Iterator[dict[str, Any]]:
-        """Parts of *body* that may show a failure at the field *name*, the smallest first."""
-        request = self.session.contract.request
-        tried: list[dict[str, Any]] = []
-
-        def fresh(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
-            if part and part not in tried:
-                tried.append(part)
-                yield part
-
-        siblings = request.aliases_of((name,)) if name in request.fields else frozenset()
-        alone = {n: body[n] for n in body if n == name or n in siblings}
-        if name in self.generator.selectors and name in body:
-            alone = request.channel(body, name)
-        if alone:
-            yield from fresh(alone)
-        for selector in self.generator.selectors:
-            if selector in body:
-                yield from fresh({**request.channel(body, selector), **alone})
-        if not alone:
-            plain = {n: v for n, v in body.items() if n not in self.generator.selectors}
-            first = dict(list(plain.items())[:1])
-            yield from fresh(first)
-        yield from fresh(dict(body))

@@ -25,7 +25,7 @@ LAYERS = (
     {"api", "behaviour", "ledger", "plan"},
     {"prepare", "recall", "session"},
     {"neighbours", "restore", "walk"},
-    {"preflight", "reduce", "result", "witness"},
+    {"preflight", "reduce", "result", "suspects", "witness"},
     {"reproduce"},
     {"explore"},
     {"run"},

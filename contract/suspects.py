@@ -1,0 +1,211 @@
+"""What may have brought a failure about: one update, or a few one after the other, the smallest first.
+
+Nothing is sent here; `reproduce` tries them, one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from operator import itemgetter
+from typing import Any, Final
+
+from contract.generate import Generator
+from contract.ledger import Failure
+from contract.model import MISSING, Case, Finding, JSONObject
+from contract.session import Session
+from contract.shape import same
+
+__all__ = ["Suspects", "Trial", "held"]
+
+Trial = tuple[list[Case], bool, Any]
+"""Cases that may show a failure again, whether it takes a read after them, and the body that matters."""
+MOST: Final = 4
+"""The most refused updates that are tried for a change which was seen only later."""
+UNHELD: Final = 3
+"""Updates back to which the one is looked for that wrote what changed later."""
+PREFIX: Final = 3
+"""Updates that are sent before one that shows nothing by itself."""
+
+
+def held(session: Session, finding: Finding) -> bool:
+    """True where a refused update held the value that a field has."""
+    name = finding.name
+    bodies = [case.body for case, _ in session.refusals if isinstance(case.body, Mapping)]
+    return any(name in body and _told_as(body[name], finding.actual) for body in bodies)
+
+
+def _told_as(sent: Any, shown: Any) -> bool:
+    """True where *shown* is what was sent, or its text."""
+    return same(None, sent, shown) or (isinstance(shown, str) and shown in (str(sent), json.dumps(sent)))
+
+
+def _kinds(refused: Iterable[Case]) -> list[Case]:
+    """The last of each kind that was *refused*: without leave, no object, or for what was in it; the last kind
+    first.
+    """
+    last: dict[tuple[bool, bool], Case] = {}
+    for case in refused:
+        kind = (".access." in case.rule, isinstance(case.body, Mapping))
+        last.pop(kind, None)
+        last[kind] = case
+    return [*last.values()][::-1]
+
+
+class Suspects:
+    """What may show the failures of one rule again, by what a session has sent."""
+
+    def __init__(self, session: Session, generator: Generator, rule: str) -> None:
+        self.session = session
+        self.generator = generator
+        self.rule = rule
+        self.update = session.contract.update.id
+
+    def of(self, failure: Failure) -> Iterator[Trial]:
+        """What may show *failure* again, the smallest first."""
+        case = failure.interaction.case
+        read = case.operation != self.update or ".read_back" in self.rule
+        if case.operation != self.update:
+            if any(part in self.rule for part in (".read_back", ".access")) and failure.finding.pointer:
+                yield from self.writes(failure)
+            else:
+                yield [case], False, case.body
+                # It may be shown only right after the update before it, whatever stands there.
+                for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
+                    yield [last], True, last.body
+            return
+        if case.keep and isinstance(case.body, Mapping):
+            # The value stands there now: that it can be set is shown by setting it back.
+            name = failure.finding.name
+            if name in case.body:
+                back = replace(case, body={name: failure.finding.expected})
+                yield [back], False, {name: case.body[name]}
+        if not isinstance(case.body, Mapping) or not case.body or case.expect != "accept":
+            yield [case], read and ".access" not in self.rule, case.body
+            yield from self.after_refusal(failure, case, failure.number, read)
+            if isinstance(case.body, Mapping) and case.body and case.expect != "reject":
+                yield from self.unheld(failure)
+            return
+        for body in self.smaller(case.body, failure.finding.root):
+            small = replace(case, body=body)
+            yield small.repeated(), read, body
+        if self.rule.endswith(".accept"):
+            # What the update before it left behind may be why: a state that only that update brings about.
+            for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
+                yield [last, case], read, case.body
+        yield from self.after_refusal(failure, case, failure.number, read)
+        recent = [c for c in self.session.history if c.expect == "accept"]
+        index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
+        if index:
+            yield from self.unheld(failure)
+            yield [*recent[max(0, index - PREFIX) : index], case], read, case.body
+
+    def unheld(self, failure: Failure) -> Iterator[Trial]:
+        """The update before that sent the field which changed later: it may not have been stored, and a read
+        after it shows that just as well. It may be lost only after something was refused: an update without leave, or
+        any other.
+        """
+        name, case = failure.finding.name, failure.interaction.case
+        earlier = [(c, n) for c, n, _ in self.session.updates if n < failure.number and c.expect == "accept"]
+        writer, number = next(((c, n) for c, n in reversed(earlier[-UNHELD:]) if name in c.body), (None, 0))
+        if ".frame" not in self.rule or writer is None:
+            return
+        small = next(iter(self.smaller(case.body, name)))
+        last = replace(case, body=small)
+        yield [writer, last], False, small
+        for before in _kinds(c for c, n in self.session.refusals if n < number and c.target == "own")[::-1]:
+            yield [before, writer, last], False, small
+
+    def after_refusal(self, failure: Failure, case: Case, number: int, read: bool) -> Iterator[Trial]:
+        """*case* after an update that was refused before it: what was refused may have waited for it. First the newest
+        that held the value, then the last, then, of what was refused although it is right, the last of each kind.
+        """
+        session, found = self.session, failure.finding
+        name = found.name
+        start = max((n for _, n, _ in session.updates if n < number), default=0)
+        since = [c for c, n in session.refusals if start < n < number and c.target == "own"]
+        held = [c for c in since if name in c.fields and c.fields[name] == found.actual]
+        kinds = _kinds(since) if self.rule.endswith(".accept") else []
+        for before in {id(c): c for c in [*held[-1:], *session.refused_before(number), *kinds]}.values():
+            if before.target == "own":
+                yield [before, case], read, case.body
+
+    def writes(self, failure: Failure) -> Iterator[Trial]:
+        """For a failure seen in a read: the updates before it."""
+        name = failure.finding.root
+        if ".access" in self.rule:
+            earlier = [case for case, number in self.session.refusals if number < failure.number]
+            guilty = [
+                c
+                for c in earlier
+                if c.rule == self.rule
+                and isinstance(c.body, Mapping)
+                and c.body.get(name, MISSING) == failure.finding.actual
+            ]
+            # Where the value tells nothing, the odd ones are tried first: what could not even be read.
+            odd = [c for c in earlier if not isinstance(c.body, Mapping)][-2:]
+            for case in [*guilty[-2:], *odd, *earlier[-1:], *earlier[:1]]:
+                yield [case], True, case.body
+            return
+        done = [(c, number) for c, number, _ in self.session.updates if number < failure.number]
+        updates = [case for case, _ in done]
+        for case, _ in done[-1:]:
+            if case.repeat:
+                yield case.repeated(), True, case.body
+        for case, number in reversed(done[-2:]):
+            yield from self.after_refusal(failure, case, number, True)
+            for body in self.smaller(case.body, name):
+                yield [replace(case, body=body)], True, body
+        if len(updates) > 2:
+            yield updates[-3:], True, updates[-1].body
+
+    def smaller(self, body: JSONObject, name: str) -> Iterator[dict[str, Any]]:
+        """Parts of *body* that may show a failure at the field *name*, the smallest first."""
+        request = self.session.contract.request
+        tried: list[dict[str, Any]] = []
+
+        def fresh(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+            if part and part not in tried:
+                tried.append(part)
+                yield part
+
+        siblings = request.aliases_of((name,)) if name in request.fields else frozenset()
+        alone = {n: body[n] for n in body if n == name or n in siblings}
+        if name in self.generator.selectors and name in body:
+            alone = request.channel(body, name)
+        if alone:
+            yield from fresh(alone)
+        for selector in self.generator.selectors:
+            if selector in body:
+                yield from fresh({**request.channel(body, selector), **alone})
+        if not alone:
+            plain = {n: v for n, v in body.items() if n not in self.generator.selectors}
+            first = dict(list(plain.items())[:1])
+            yield from fresh(first)
+        yield from fresh(dict(body))
+
+    def refused(self, failure: Failure, name: str) -> list[tuple[int, Case]]:
+        """What was refused, or was to change nothing, between the read before *failure* and it: first what
+        held the value, then what could not even be read or held nothing, then what held the field; of
+        these the newest.
+        """
+        start = max((n for n in self.session.seen if n < failure.number), default=0)
+        refused = {id(case) for case, _ in self.session.refusals}
+
+        def order(case: Case) -> int:
+            if case.target != "own":
+                return 4  # It went elsewhere.
+            if not isinstance(case.body, Mapping):
+                return 1
+            if name in case.body:
+                return 0 if _told_as(case.body[name], failure.finding.actual) else 2
+            return 1 if case.keep else 3
+
+        # What came before the last update that wrote the field left nothing behind in it.
+        for case, number in self.session.between(start, failure.number):
+            written = name in case.fields
+            start = number if written and id(case) not in refused and not case.keep else start
+        answered = self.session.between(start, failure.number)
+        found = [case for case, _ in answered if id(case) in refused or case.keep]
+        return sorted(((order(case), case) for case in reversed(found)), key=itemgetter(0))[:MOST]
