@@ -1,18 +1,27 @@
-"""The first look at a record: as it stands before anything is written, or why nothing can be written to it."""
+"""What is found out about a record before the plan begins: how it stands, or why nothing can be written to it, and what
+could not be put back.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import jsonschema_rs
 
 from contract.errors import Undecided
-from contract.model import Case, JSONObject, Response
-from contract.restore import LOST
+from contract.generate import Generator
+from contract.model import MISSING, Case, JSONObject, Response
+from contract.restore import LOST, restore, writable
 from contract.session import Session
-from contract.spec import Contract
+from contract.shape import same
+from contract.spec import Contract, Field
 
-__all__ = ["look"]
+__all__ = ["look", "uncleared", "unrestorable"]
+
+PROBES: Final = 14
+"""Updates that may be tried to see which fields refuse null."""
 
 
 def look(session: Session, base_url: str) -> JSONObject | None:
@@ -77,3 +86,295 @@ def _example(contract: Contract) -> str:
     """The address that the fragment gives as an example."""
     servers: list[Mapping[str, Any]] = contract.document.data.get("servers") or [{}]
     return str(servers[0].get("url", ""))
+
+
+def _documented(item: Field, value: Any) -> bool:
+    """True for a value that an update may set, as the documents say."""
+    return bool(jsonschema_rs.Draft202012Validator(dict(item.schema)).is_valid(value))
+
+
+def _kind(item: Field) -> dict[str, Any]:
+    """The part of a field's schema that says which values there are at all."""
+    return {word: item.schema[word] for word in ("type", "enum") if word in item.schema}
+
+
+def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
+    """Fields that could not be put back, and why: found out before anything changes.
+
+    Sends updates that write what stands there already: one with all of it, and where that is refused, at most
+    `PROBES` each with parts of what is empty and of what is not, and three for each selector.
+
+    Raises:
+        SendError, Undecided: no answer came back, or the last one did not show the record any more.
+    """
+    if session.known is None:
+        raise Undecided("the record was read once and not again, so nothing was written")
+    return _Standing(session, generator, session.known).stuck()
+
+
+class _Standing:
+    """What stands in a record before anything was written, and whether it can be written again."""
+
+    def __init__(self, session: Session, generator: Generator, record: JSONObject) -> None:
+        self.session = session
+        self.generator = generator
+        self.record = record
+        self.request = request = session.contract.request
+        self.active = active = request.needed(record)
+        self.found: dict[str, str] = {}
+        """Values that no update can set, as the documents say."""
+        for name in writable(session.contract):
+            value, item = record.get(name), request.fields[name]
+            if value is not None and not jsonschema_rs.Draft202012Validator(_kind(item)).is_valid(value):
+                who = "only the platform" if item.choices else "no update"
+                self.found[name] = f"it is {_told(value)}, which {who} can set"
+        there = self._there()
+        self.nulls = [name for name in there if record[name] in (None, "")]
+        bare = {n for n in there if n in generator.selectors and n not in self.nulls and {*self.nulls} & {*active}}
+        # Free text is what an API shows in another way than it stands, and hardly ever what it refuses, unless it is
+        # older than a rule that the documents state.
+        odd = {n for n in there if n not in self.nulls and not _documented(request.fields[n], record[n])}
+        telling = odd | {n for n in there if n in active or n in generator.enums or request.fields[n].format}
+        held = [n for n in there if n in telling and n not in self.nulls and n not in bare]
+        self.values = [] if self.found else held
+        self.fixed = [n for n in self.values if n in generator.enums and n not in generator.selectors and n not in odd]
+        """Those of which a value has to be taken, whatever else an update holds or lacks."""
+
+    def _there(self) -> list[str]:
+        """What an update can write as it stands, one field of each thing that has several names."""
+        request, record = self.request, self.record
+        there = [
+            name
+            for name in writable(self.session.contract)
+            if name in self.generator.fields
+            and name in record
+            and name not in self.found
+            and (
+                all(record.get(other, record[name]) == record[name] for other in request.aliases_of((name,)))
+                or (name in self.active and record[name] not in (None, ""))
+            )
+        ]
+        for group in request.aliases:
+            # Aliases of one thing do not belong in one body; one of them answers for all: what a selector requires.
+            same_thing = sorted((n for n in there if n in group.fields), key=lambda name: name not in self.active)
+            there = [name for name in there if name not in same_thing[1:]]
+        return there
+
+    def stuck(self) -> dict[str, str]:
+        """The fields that would not go back, and why."""
+        record, nulls, values = self.record, self.nulls, self.values
+        blanks = [name for name in nulls if record[name] == ""]
+        if blanks and not self.refuses(blanks[:1]) and (self.session.known or record).get(blanks[0], "") != "":
+            return self.found | dict.fromkeys(blanks, "it is blank, and the API makes something else of that")
+        if not self.refuses([*nulls, *values]):
+            return self.found
+        if self.found:
+            # A value that no update can set may be reason enough to refuse every update; the run ends anyway.
+            return self.found | (dict.fromkeys(nulls, "the API refuses it as it is") if self.refuses(nulls) else {})
+        stuck = self._stuck_nulls() if self.refuses(nulls) else []
+        stuck += self._stuck_values(stuck) if self.refuses(values) else []
+        if fixed := [name for name in self.fixed if name in stuck]:
+            self._insist(fixed[:1])
+        self._insist(n for n in stuck if record[n] is None and self.request.fields[n].takes_null)
+        what = (
+            {name: _told(record[name]) for name in values}
+            | dict.fromkeys(nulls, "null")
+            | dict.fromkeys(blanks, "blank")
+        )
+        return {
+            name: f"it is {what[name]}, and the API refuses {what[name]}" for name in [*nulls, *values] if name in stuck
+        }
+
+    def _stuck_nulls(self) -> list[str]:
+        """What is empty, and refused as that."""
+        record, marker = self.record, self.generator.marker
+        lacks = any(record.get(other, "") is None for other in self.active)
+        if marker is not None and _documented(self.request.fields[marker], record.get(marker)) and not lacks:
+            # Is it null that is refused, or any update that changes nothing?
+            self._insist([marker])
+        active = [name for name in self.nulls if name in self.active]
+        return self.refused([active, [name for name in self.nulls if name not in active]])
+
+    def _stuck_values(self, nulls: list[str]) -> list[str]:
+        """What is not empty, and refused as it stands, where *nulls* are."""
+        selectors = [name for name in self.values if name in self.generator.selectors]
+        stuck = self.refused([[name for name in self.values if name not in selectors]])
+        for name in selectors:
+            needs = [n for n in self.generator.choice(name, self.record[name]).requires if n in self.values]
+            if not {*needs} & {*nulls, *stuck} and self.refuses([name, *needs]):
+                self._insist([name, *needs])
+        return stuck
+
+    def _insist(self, names: Iterable[str]) -> None:
+        """Sends documented values as they stand, if there are any, which have to be accepted; see `_restated`."""
+        if body := {name: self.record[name] for name in names}:
+            _restated(self.session, body)
+
+    def refuses(self, names: Iterable[str]) -> bool:
+        """True where an update of *names* with what stands in them is refused."""
+        body = {name: self.record[name] for name in names}
+        if not body:
+            return False
+        empty = [name for name, value in body.items() if value in (None, "")]
+        among = "".join(f", {name} among them" for name in empty if name in self.generator.selectors)
+        label = f"what stands there already ({len(body)} fields, {len(empty)} of them empty{among})"
+        kinds = {n: "null" if value is None else "blank" if value == "" else "exact" for n, value in body.items()}
+        _, response = self.session.ask(label, body, kinds)
+        if response.status in LOST and not {*self.values} & {*body}:
+            raise Undecided(f"the API answers {response.status} to an update that changes nothing")
+        if response.status in {401, 403}:
+            raise Undecided(f"the credentials may read, but not update ({response.status}); nothing was changed")
+        # What is lost, and held more than what is empty, is asked for in parts, and then left to the plan.
+        return not response.ok and (response.status not in LOST or {*self.values} < {*body})
+
+    def refused(self, parts: list[list[str]]) -> list[str]:
+        """The names that are refused of *parts*, which are halved as long as there are probes."""
+        stuck: list[str] = []
+        for _ in range(PROBES):
+            if not parts:
+                break
+            part = parts.pop()
+            if not part or not self.refuses(part):
+                continue
+            if len(part) == 1:
+                stuck += part
+            else:
+                parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+        return stuck + [name for part in parts for name in part]
+
+
+def _told(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
+
+
+def _restated(session: Session, body: JSONObject) -> None:
+    """Sends documented values as they stand, which has to be accepted.
+
+    Raises:
+        Undecided: it is refused, twice.
+    """
+    label = f"{', '.join(body)} as it is"
+    for _ in range(2):  # A refusal that comes twice is no accident.
+        _, response = session.update(label, body)
+        if response.ok:
+            return
+    raise Undecided("an update that sets a field to the value it has is refused, so nothing more was written")
+
+
+def uncleared(
+    session: Session, generator: Generator, found: JSONObject, hopeless: Iterable[str] = ()
+) -> dict[str, str]:
+    """Fields that were *found* null and that null would not empty again, and why, beside those that are
+    *hopeless* anyway: asked with fields that hold something, which are put back whatever comes of it.
+
+    Sends one update; one for each kind of value where null is refused, and two more where it still is.
+    """
+    request = session.contract.request
+    session.settle()
+    known = session.known
+    if known is None:
+        return {}
+    active = request.needed(known)
+    plain = [
+        name
+        for name in writable(session.contract)
+        if name in generator.free
+        and not request.fields[name].required
+        and not request.fields[name].resource
+        and session.contract.record[name].nullable
+    ]
+
+    def kind_of(name: str) -> tuple[str, bool]:
+        # What is promised to take null says nothing of what is not, nor the other way round.
+        return request.fields[name].format, request.fields[name].takes_null
+
+    kinds: dict[tuple[str, bool], list[str]] = {}
+    for name in [n for n in writable(session.contract) if n not in hopeless]:
+        if name in generator.fields and found.get(name, MISSING) is None and name not in generator.enums:
+            kinds.setdefault(kind_of(name), []).append(name)
+    given = [n for n in plain if known.get(n) not in (None, "") and n not in request.aliases_of(active)]
+    # One that was found with something in it can be given that again.
+    given.sort(key=lambda name: found.get(name) in (None, ""))
+    probes = {kind: next((n for n in given if kind_of(n) == kind), "") for kind in kinds}
+    others = [name for name in given if not request.fields[name].takes_null]
+    names = [name for name in probes.values() if name] or (others[:1] if kinds else [])
+    # What is promised to take null has to, and is not asked together with what is not.
+    sure = [name for name in names if name not in others]
+    outcome = _emptied(session, sure) | _emptied(session, [name for name in names if name in others])
+    if len(names) > 1 and "refuses null" in outcome.values():
+        outcome = {name: how for one in names for name, how in _emptied(session, [one]).items()}
+    stuck: dict[str, str] = {}
+    # Those of which no field can be tried are judged by what the others showed.
+    for kind, members in sorted(kinds.items(), key=lambda one: {*plain}.isdisjoint(one[1])):
+        promised = kind[1]
+        how = {why for n, why in outcome.items() if not (promised or request.fields[n].takes_null)}
+        how = {outcome.get(probes[kind], "")} if probes[kind] else how
+        if how == {"ignores null"}:
+            # It may be that one field alone, which ignores whatever is written.
+            second = [n for n in given if n not in outcome and kind_of(n) == kind]
+            more = _emptied(session, second[:1])
+            outcome |= more
+            how |= {*more.values()}
+        if how == {"refuses null"} and (own := next((n for n in members if n in plain and n not in active), "")):
+            # It may be that field alone; nothing but such a field itself can tell.
+            session.update(f"{own} to be emptied", generator.complete({own: generator.firm(own)[0]}))
+            more = _emptied(session, [own])
+            outcome |= more
+            how = {*more.values()}
+        if len(how) == 1 and (why := next(iter(how))):
+            if kind[1]:
+                _emptied(session, [probes[kind]] if probes[kind] else [])  # What breaks a promise twice is no accident.
+            stuck |= dict.fromkeys(members, f"it is null, and where a value stands the API {why}")
+    return stuck | _bared(session, generator, found, {*hopeless, *stuck})
+
+
+def _bared(session: Session, generator: Generator, found: JSONObject, hopeless: set[str]) -> dict[str, str]:
+    """What was *found* null although a selector requires it where it stood, and cannot be null there again, and why: it
+    is given a value, and the record is put back.
+
+    Sends an update and what puts the record back, where there is anything of the kind.
+    """
+    request = session.contract.request
+    settled = {n: c for n, c in request.active(found).items() if generator.settable(c)}
+    bare = {
+        other: name
+        for name, choice in settled.items()
+        for other in choice.requires
+        if found.get(other, MISSING) is None and other not in hopeless and other not in generator.enums
+    }
+    if not bare:
+        return {}
+    body = {name: found[name] for name in bare.values()} | {other: generator.firm(other)[0] for other in bare}
+    session.update(f"{', '.join(bare)} to be put back", generator.complete(body))
+    left = restore(session, found, generator, hopeless).left
+    return {
+        n: f"it is null, and where {bare[n]} is {found[bare[n]]!r} the API takes no null" for n in bare if n in left
+    }
+
+
+def _emptied(session: Session, names: list[str]) -> dict[str, str]:
+    """What the API does where null is sent for each of *names*: nothing said where it empties the field,
+    or where nobody knows.
+    """
+    before = session.known or {}
+    if not names:
+        return {}
+    label, body = f"null where a value stands: {', '.join(names)}", dict.fromkeys(names)
+    promised = all(session.contract.request.fields[name].takes_null for name in names)
+    result, response = (
+        session.update(label, body) if promised else session.ask(label, body, dict.fromkeys(names, "null"))
+    )
+    record = result.record
+    if response.status in LOST or (response.status < 300 and record is None):
+        return {}
+    if record is None or response.status >= 300:
+        return dict.fromkeys(names, "refuses null")
+    if any(n in record and same(None, record[n], before.get(n)) for n in names):
+        # The answer alone may show what was there before.
+        session.read("read to see whether null was ignored")
+        record = session.known or record
+    stood = [n for n in writable(session.contract) if n in record and same(None, record[n], before.get(n))]
+    one_thing = session.contract.request.aliases_of(names)
+    if any(n not in stood and n not in one_thing for n in writable(session.contract)):
+        return {}  # Something else became of it.
+    return {n: "ignores null" if n in stood else "" for n in names}

@@ -33,11 +33,11 @@ from contract.generate import Generator
 from contract.model import Case, Interaction, JSONObject, Response
 from contract.neighbours import Neighbours
 from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, plan, split
-from contract.preflight import look
+from contract.preflight import look, uncleared, unrestorable
 from contract.prepare import account, need_credentials, prepare, sender
 from contract.reduce import Refusals
 from contract.reproduce import investigate
-from contract.restore import Restored, differences, recall, restore, uncleared, unrestorable
+from contract.restore import Restored, differences, recall, restore
 from contract.result import Exchange, Result, result_order
 from contract.send import Credentials
 from contract.session import Session

@@ -857,7 +857,7 @@ def test_a_companion_that_cannot_be_emptied_while_it_is_used_is_told_apart(tmp_p
             session.read()
             assert session.known is not None
             session.known = {**session.known, "call_request_url": None}
-            from contract.restore import unrestorable
+            from contract.preflight import unrestorable
 
             assert unrestorable(session, generator) == {"call_request_url": "it is null, and the API refuses null"}
         session.sender.close()
