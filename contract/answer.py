@@ -17,7 +17,7 @@ import jsonschema_rs
 from contract.document import escape
 from contract.formats import canonical
 from contract.model import MISSING, Finding, Interaction, JSONObject, Response, Rule
-from contract.shape import Group, RecordShape, same
+from contract.shape import Group, RecordShape, said, same
 from contract.spec import Contract, Operation
 
 __all__ = ["Answers", "Judgement", "is_id"]
@@ -301,7 +301,7 @@ class Answers:
             where = "".join(f"/{escape(p)}" for p in error.absolute_path) if error else ""
             what = error.message if error else "it is not as documented"
             message = f"the body of the {status} is not as documented: {what}"[:300]
-            result.broken(rule, message, where, expected=_plain(schema), actual=response.body)
+            result.broken(rule, message, where, expected=said(schema), actual=response.body)
         else:
             result.single.append(rule)
 
@@ -445,10 +445,3 @@ def _brief(response: Response) -> str:
     """Status and the beginning of the body."""
     text = response.content[:300].decode("utf-8", "replace")
     return f"{response.status} {text}".strip()
-
-
-def _plain(schema: Mapping[str, Any]) -> Any:
-    """*schema* without annotations."""
-    if isinstance(schema, Mapping):
-        return {k: _plain(v) for k, v in schema.items() if not k.startswith("x-") and k != "description"}
-    return [_plain(v) for v in schema] if isinstance(schema, list) else schema

@@ -61,8 +61,7 @@ class Cases:
         something in it is preferred: it can be put back even where null empties nothing.
         """
         gen = self.generator
-        needed = {o for s in gen.selectors.values() for c in s.choices.values() for o in c.requires}
-        plain = [n for n in gen.free if n in self.shown and n not in gen.request.aliases_of(needed)]
+        plain = [n for n in gen.free if n in self.shown and n not in gen.request.aliases_of(gen.companions)]
         unless = ""
         # The text that shows what refusals leave behind is the last resort.
         plain.sort(key=lambda name: name != gen.marker)
@@ -520,10 +519,14 @@ class Cases:
         """The fields by kind, for asking what null does to each kind, where the documents are silent or it is
         *documented*.
         """
-        taken = {o for s in self.generator.selectors.values() for c in s.choices.values() for o in c.requires}
         found: dict[str, list[str]] = {}
         for name, item in self.generator.fields.items():
-            if name in taken or name not in self.shown or item.required or name in self.generator.selectors:
+            if (
+                name in self.generator.companions
+                or name not in self.shown
+                or item.required
+                or name in self.generator.selectors
+            ):
                 continue
             if item.takes_null is not documented:
                 continue

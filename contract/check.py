@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Final
 
@@ -224,10 +225,7 @@ class Judge:
     def _frame(self, body: JSONObject, before: JSONObject, result: Judgement, *, follows: bool) -> None:
         assert result.record is not None
         prefix, record, group = f"{self.update.id}.frame", result.record, self._whole(body)[1]
-        try:
-            changed = [n for n in self.framed if record[n] != before[n]]
-        except KeyError:
-            changed = [n for n in self.framed if record.get(n, MISSING) != before.get(n, MISSING)]
+        changed = [n for n in self.framed if record.get(n, MISSING) != before.get(n, MISSING)]
         if all(n in body for n in changed):
             result.groups.append(group)
             changed = [n for n in changed if self.fields[n].changes == "never"]
@@ -323,7 +321,8 @@ class Judge:
             mine, theirs = instant(record.get(name)), instant(record.get(other))
             if mine is not None and theirs is not None:
                 # Only where one shows fractions and the other does not, rounding may turn them round.
-                early = mine < (theirs - SLACK if ("." in record[name]) != ("." in record[other]) else theirs)
+                rounded = ("." in record[name]) != ("." in record[other])
+                early = theirs - mine > (SLACK if rounded else timedelta(0))
                 message, limit = f"{name} is before {other}", f"not before {record[other]}"
                 result.tell(not early, rule, message, f"/{escape(name)}", expected=limit, actual=record[name])
         if before is None:
@@ -336,7 +335,7 @@ class Judge:
             if operation is not self.update and any(".read_back" in f.rule for f in result.findings):
                 continue  # An older view of the record: its stamp is older too.
             rule, message, was = f"{prefix}.{name}.forward", f"{name} went back", before[name]
-            kept = mine >= earlier - SLACK
+            kept = earlier - mine <= SLACK
             result.tell(kept, rule, message, f"/{escape(name)}", expected=f"not before {was}", actual=record[name])
             # Before that time a stamp that moved shows that it does; one that did not shows nothing.
             if operation is not self.update or (interaction.age < MOVES_AFTER and mine <= earlier):

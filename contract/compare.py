@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from contract.errors import ConfigError
-from contract.mask import Mask, plain
+from contract.mask import mask_of, plain
 from contract.report import Style, encoded, store, unstyled
 
 if TYPE_CHECKING:
@@ -521,12 +521,10 @@ def both(
     """
     from contract import files, report
     from contract.run import run
-    from contract.send import Credentials
 
     found, unsure = [], False
     for settings, given in pairs:
-        names = tuple(pointer.rpartition("/")[2] for pointer in settings.mask)
-        mask = Mask(secrets=Credentials(**given).secrets, names=names)
+        mask = mask_of(settings, given)
         result = run(settings, given)
         path = files.write(result, Path(settings.report_dir), mask)
         echo(style(f"== {settings.base_url}", "title"))

@@ -42,7 +42,7 @@ def demo(folder: Path, style: Style, echo: Callable[[str], Any]) -> int:
         if defect is not None:
             from contract.files import write_all
 
-            write_all(result, folder, mask, fixed=True)
+            write_all(result, folder, mask)
     echo("The servers of this demonstration are gone. To try a line from above, start the second one again:")
     echo(f"  contract serve --defect {DEFECT}")
     echo("and take CONTRACT_USERNAME and CONTRACT_PASSWORD from the line that it prints.")

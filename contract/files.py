@@ -37,11 +37,9 @@ def write(result: Result, folder: Path, mask: Mask, *, fixed: bool = False) -> P
     return path
 
 
-def write_all(result: Result, folder: Path, mask: Mask, *, fixed: bool) -> None:
-    """Writes a report of every kind into *folder*.
-
-    With *fixed* the reports are those of `contract.example.example`: two runs that found the same write
-    the same bytes, whenever, wherever and however fast they ran. That is what committed examples are for.
+def write_all(result: Result, folder: Path, mask: Mask) -> None:
+    """Writes a report of every kind into *folder*, as an example to be committed, see `contract.example.example`: two
+    runs that found the same write the same bytes, whenever, wherever and however fast they ran.
 
     Shape:
         ``run.json``, ``run.html``, ``run.md``, ``run.har``, ``run.sarif``, ``junit.xml``,
@@ -51,9 +49,8 @@ def write_all(result: Result, folder: Path, mask: Mask, *, fixed: bool) -> None:
         ConfigError: the folder cannot be written to.
     """
     mask = mask.of(result)
-    if fixed:
-        result = example(result)
-    write(result, folder, mask, fixed=fixed)
+    result = example(result)
+    write(result, folder, mask, fixed=True)
     sarif_report.write(result, folder / "run.sarif", mask)
     junit_report.write(result, folder / "junit.xml", mask)
     store(folder / "gl-code-quality.json", ci.quality(result, mask))

@@ -413,6 +413,11 @@ class Generator:
         return self.request.aliases_of(chosen) - chosen
 
     @cached_property
+    def companions(self) -> frozenset[str]:
+        """Fields that some value of a selector requires."""
+        return frozenset(o for s in self.selectors.values() for c in s.choices.values() for o in c.requires)
+
+    @cached_property
     def values(self) -> Mapping[str, SearchStrategy[Any]]:
         """A strategy for each field's values: boundary values, and drawn ones."""
         from hypothesis import strategies as st

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from contract.answer import Judgement
 from contract.document import escape
 from contract.known import Accepted, Known
-from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Rule
+from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Rule
 from contract.shape import Group
 
 __all__ = ["Entry", "Failure", "Ledger", "Verdict", "of_answer", "rank", "unsettled"]
@@ -148,7 +148,7 @@ class Ledger:
     def weak(self, rule: str) -> bool:
         """True where a failure of *rule* only warns, because its basis is weaker than asked for."""
         known = self.rules.get(rule)
-        return known is not None and list[str](BASES).index(known.basis) > list[str](BASES).index(self.strict)
+        return known is not None and known.weaker(self.strict)
 
     def accepted(self, failure: Failure) -> Accepted | None:
         """The entry of the known failures that accepts *failure*, if one does."""

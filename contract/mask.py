@@ -29,10 +29,10 @@ SHORT: Final = 5
 """Characters that a masked value must have to be looked for in other texts: a shorter one stands everywhere."""
 
 
-def mask_of(settings: Settings) -> Mask:
-    """What is not to be shown of a run: the credentials in the environment, and the masked fields."""
-    given = Credentials(**credentials())
-    return Mask(secrets=given.secrets, names=tuple(pointer.rpartition("/")[2] for pointer in settings.mask))
+def mask_of(settings: Settings, given: Mapping[str, str] | None = None) -> Mask:
+    """What is not to be shown of a run: the credentials *given*, else those in the environment, and the masked fields."""
+    secrets = Credentials(**(credentials() if given is None else given)).secrets
+    return Mask(secrets=secrets, names=tuple(pointer.rpartition("/")[2] for pointer in settings.mask))
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,10 @@ class Rule:
         """The basis of the fact that the rule stands on."""
         return self.fact.basis
 
+    def weaker(self, strict: str) -> bool:
+        """True where a failure only warns, because that basis is weaker than *strict*."""
+        return list[str](BASES).index(self.basis) > list[str](BASES).index(strict)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:

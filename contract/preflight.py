@@ -88,11 +88,6 @@ def _example(contract: Contract) -> str:
     return str(servers[0].get("url", ""))
 
 
-def _documented(item: Field, value: Any) -> bool:
-    """True for a value that an update may set, as the documents say."""
-    return bool(jsonschema_rs.Draft202012Validator(dict(item.schema)).is_valid(value))
-
-
 def _kind(item: Field) -> dict[str, Any]:
     """The part of a field's schema that says which values there are at all."""
     return {word: item.schema[word] for word in ("type", "enum") if word in item.schema}
@@ -133,7 +128,7 @@ class _Standing:
         bare = {n for n in there if n in generator.selectors and n not in self.nulls and {*self.nulls} & {*active}}
         # Free text is what an API shows in another way than it stands, and hardly ever what it refuses, unless it is
         # older than a rule that the documents state.
-        odd = {n for n in there if n not in self.nulls and not _documented(request.fields[n], record[n])}
+        odd = {n for n in there if n not in self.nulls and not request.fields[n].allows(record[n])}
         telling = odd | {n for n in there if n in active or n in generator.enums or request.fields[n].format}
         held = [n for n in there if n in telling and n not in self.nulls and n not in bare]
         self.values = [] if self.found else held
@@ -189,7 +184,7 @@ class _Standing:
         """What is empty, and refused as that."""
         record, marker = self.record, self.generator.marker
         lacks = any(record.get(other, "") is None for other in self.active)
-        if marker is not None and _documented(self.request.fields[marker], record.get(marker)) and not lacks:
+        if marker is not None and self.request.fields[marker].allows(record.get(marker)) and not lacks:
             # Is it null that is refused, or any update that changes nothing?
             self._insist([marker])
         active = [name for name in self.nulls if name in self.active]
@@ -304,6 +299,7 @@ def uncleared(
     if len(names) > 1 and "refuses null" in outcome.values():
         outcome = {name: how for one in names for name, how in _emptied(session, [one]).items()}
     stuck: dict[str, str] = {}
+    tried = False
     # Those of which no field can be tried are judged by what the others showed.
     for kind, members in sorted(kinds.items(), key=lambda one: {*plain}.isdisjoint(one[1])):
         promised = kind[1]
@@ -315,12 +311,15 @@ def uncleared(
             more = _emptied(session, second[:1])
             outcome |= more
             how |= {*more.values()}
-        if how == {"refuses null"} and (own := next((n for n in members if n in plain and n not in active), "")):
-            # It may be that field alone; nothing but such a field itself can tell.
+        own = next((n for n in members if n in plain and n not in active), "")
+        if how == {"refuses null"} and own and not tried:
+            # It may be that field alone; nothing but such a field itself can tell. Where that refuses null too, it was
+            # one too many, and no other is tried.
             session.update(f"{own} to be emptied", generator.complete({own: generator.firm(own)[0]}))
             more = _emptied(session, [own])
             outcome |= more
             how = {*more.values()}
+            tried = how == {"refuses null"}
         if len(how) == 1 and (why := next(iter(how))):
             if kind[1]:
                 _emptied(session, [probes[kind]] if probes[kind] else [])  # What breaks a promise twice is no accident.

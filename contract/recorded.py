@@ -33,7 +33,7 @@ from contract.errors import ConfigError
 from contract.formats import instant
 from contract.ledger import rank
 from contract.mask import Mask, plain
-from contract.model import BASES, MISSING, Case, Finding, Interaction, JSONObject, Response
+from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.report import Style, expected_lines, tally, unstyled
 from contract.send import Strict, decode, received
 from contract.shape import Group
@@ -110,7 +110,7 @@ class Account:
     def weak(self, rule: str) -> bool:
         """True where a failure of *rule* only warns, because its basis is weaker than asked for."""
         known = self.judge.rules.get(rule)
-        return known is not None and list[str](BASES).index(known.basis) > list[str](BASES).index(self.strict)
+        return known is not None and known.weaker(self.strict)
 
     @property
     def broken(self) -> list[str]:

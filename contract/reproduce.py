@@ -381,7 +381,7 @@ class Look:
         """Tells *failure* under the rule that *case* breaks by it, and what was seen with it as well."""
         name = failure.finding.name
         rule, message = self.rule, failure.finding.message
-        if case.keep and case.label in {c.label for c in self.session.history}:
+        if case.keep and case.label in {c.label for c, _, _ in self.session.updates}:
             rule = case.rule
             message = f"{name} changed: {self.session.judge.rules[rule].text}"
         elif any(case is refused for refused, _ in self.session.refusals):
@@ -462,7 +462,8 @@ class Look:
         case = self.failures[0].interaction.case
         settable = next((name for name in wanted if name in self.generator.fields), "")
         before = self.failures[0].interaction.before or {}
-        for _ in range(self.times):
+        seen = 0
+        for turn in range(2 * self.times):
             if settable and not refused:
                 # It may show the record as it was before the last update.
                 self.apart(settable, before.get(settable))
@@ -474,9 +475,16 @@ class Look:
                 return False
             absent = any(f.finding.actual == "absent" for f in self.failures)
             found = session.judge.in_list(response, session.id, session.known, last=absent).findings
-            if not wanted & {f.leaf for f in found}:
+            if wanted & {f.leaf for f in found}:
+                seen += 1
+                if seen == self.times:
+                    return True
+            elif turn > self.times - 1 + seen or not settable or refused:
                 return False
-        return True
+            else:
+                # The list may follow every second update only.
+                session.attempt({settable: before.get(settable)}, "one update more")
+        return False
 
     def again(self, failure: Failure, cases: list[Case], read: bool, *, whole: bool = False) -> bool:
         """True where *cases* show the failure `times` times in a row, each time from where the record stood in what

@@ -183,7 +183,7 @@ class _Way:
         sent = [c.body for c, _ in session.between(0, session.sender.budget.spent + 1) if isinstance(c.body, Mapping)]
         self.assigned = {n: [body[n] for body in sent if n in body] for n in only_shown}
         """Values that were sent for fields that no update should set."""
-        self.changed = bool(session.history)
+        self.changed = bool(session.updates)
         self.lost = False
         """True where an update got no answer, so that nobody knows whether it would have helped."""
         self.refused = Counter[str]()

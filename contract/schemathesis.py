@@ -36,7 +36,7 @@ from contract.check import Judge
 from contract.document import escape
 from contract.formats import CUSTOM, is_e164, is_region
 from contract.ledger import Ledger
-from contract.mask import Mask, shown
+from contract.mask import mask_of, shown
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.send import decode, received
 from contract.shape import same
@@ -128,8 +128,7 @@ class _Bridge:
         self.contract = specs.load(self.settings.spec or None)
         given = config.credentials()
         self.judge = Judge(self.contract, secrets=(given["password"], given["token"]))
-        names = tuple(pointer.rpartition("/")[2] for pointer in self.settings.mask)
-        self.mask = Mask(secrets=self.judge.secrets, names=names)
+        self.mask = mask_of(self.settings, given)
         self.operations = {operation.label: operation for operation in self.contract.operations.values()}
         self.records: dict[str, _Record] = {}
         self.tours: set[str] = set()

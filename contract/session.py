@@ -47,10 +47,8 @@ class Session:
         """True where *known* was read, not only shown by an update's answer."""
         self.refused: list[tuple[Case, int]] = []
         """Refused updates since the last read, with the number of the request."""
-        self.history: list[Case] = []
-        """Accepted updates, the newest last."""
         self.updates: list[tuple[Case, int, JSONObject | None]] = []
-        """The same, each with the number of its request and the record before it."""
+        """Accepted updates, the newest last, each with the number of its request and the record before it."""
         self.refusals: list[tuple[Case, int]] = []
         """Refused updates, the newest last."""
         self.stood: tuple[JSONObject, ...] = ()
@@ -278,7 +276,6 @@ class Session:
                 self.known, self.verified = result.record, False
                 self._age(response)
                 if not self.quiet:
-                    self.history.append(case)
                     self.updates.append((case, number, before if len(response.content) <= USUAL else _slim(before)))
                 self._learn(case.body, before, result.record)
             else:

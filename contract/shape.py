@@ -18,7 +18,7 @@ from contract.formats import CUSTOM, SIZES, UNDIALLED, calling_regions, instant,
 from contract.model import Finding, JSONObject
 from contract.spec import Body, Field
 
-__all__ = ["SLACK", "Group", "RecordShape", "same"]
+__all__ = ["SLACK", "Group", "RecordShape", "said", "same"]
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -198,7 +198,7 @@ class RecordShape:
             return
         error = self._detail(item, value)
         if error:
-            yield finding("type", f"{name}: {error}", _said(item.schema))
+            yield finding("type", f"{name}: {error}", said(item.schema))
 
     def _detail(self, item: Field, value: Any) -> str:
         """What jsonschema has against a value whose type, enum and format are right."""
@@ -218,14 +218,16 @@ class RecordShape:
         return str(error.message)[:200] if error is not None else ""
 
 
-def _said(schema: Any) -> Any:
+def said(schema: Any) -> Any:
     """What *schema* says about values, without what is written for people."""
+    if isinstance(schema, list):
+        return [said(part) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
     notes = {"description", "title", "examples", "default", "readOnly", "writeOnly", "deprecated"}
-    found = {k: _said(v) for k, v in schema.items() if k not in notes and not k.startswith("x-")}
+    found = {k: said(v) for k, v in schema.items() if k not in notes and not k.startswith("x-")}
     if "properties" in schema:
-        found["properties"] = {name: _said(part) for name, part in schema["properties"].items()}
+        found["properties"] = {name: said(part) for name, part in schema["properties"].items()}
     return found
 
 

@@ -97,6 +97,10 @@ class Field:
         """True where null is documented."""
         return not self.types or "null" in self.types
 
+    def allows(self, value: Any) -> bool:
+        """True for a value that the documents allow."""
+        return bool(jsonschema_rs.Draft202012Validator(dict(self.schema)).is_valid(value))
+
     @property
     def enum(self) -> tuple[Any, ...]:
         """The documented values beside null; empty where there is no list."""

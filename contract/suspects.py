@@ -95,7 +95,7 @@ class Suspects:
             for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
                 yield [last, case], read, case.body
         yield from self.after_refusal(failure, case, failure.number, read)
-        recent = [c for c in self.session.history if c.expect == "accept"]
+        recent = [c for c, _, _ in self.session.updates if c.expect == "accept"]
         index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
         if index:
             yield from self.unheld(failure)

@@ -134,10 +134,9 @@ class Values:
             )
         choices = [gen.selectors[n].choices.get(body[n]) for n in gen.selectors if n in body]
         taken = set(body) | {o for choice in choices if choice for o in choice.companions}
-        companions = {o for item in gen.selectors.values() for c in item.choices.values() for o in c.requires}
         self.marks += 1
         free = [n for n in gen.enums if n not in gen.selectors and n not in taken]
-        urls = [n for n in gen.free if gen.fields[n].format == "uri" and n not in taken and n not in companions]
+        urls = [n for n in gen.free if gen.fields[n].format == "uri" and n not in taken and n not in gen.companions]
         # What belongs together begins alike: an API may look at the one only where the other is sent as well.
         if core and core not in gen.selectors:
             urls = [n for n in urls if not n.startswith(core.rpartition("_")[0] or core)] or urls

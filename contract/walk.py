@@ -87,7 +87,7 @@ class Walk:
         if self.later:
             self.prepared()
         if self.block.proof:
-            self.session.read(f"read after {self.block.name}")
+            self.read(f"read after {self.block.name}")
 
     def first(self) -> list[Case]:
         """The one case whose fields hold something, or else the first."""
@@ -104,9 +104,15 @@ class Walk:
             return
         if case.expect == "accept":
             if session.refused:
-                session.read("read after refusals")
+                self.read("read after refusals")
         elif not session.verified or len(session.refused) >= CROWD:
-            session.read("read before a refusal")
+            self.read("read before a refusal")
+
+    def read(self, label: str) -> None:
+        """Reads what refusals left behind, and puts it back where no update would be taken any more."""
+        before = self.session.known or {}
+        self.session.read(label)
+        self.undo(before)
 
     def send(self, case: Case) -> None:
         """Sends one case and notes whether it was accepted."""
@@ -133,8 +139,8 @@ class Walk:
                 )
 
     def undo(self, before: JSONObject) -> None:
-        """Puts selectors back to where they stood *before* an update that was to be refused, where that left them
-        without what they require: from there every other update may be refused.
+        """Puts selectors back to where they stood *before* what was refused, or was to be, where that left them without
+        what they require: from there every other update may be refused.
         """
         session, request = self.session, self.generator.request
         session.settle()

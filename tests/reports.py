@@ -102,7 +102,9 @@ def hostile() -> Result:
         case = replace(failure.interaction.case, body=body, label=text[:200])
         interaction = replace(failure.interaction, case=case, response=answer, id=text[:60])
         failures.append(
-            replace(failure, finding=found, interaction=interaction, body=body, cases=(case, replace(case, body=text), case))
+            replace(
+                failure, finding=found, interaction=interaction, body=body, cases=(case, replace(case, body=text), case)
+            )
         )
     result.ledger = replace(
         result.ledger,

@@ -273,7 +273,10 @@ def update_rows() -> dict[str, tuple[Interaction, Interaction]]:
             put({"label": "A"}, {"period": 6}, {**RECORD, "label": "A"}, repeat=True),
         ),
         "time.until.forward": (put({}, {"until": "2030-01-02T00:00:01Z"}), put({}, {"until": "2030-01-01T23:59:58Z"})),
-        "time.until.not_before": (put({}), put({}, {"until": "2029-12-31T23:59:59Z"}, before=None)),
+        "time.until.not_before": (
+            put({}, {"until": "0001-01-01T00:00:00.5Z", "since": "0001-01-01T00:00:00Z"}, before=None),
+            put({}, {"until": "2029-12-31T23:59:59Z"}, before=None),
+        ),
         "time.until.moves": (
             put({"label": "A"}, {"until": "2030-01-02T00:00:05Z"}, age=MOVES_AFTER),
             put({"label": "A"}, age=MOVES_AFTER),

@@ -413,7 +413,7 @@ def test_folder_is_a_file(tmp_path: Path) -> None:
 
 def everything(result: Result, folder: Path, mask: Mask) -> dict[str, bytes]:
     """The bytes of every report, by name."""
-    files.write_all(result, folder, mask, fixed=True)
+    files.write_all(result, folder, mask)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
@@ -456,7 +456,7 @@ import sys
 from pathlib import Path
 from contract import files
 from tests.reports import MASK, made
-files.write_all(made(), Path(sys.argv[1]), MASK, fixed=True)
+files.write_all(made(), Path(sys.argv[1]), MASK)
 """
 
 
@@ -464,7 +464,7 @@ def test_examples_are_the_same_each_time(checkout: None, tmp_path: Path) -> None
     """Runs in two processes, with other ports, times and hashes, give examples with the same bytes."""
     environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", EXAMPLE, str(tmp_path / "a")], check=True, cwd=ROOT, env=environment)
-    files.write_all(made(), tmp_path / "b", MASK, fixed=True)
+    files.write_all(made(), tmp_path / "b", MASK)
     first, second = ({p.name: p.read_bytes() for p in (tmp_path / folder).iterdir()} for folder in "ab")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []

@@ -23,6 +23,7 @@ from contract.reference.fields import (
     RESPONSE,
     URLS,
     Record,
+    humanise,
 )
 from contract.reference.kit import Row, counted, entries, error_body, failing, hook, rules, stored, table, wire
 from contract.reference.seed import FOREIGN_IDS
@@ -379,6 +380,27 @@ def right_half(x: Exchange, record: Record) -> Record:
     return {name: value for name, value in x.sent.items() if name.startswith("call_")}
 
 
+def bare_handler(x: Exchange, record: Record) -> Record:
+    """Return the handler that was refused because its companion lacks."""
+    handler = x.sent.get("call_handler")
+    companion = REQUIRES["call_handler"].get(str(handler), "")
+    return {"call_handler": handler} if companion and not (record | x.sent).get(companion) else {}
+
+
+def bare_sticks(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
+    """Hold what stands there against what is written for calls without a handler."""
+    found: list[str] = inner(x, body, before)
+    companion = REQUIRES["call_handler"].get(before["call_handler"], "")
+    if (
+        companion
+        and before[companion] is None
+        and "call_handler" not in body
+        and any(n.startswith("call_") for n in body)
+    ):
+        found.append(f"{humanise(companion)} must be set")
+    return found
+
+
 def told(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
     """Name the credentials in a 422."""
     refusal.details = [f"{text} (token {x.server.password})" for text in refusal.details]
@@ -423,6 +445,9 @@ REFUSAL: tuple[Row, ...] = (
      "U.rejection.no_trace", traced(touched, 422)),
     ("refusal-clears-handler", "A refused write clears message_handler.", "U.rejection.no_trace",
      traced(lambda x, record: {"message_handler": None}, 422)),
+    ("bare-handler-sticks",
+     "A call_handler without its companion is refused and stored; from there what else is written for calls is refused.",
+     "U.rejection.no_trace", hook(validate=bare_sticks, **traced(bare_handler, 422).hooks)),
     ("refused-method-stored", "A refused body leaves its methods behind.", "U.rejection.no_trace",
      traced(sent_methods, 422)),
     ("unknown-method-stored", "A method that is refused is left behind.", "U.rejection.no_trace",

@@ -255,6 +255,15 @@ def stale(operation: str, age: str, *, elsewhere: bool = False) -> Behaviour:
     return hook(render=render)
 
 
+def second_behind(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show in the list what the number was like before every second of the writes that change it."""
+    behind = x.server.memory.setdefault("second", {})
+    if x.operation == UPDATE and x.before is not None and x.before != x.after:
+        even = counted(x, "changes of " + record["id"]) % 2 == 0
+        behind[record["id"]] = x.before if even else record
+    return inner(x, behind.get(record["id"], record) if x.operation == LIST else record)
+
+
 def behind_once(inner: Hook, x: Exchange, record: Record) -> Any:
     """Show in the first retrieve after a change of call_handler what the number was like before it."""
     kept = x.server.memory.setdefault("behind", {})
@@ -383,6 +392,12 @@ STORE: tuple[Row, ...] = (
      "U.read_back U.read_back.*", hook(render=behind_once)),
     ("list-stale", "The list shows a number as it was before the first write.",
      "L.read_back", stale(LIST, "first")),
+    ("list-behind-every-other",
+     "After every second write the list shows the number as it was before it.", "L.read_back", hook(render=second_behind)),
+    ("one-address-for-two", "call_fallback_url is stored as null where it is the address of call_request_url.",
+     "U.echo.call_fallback_url U.handler.*",
+     stored(lambda body, before, after: after.update(
+         {"call_fallback_url": None} if after["call_fallback_url"] == after["call_request_url"] else {}))),
     ("list-always-voice", "The list shows voice, whatever call_receive_mode is.",
      "L.read_back", shown_as("call_receive_mode", lambda value: "voice", LIST)),
     ("list-method-always-post", "The list shows POST, whatever call_request_method is.",
