@@ -53,11 +53,11 @@ RESERVE: Final = 8
 """Requests that are kept for putting one record back."""
 AFTERWARDS: Final = 8
 """Requests beside these that the plan leaves for looking into what it found in its last part."""
-LAST: Final = 3
+LAST: Final = 6
 """Requests after what is asked where the documents are silent, beside those that the plan counts."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
-CLOSING: Final = 5
+CLOSING: Final = 8
 """Requests after the last block, and those that a lawful API may cost more than was planned."""
 LARGE: Final = 2_000_000
 """Bytes of unusually large answers that are kept for the reports."""
