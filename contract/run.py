@@ -362,41 +362,9 @@ class Runner:
         problems: list[str] = []
 
         def work(session: Session, blocks: list[Block]) -> None:
-            # Before anything is written for good. What writes a handful of fields has no request to spare for it.
-            whole = self.plan.profile.tour and any(block.name == "tour" for block in blocks)
-            writing = next((b for b in blocks if whole and b.name not in {"access", "refusals", "first"}), None)
             try:
-                for i, block in enumerate(blocks):
-                    if self._enough():
-                        break
-                    if block is writing:
-                        self._learn(session)
-                    cost = sum(b.cost for b in blocks[i:])
-                    scarce = session.sender.again and self._over(session, cost) > 0
-                    if block.name in {"identity", "random"} and (scarce or self._found()):
-                        continue  # What was found needs the requests, or what the API puts off.
-                    block = self._fitted(session, block, cost)
-                    # Several lists, so that each field is seen with more than one value.
-                    lists = self.plan.profile.tour and session is self.sessions[0] and block.name == "tour"
-                    for part, when in (
-                        block.parts(self.generator.enums, self.generator.marker or "") if lists else ((block, ""),)
-                    ):
-                        Walk(session, self.generator, part, self.ledger, self._enough).walk()
-                        if when and not self._enough():
-                            self.neighbours.read_list(when)
-                    if block.name == "refusals" and self.neighbours.late:
-                        self.neighbours.read_list("before")
-                    if block.name == "identity" and (session.known is not None or not recall(session)):
-                        session.read("read after the id was sent")
-                walked = any(block.name == "tour" for block in self.plan.blocks)
-                small = self.first and session is self.sessions[0] and self.plan.profile.tour
-                # What had to be sent again may have to be on the way back as well.
-                small = small and not self._found() and self.budget.left > CLOSING and not session.sender.again
-                if walked and (self.plan.profile.explore or small):
-                    from contract.explore import explore
-
-                    bounded = not self.plan.profile.explore
-                    explore(session, self.generator, self.settings, most=self.each, small=bounded)
+                self._walk(session, blocks)
+                self._explore(session)
             except (SendError, Undecided) as error:
                 problems.append(str(error))
                 if not isinstance(error, Undecided):
@@ -419,6 +387,47 @@ class Runner:
                 investigate(session, self.generator)
         else:
             self._unlooked()
+
+    def _walk(self, session: Session, blocks: list[Block]) -> None:
+        """Walks through one record's share of the plan, as far as there is budget for it."""
+        # Before anything is written for good. What writes a handful of fields has no request to spare for it.
+        whole = self.plan.profile.tour and any(block.name == "tour" for block in blocks)
+        writing = next((b for b in blocks if whole and b.name not in {"access", "refusals", "first"}), None)
+        for i, block in enumerate(blocks):
+            if self._enough():
+                break
+            if block is writing:
+                self._learn(session)
+            cost = sum(b.cost for b in blocks[i:])
+            scarce = session.sender.again and self._over(session, cost) > 0
+            if block.name in {"identity", "random"} and (scarce or self._found()):
+                continue  # What was found needs the requests, or what the API puts off.
+            self._walk_block(session, self._fitted(session, block, cost))
+
+    def _walk_block(self, session: Session, block: Block) -> None:
+        """Walks through one block, and reads the lists that belong to it."""
+        # Several lists, so that each field is seen with more than one value.
+        lists = self.plan.profile.tour and session is self.sessions[0] and block.name == "tour"
+        parts = block.parts(self.generator.enums, self.generator.marker or "") if lists else ((block, ""),)
+        for part, when in parts:
+            Walk(session, self.generator, part, self.ledger, self._enough).walk()
+            if when and not self._enough():
+                self.neighbours.read_list(when)
+        if block.name == "refusals" and self.neighbours.late:
+            self.neighbours.read_list("before")
+        if block.name == "identity" and (session.known is not None or not recall(session)):
+            session.read("read after the id was sent")
+
+    def _explore(self, session: Session) -> None:
+        """Lets the state machine run: with the budget that it is given, or with what is left of a small one."""
+        thorough = self.plan.profile.explore
+        small = self.first and session is self.sessions[0] and self.plan.profile.tour
+        # What had to be sent again may have to be on the way back as well.
+        small = small and not self._found() and self.budget.left > CLOSING and not session.sender.again
+        if (thorough or small) and any(block.name == "tour" for block in self.plan.blocks):
+            from contract.explore import explore
+
+            explore(session, self.generator, self.settings, most=self.each, small=not thorough)
 
     def _in_turns(self, session: Session) -> None:
         """Notes what only shows over all answers together."""
