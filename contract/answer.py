@@ -138,7 +138,7 @@ class Answers:
         """What judges the record in the answers of *operation*."""
         if operation.id not in self._records:
             body = operation.response
-            if self.listing is not None and operation is self.listing[0]:
+            if self.contract.list_in(operation):
                 body = self.contract.retrieve.response
             if body is None:
                 return None
@@ -325,7 +325,7 @@ class Answers:
         record = self.record(operation)
         if record is None:
             return
-        if self.listing is not None and operation is self.listing[0]:
+        if self.contract.list_in(operation):
             self._list(operation, record, response.body, result)
             return
         if not isinstance(response.body, dict):

@@ -280,9 +280,8 @@ class _Account:
 
     def documented(self, operation: Operation) -> Mapping[str, Field]:
         """The fields of a record by their path in the answers of *operation*."""
-        listing = self.contract.listing
-        if listing is not None and operation is listing[0]:
-            base = listing[1].strip("/") + "/*/"
+        if pointer := self.contract.list_in(operation):
+            base = pointer.strip("/") + "/*/"
             return {base + name: item for name, item in self.judge.fields.items()}
         return self.judge.fields
 

@@ -511,7 +511,7 @@ class _Archive:
                 self.last.pop(id, None)
         elif operation is self.contract.retrieve and result.record is not None and id:
             self.keep(id, result.record, verified=True)
-        elif self.contract.listing is not None and operation is self.contract.listing[0]:
+        elif self.contract.list_in(operation):
             self.listed(interaction.response, result)
 
     def listed(self, response: Response, result: Judgement) -> None:

@@ -40,8 +40,7 @@ class _Maker:
         self.contract = contract
         self.operation = operation
         self.writes = operation is contract.update
-        listing = contract.listing
-        self.records = listing[1] if listing and listing[0] is operation else ""
+        self.records = contract.list_in(operation)
 
     def rule(
         self,

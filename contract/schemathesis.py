@@ -350,7 +350,7 @@ class _Bridge:
 
     def listed(self, operation: Operation, response: Response, result: Judgement) -> None:
         """The records that are known, as a list shows them."""
-        if self.contract.listing is not None and operation is self.contract.listing[0]:
+        if self.contract.list_in(operation):
             for id, record in self.records.items():
                 if record.known is not None:
                     other = self.judge.in_list(response, id, record.known)

@@ -369,8 +369,7 @@ class Sender:
         if content is not None:
             headers["Content-Type"] = case.media_type
         url = self.url(case, id)
-        listing = self.contract.listing
-        most = MAX_LIST if listing is not None and operation is listing[0] else MAX_CONTENT
+        most = MAX_LIST if self.contract.list_in(operation) else MAX_CONTENT
         retry: Retry | None = None
         while True:
             attempts = retry.attempts_made if retry is not None else 0

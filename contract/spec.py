@@ -463,6 +463,10 @@ class Contract:
                 return self.operations[link.operation], link.records
         return None
 
+    def list_in(self, operation: Operation) -> str:
+        """The pointer to the list in the answers of *operation*; empty where it is not the one that lists the records."""
+        return self.listing[1] if self.listing is not None and operation is self.listing[0] else ""
+
     def match(self, method: str, path: str) -> tuple[Operation, str] | None:
         """(operation, id of the record) of a request: that for *method* with the longest template that *path* ends
         with.

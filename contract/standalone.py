@@ -416,9 +416,9 @@ class _Asserts:
         self.case = recipe.cases[-1]
         self.detail = one.rule.partition(".")[2]
         self.promise = self.detail.partition(".")[0]
-        listing = maker.contract.listing
-        self.in_list = listing is not None and operation is listing[0]
-        self.records = listing[1].strip("/").split("/") if listing is not None and self.in_list else []
+        pointer = maker.contract.list_in(operation)
+        self.in_list = bool(pointer)
+        self.records = pointer.strip("/").split("/") if pointer else []
         self.field = one.finding.leaf if self.in_list else one.finding.root
 
     def lines(self) -> Iterator[str]:
