@@ -62,11 +62,15 @@ def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
         pictures=[_drawn(matrix) for matrix in matrices(result)],
         latency=_plotted(found) if (found := latency(result)) is not None else None,
         restored=[
-            (id, done, [(name, *(_line(mask.value(v, name)) for v in pair)) for name, pair in done.left.items()])
+            (
+                mask.text(id),
+                done,
+                [(name, *(_line(mask.value(v, name)) for v in pair)) for name, pair in done.left.items()],
+            )
             for id, done in result.restored.items()
         ],
         foreign=[
-            (id, name, *(_line(mask.value(v, name)) for v in pair))
+            (mask.text(id), name, *(_line(mask.value(v, name)) for v in pair))
             for id, fields in result.foreign.items()
             for name, pair in fields.items()
         ],

@@ -157,6 +157,8 @@ def trust(settings: Settings) -> Any:
         ConfigError: a certificate cannot be used.
     """
     name = "ca_file"
+    if settings.client_key and not settings.client_cert:
+        raise ConfigError("client_key is given without client_cert", layer=settings.layers.get("client_key", ""))
     if not settings.ca_file and not settings.client_cert:
         return True
     try:

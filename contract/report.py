@@ -123,7 +123,7 @@ def data(result: Result, mask: Mask) -> dict[str, Any]:
         },
         "rules": [_rule(result, entry, mask) for entry in result.entries],
         "restored": {
-            id: {
+            mask.text(id): {
                 "verdict": done.verdict,
                 "left": {name: mask.value([before, now], name) for name, (before, now) in done.left.items()},
                 **({"unseen": list(done.unseen)} if done.unseen else {}),

@@ -504,6 +504,7 @@ def test_what_null_leaves_is_not_taken_for_cleared(tmp_path: Path) -> None:
     [
         ({"ca_file": "nowhere.pem"}, "ca_file nowhere.pem cannot be used"),
         ({"client_cert": "nowhere.pem"}, "client_cert nowhere.pem cannot be used"),
+        ({"client_key": "nowhere.pem"}, "client_key is given without client_cert"),
         ({"proxy": "nowhere"}, "the proxy cannot be used"),
         ({"resources": {"call_room": "x"}}, "[resources] names 'call_room'"),
         ({"resources": {"call_handler": "x"}}, "[resources] names 'call_handler'"),
