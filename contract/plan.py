@@ -25,7 +25,7 @@ from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values, near
 
-OVERHEAD: Final = 27
+OVERHEAD: Final = 33
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
@@ -57,7 +57,7 @@ CHOICE: Final = 4
 """Bodies that are drawn for each one that is sent, where there is room for many."""
 POOL: Final = 160
 """Bodies that are drawn at most, to choose from."""
-MORE: Final = 6
+MORE: Final = 4
 """Requests of the random part beside the bodies that Hypothesis draws."""
 INVESTIGATION: Final = 28
 """Requests that a run needs for looking into failures: where there are any, it asks less of what the documents
@@ -588,13 +588,6 @@ class _Planner:
         # What is done once more each time may show the third time only.
         yield replace(last, label=f"{last.label} again", repeat=1)
         yield replace(last, label=f"{last.label} a third time", repeat=2)
-        # What is sent as it is stored may change what is not sent beside it.
-        enums, selectors = self.generator.enums, self.generator.selectors
-        for what, names in (("free", {*self.generator.free} - {*enums}), ("enumerated", {*enums} - {*selectors})):
-            body = {n: value for n, value in last.body.items() if n in names}
-            if body and len(body) < len(last.body):
-                label = f"{last.label}, its {what} fields as they are"
-                yield self.cases.case(label, body=self.generator.complete(body))
 
     def chosen(self, pool: list[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]:
         """*number* bodies of *pool*, each the one with the most values of enumerated fields beside another such field
@@ -652,7 +645,7 @@ class _Planner:
 
     def crowded(self, body: JSONObject) -> dict[str, Any]:
         """*body* with every name of what has several, each with a value of its own: the one that is documented to take
-        precedence does, whichever the others are. The addresses are all the same one, as far as they may be.
+        precedence does, whichever the others are.
         """
         gen, crowded = self.generator, dict(body)
         for group in gen.request.aliases:
@@ -660,10 +653,6 @@ class _Planner:
             if group.wins in names:
                 some = {name: (i, gen.firm(name)) for i, name in enumerate(names, 1) if name not in body}
                 crowded |= {name: values[i % len(values)] for name, (i, values) in some.items()}
-        urls = [n for n in gen.free if gen.fields[n].format == "uri" and n not in gen.clash(crowded)]
-        if urls:
-            address = gen.firm(urls[0])[0]
-            crowded |= {name: address for name in urls if gen.fields[name].allows(address)}
         return crowded
 
     def exchanged(self, body: JSONObject) -> dict[str, Any] | None:
@@ -678,8 +667,7 @@ class _Planner:
         }
         if all(body[n] == value for n, value in others.items()):
             return None
-        taken = {*body, *gen.request.aliases_of({*body, *gen.companions})}
-        plain = [n for n in (*gen.enums, *gen.free) if n not in gen.selectors and (n in gen.enums or n not in taken)]
+        plain = [n for n in (gen.marker, *gen.enums) if n is not None and n not in gen.selectors]
         values = [gen.enums.get(n) or gen.firm(n) for n in plain]
         return {
             **{n: some[i % len(some)] for i, (n, some) in enumerate(zip(plain, values, strict=True))},

@@ -57,7 +57,7 @@ LAST: Final = 6
 """Requests after what is asked where the documents are silent, beside those that the plan counts."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
-CLOSING: Final = 8
+CLOSING: Final = 10
 """Requests after the last block, and those that a lawful API may cost more than was planned."""
 LARGE: Final = 2_000_000
 """Bytes of unusually large answers that are kept for the reports."""

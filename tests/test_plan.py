@@ -647,7 +647,7 @@ def test_the_other_channel_stands_while_one_changes() -> None:
     assert len(stood) >= 14
 
 
-@pytest.mark.parametrize("by", [3, 8, 12])
+@pytest.mark.parametrize("by", [3, 6, 8])
 def test_no_value_of_a_selector_goes_unread(by: int) -> None:
     """Reads are given up as far as each value of a selector is still read: in the tour, or before it or after it."""
     selectors = ("call_handler", "message_handler")
@@ -676,19 +676,6 @@ def test_what_no_answer_shows_is_sent_while_nothing_else_stands_for_it() -> None
     assert case.expect == "accept"
     assert case.body == {"message_handler": "relay_application", "message_relay_application": "Front desk"}
     assert set(case.absent) == {"message_relay_context", "message_relay_topic"}
-
-
-def test_what_stands_is_sent_as_it_is_without_the_rest() -> None:
-    """A value that is sent as it is stored may change what is not sent: the texts come without what is enumerated."""
-    generator = Generator(BUNDLED.update, RESOURCES)
-    *_, whole, texts, choices = [c for c in block(made("with ids"), "random") if c.label.startswith("random")]
-    assert texts.body.keys() | choices.body.keys() | generator.selectors.keys() == whole.body.keys()
-    assert not {*texts.body} & {*generator.enums}
-    assert {*choices.body} == {*generator.enums} - {*generator.selectors}
-    assert {**whole.body, **texts.body, **choices.body} == whole.body
-    plain = {n for n in generator.free if not generator.request.aliases_of((n,)) & generator.companions}
-    assert plain <= {*texts.body} | {n for n in plain if generator.fields[n].resource}
-    assert generator.companions & {*texts.body}
 
 
 def test_steps_that_are_sent_twice_differ() -> None:
@@ -957,8 +944,7 @@ def test_every_refused_body_names_what_it_is_refused_for() -> None:
 
 def test_the_random_part_ends_with_one_body_three_times() -> None:
     """Its selectors stay where they are, and their companions change: what is taken once only shows there."""
-    cases = [case for case in block(made("with ids"), "random") if case.label.startswith("random")]
-    first, *same = cases[:-2]
+    first, *same = [case for case in block(made("with ids"), "random") if case.label.startswith("random")]
     assert [case.repeat for case in same] == [0, 1, 2]
     assert same[0].body == same[1].body == same[2].body
     changed = {name for name, value in same[0].body.items() if first.body.get(name, value) != value}

@@ -394,10 +394,6 @@ STORE: tuple[Row, ...] = (
      "L.read_back", stale(LIST, "first")),
     ("list-behind-every-other",
      "After every second write the list shows the number as it was before it.", "L.read_back", hook(render=second_behind)),
-    ("one-address-for-two", "call_fallback_url is stored as null where it is the address of call_request_url.",
-     "U.echo.call_fallback_url U.handler.*",
-     stored(lambda body, before, after: after.update(
-         {"call_fallback_url": None} if after["call_fallback_url"] == after["call_request_url"] else {}))),
     ("list-always-voice", "The list shows voice, whatever call_receive_mode is.",
      "L.read_back", shown_as("call_receive_mode", lambda value: "voice", LIST)),
     ("list-method-always-post", "The list shows POST, whatever call_request_method is.",
