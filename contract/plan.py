@@ -25,7 +25,7 @@ from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values, near
 
-OVERHEAD: Final = 33
+OVERHEAD: Final = 32
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
@@ -45,7 +45,7 @@ FEWEST: Final = 2
 """Fields of an update of one thing, at most."""
 ALONE: Final = ("", "")
 """Stands for an update of one thing beside a read."""
-LISTS: Final = ("meanwhile", "later", "later on", "after")
+LISTS: Final = ("meanwhile", "later", "later on", "later still", "after")
 """Moments of the tour at which the list is read as well."""
 UNUSUAL: Final = 12
 """What a list is worth more for each kind of unusual text that it shows and none before it; see `Block.parts`."""
@@ -57,7 +57,7 @@ CHOICE: Final = 4
 """Bodies that are drawn for each one that is sent, where there is room for many."""
 POOL: Final = 160
 """Bodies that are drawn at most, to choose from."""
-MORE: Final = 4
+MORE: Final = 5
 """Requests of the random part beside the bodies that Hypothesis draws."""
 INVESTIGATION: Final = 28
 """Requests that a run needs for looking into failures: where there are any, it asks less of what the documents
@@ -326,7 +326,8 @@ class _Planner:
                 drawn = (*left, *rest[max(0, len(left) + len(rest) - len(drawn)) :])
             tour.coverage["boundary values"] = self.bounds([*walk, *(c for c in drawn if c.expect == "accept")])
             place = [block.name for block in blocks].index("random")
-            blocks[place] = replace(blocks[place], cases=(*self.once_more(walk), *drawn))  # As its body is now.
+            cases = (*self.once_more(walk), *drawn)  # As its body is now.
+            blocks[place] = replace(blocks[place], cases=(*cases, *self.standing([*walk, *cases])))
         place = [block.name for block in blocks].index("tour")
         made = tuple(self.interleave(walk, tour, self.reads(blocks, walk, self.profile)))
         blocks[place] = replace(blocks[place], cases=made)
@@ -562,6 +563,18 @@ class _Planner:
         first = walk[:1] if self.profile.tour else []
         return [replace(case, label=f"{case.label} once more", rested=False) for case in first]
 
+    def standing(self, sent: list[Case]) -> Iterator[Case]:
+        """What stands in the free fields after *sent*, once more and by itself: an API may take what does not change for
+        a reason to change something else.
+        """
+        gen, stands = self.generator, dict[str, Any]()
+        for case in sent:
+            if case.expect == "accept" and case.body is not MISSING:
+                stands = {n: v for n, v in stands.items() if n not in gen.clash(case.body)} | case.body
+        body = {n: v for n, v in stands.items() if n in gen.free and n not in gen.enums}
+        if self.profile.random and body:
+            yield self.cases.case("what stands in the free fields", body=gen.complete(body))
+
     def drawn(self, spare: int = 0) -> Iterator[Case]:
         """The random part: bodies that Hypothesis draws from the seed, more of them where there are requests to
         *spare*.
@@ -645,7 +658,7 @@ class _Planner:
 
     def crowded(self, body: JSONObject) -> dict[str, Any]:
         """*body* with every name of what has several, each with a value of its own: the one that is documented to take
-        precedence does, whichever the others are.
+        precedence does, whichever the others are. The addresses are all the same one, as far as they may be.
         """
         gen, crowded = self.generator, dict(body)
         for group in gen.request.aliases:
@@ -653,6 +666,10 @@ class _Planner:
             if group.wins in names:
                 some = {name: (i, gen.firm(name)) for i, name in enumerate(names, 1) if name not in body}
                 crowded |= {name: values[i % len(values)] for name, (i, values) in some.items()}
+        urls = [n for n in gen.free if gen.fields[n].format == "uri" and n not in gen.clash(crowded)]
+        if urls:
+            address = gen.firm(urls[0])[0]
+            crowded |= {name: address for name in urls if gen.fields[name].allows(address)}
         return crowded
 
     def exchanged(self, body: JSONObject) -> dict[str, Any] | None:

@@ -324,31 +324,41 @@ def uncleared(
             if kind[1]:
                 _emptied(session, [probes[kind]] if probes[kind] else [])  # What breaks a promise twice is no accident.
             stuck |= dict.fromkeys(members, f"it is null, and where a value stands the API {why}")
-    return stuck | _bared(session, generator, found, {*hopeless, *stuck})
+    return _bared(session, generator, found, {*hopeless}, stuck)
 
 
-def _bared(session: Session, generator: Generator, found: JSONObject, hopeless: set[str]) -> dict[str, str]:
-    """What was *found* null although a selector requires it where it stood, and cannot be null there again, and why: it
-    is given a value, and the record is put back.
+def _bared(
+    session: Session, generator: Generator, found: JSONObject, hopeless: set[str], stuck: dict[str, str]
+) -> dict[str, str]:
+    """*stuck*, and what was *found* null although it is a selector, or a selector requires it where it stood, and
+    cannot be null there again, and why: of one selector after the other it is given a value, and the record is put back.
 
-    Sends an update and what puts the record back, where there is anything of the kind.
+    Sends an update and what puts the record back for each selector where there is anything of the kind, as long as
+    nothing is stuck: from then on nothing more is left changed to find it out.
     """
-    request = session.contract.request
-    settled = {n: c for n, c in request.active(found).items() if generator.settable(c)}
-    bare = {
-        other: name
-        for name, choice in settled.items()
-        for other in choice.requires
-        if found.get(other, MISSING) is None and other not in hopeless and other not in generator.enums
-    }
-    if not bare:
-        return {}
-    body = {name: found[name] for name in bare.values()} | {other: generator.firm(other)[0] for other in bare}
-    session.update(f"{', '.join(bare)} to be put back", generator.complete(body))
-    left = restore(session, found, generator, hopeless).left
-    return {
-        n: f"it is null, and where {bare[n]} is {found[bare[n]]!r} the API takes no null" for n in bare if n in left
-    }
+    for name in generator.selectors:
+        value = found.get(name, MISSING)
+        if value is None:
+            settable = [v for v, c in generator.selectors[name].choices.items() if generator.settable(c)]
+            value = min(settable, key=lambda v: len(generator.choice(name, v).requires), default=MISSING)
+            bare, where = [name], "a value stands"
+        elif name in generator.request.active(found) and generator.settable(generator.choice(name, value)):
+            needed = generator.choice(name, value).requires
+            bare = [n for n in needed if found.get(n, MISSING) is None and n not in generator.enums]
+            where = f"{name} is {value!r}"
+        else:
+            continue
+        bare = [n for n in bare if n not in hopeless and n not in stuck]
+        if not bare or value is MISSING:
+            continue
+        if stuck:
+            stuck |= dict.fromkeys(bare, f"it is null, as {next(iter(stuck))} is")
+            continue
+        body = {name: value} | {n: generator.firm(n)[0] for n in bare if n != name}
+        session.update(f"{', '.join(bare)} to be put back", generator.complete(body))
+        left = restore(session, found, generator, hopeless).left
+        stuck |= {n: f"it is null, and where {where} the API takes no null" for n in bare if n in left}
+    return stuck
 
 
 def _emptied(session: Session, names: list[str]) -> dict[str, str]:

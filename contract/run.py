@@ -51,6 +51,8 @@ T = TypeVar("T")
 
 RESERVE: Final = 8
 """Requests that are kept for putting one record back."""
+AT_ONCE: Final = 5
+"""Requests of these that are enough where one update and its nulls put it back, as far as is known."""
 AFTERWARDS: Final = 8
 """Requests beside these that the plan leaves for looking into what it found in its last part."""
 LAST: Final = 6
@@ -384,9 +386,18 @@ class Runner:
                 self.result.problem = self.result.problem or f"other records were not read again: {error}"
             for session in self.sessions:
                 self._in_turns(session)
+            if all(self._simple(session) for session in self.sessions):
+                self.budget.reserve = min(self.budget.reserve, AT_ONCE * len(self.sessions))
+            for session in self.sessions:
                 investigate(session, self.generator)
         else:
             self._unlooked()
+
+    def _simple(self, session: Session) -> bool:
+        """True where nothing is known that could make the way back a long one."""
+        left = differences(self.contract, self.snapshots[session.id], session.known or {})
+        settable = left.keys() <= self.contract.request.fields.keys()
+        return settable and bool(session.clears) and not session.foreign and session.misread <= 1
 
     def _walk(self, session: Session, blocks: list[Block]) -> None:
         """Walks through one record's share of the plan, as far as there is budget for it."""
@@ -451,7 +462,9 @@ class Runner:
             names = self.generator.selectors
             more = CLOSING + 2 - self.late  # The list is read in it, and after it.
             return block.thinned(over + more, names, (self.snapshots[session.id], self.plan.final))
-        return block.thinned(over + CLOSING + INVESTIGATION if found else over + LAST - AFTERWARDS)
+        # Where reads mislead, the way back is a long one.
+        investigation = INVESTIGATION + AFTERWARDS * (session.misread > 1)
+        return block.thinned(over + CLOSING + investigation if found else over + LAST - AFTERWARDS)
 
     def _over(self, session: Session, cost: int) -> int:
         """Requests that lack for *cost* more, where as many have to be sent again as had to so far."""

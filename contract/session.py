@@ -59,8 +59,8 @@ class Session:
         self.crossed: set[int] = set()
         """The numbers of the reads that were sent over another connection than the update before them."""
         self.written: set[str] = set()
-        self.misread = False
-        """True where a read showed something else than the answer to the update before it."""
+        self.misread = 0
+        """Reads that showed something else than the answer to the update before them."""
         self.failed = 0
         """Updates that were answered 5xx."""
         self.dead_end: JSONObject | None = None
@@ -329,7 +329,7 @@ class Session:
         self.last = interaction.response
         if cross:
             self.crossed.add(self.sender.budget.spent)
-        self.misread |= any(".read_back" in found.rule for found in result.findings)
+        self.misread += any(".read_back" in found.rule for found in result.findings)
         self.blind = 0 if result.record is not None else self.blind + 1
         if before is not None and result.record is not None and refused:
             self._traces(result, before, refused, verified)

@@ -45,7 +45,7 @@ RANDOM = frozenset(
 CAUGHT = {
     "companions-in-body": "2 requests that were accepted (200) are refused (422)",
     "callback-required": "2 requests that were accepted (200) are refused (422)",
-    "null-refused": "requests that were accepted (200) are refused (422)",
+    "null-refused": "a request that was accepted (200) is refused (422)",
     "null-ignored": "what is sent is ignored; it was stored as sent",
     "blank-refused": "a request that was accepted (200) is refused (422)",
     "blank-is-null": "what is sent is stored as null; it was stored as sent",

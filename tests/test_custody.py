@@ -1269,7 +1269,7 @@ class Holding(Direct):
 
 
 def test_a_new_number_that_cannot_be_emptied_again_ends_the_run_early(tmp_path: Path) -> None:
-    """A handler without its companion, as a new number has it, is tried before the tour: two fields are left."""
+    """A handler without its companion, as a new number has it, is tried before the tour: one field is left."""
     with reference.running(variant="bare-number-found") as server:
         chosen = settings(server, tmp_path)
         free = run(chosen, credentials(server), transport=Direct(server))
@@ -1277,11 +1277,38 @@ def test_a_new_number_that_cannot_be_emptied_again_ends_the_run_early(tmp_path: 
 
     assert [done.verdict for done in free.restored.values()] == ["restored"]
     assert held.status == 2
-    assert {*held.restored[server.ids[0]].left} <= {"call_request_url", "message_request_url"}
+    assert {*held.restored[server.ids[0]].left} == {"call_request_url"}
     assert (
         "call_request_url (it is null, and where call_handler is 'laml_webhooks' the API takes no null)" in held.problem
     )
     assert held.requests < 80
+
+
+class Settled(Direct):
+    """A server that takes no null for a message handler that has a value."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """A refusal where the handler would be emptied."""
+        with suppress(ValueError):
+            body = json.loads(request.read())
+            there = json.loads(
+                super().handle_request(httpx.Request("GET", request.url, headers=request.headers)).read()
+            )
+            if isinstance(body, dict) and body.get("message_handler", "") is None and there["message_handler"]:
+                error = {"detail": "can't be null", "status": "422", "title": "Invalid Attribute", "code": "422"}
+                return httpx.Response(422, json={"errors": [error]})
+        return super().handle_request(request)
+
+
+def test_a_selector_that_cannot_be_emptied_again_ends_the_run_early(tmp_path: Path) -> None:
+    """A handler that is null, as a new number has it, is tried before the tour, with the fewest companions."""
+    with reference.running(variant="bare-number-found") as server:
+        found = run(settings(server, tmp_path), credentials(server), transport=Settled(server))
+
+    assert found.status == 2
+    assert "message_handler (it is null, and where a value stands the API takes no null)" in found.problem
+    assert {*found.restored[server.ids[0]].left} <= {"message_handler", "message_request_url", "message_relay_topic"}
+    assert found.requests < 80
 
 
 class Forgetting(Direct):

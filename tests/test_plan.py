@@ -963,6 +963,32 @@ def test_every_name_of_one_thing_is_sent_at_once(seed: int) -> None:
         assert any(len({repr(body[name]) for name in group.fields}) == len(group.fields) for body in sent)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_one_address_is_sent_to_all_that_take_it(seed: int) -> None:
+    """An API may take two fields for one where they hold the same."""
+    fields = Generator(BUNDLED.update, RESOURCES).fields
+    addresses = {name for name, item in fields.items() if item.format == "uri"}
+    groups = [set(group.fields) for group in BUNDLED.request.aliases]
+    most = len(addresses) - sum(len(addresses & group) - 1 for group in groups if addresses & group)
+    sent = [
+        [v for n, v in case.body.items() if n in addresses] for case in block(made("with ids", seed=seed), "random")
+    ]
+    assert any(len(values) >= most and len({*values}) <= 1 + len(groups) for values in sent)
+
+
+@pytest.mark.parametrize("name", ["with ids", "without ids"])
+def test_what_stands_in_the_free_fields_is_sent_by_itself(name: str) -> None:
+    """Each field has the value that was sent for it last, and no enumerated field is there to hide what it changes."""
+    whole = made(name)
+    last = block(whole, "random")[-1]
+    stands: dict[str, Any] = {}
+    for case in [*block(whole, "tour"), *block(whole, "random")[:-1]]:
+        stands |= case.body if case.body is not MISSING and case.expect == "accept" else {}
+    assert last.body.items() <= stands.items()
+    assert len(last.body) > 10
+    assert not last.body.keys() & Generator(BUNDLED.update, RESOURCES).enums.keys()
+
+
 def test_a_tour_without_enumerated_fields() -> None:
     """Where there is nothing to change from and to, the boundary values alone are walked."""
     contract = lamp({REQUEST: {"label": {"type": "string"}}, "components/schemas/Setting/x-aliases": MISSING})

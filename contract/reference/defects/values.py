@@ -392,6 +392,17 @@ STORE: tuple[Row, ...] = (
      "U.read_back U.read_back.*", hook(render=behind_once)),
     ("list-stale", "The list shows a number as it was before the first write.",
      "L.read_back", stale(LIST, "first")),
+    ("one-address-for-two", "call_fallback_url is stored as null where it is the address of call_request_url.",
+     "U.echo.call_fallback_url U.handler.*",
+     stored(lambda body, before, after: after.update(
+         {"call_fallback_url": None} if after["call_fallback_url"] == after["call_request_url"] else {}))),
+    ("same-address-resets-method",
+     "message_fallback_method goes back to POST where an update has the message_fallback_url that stands already.",
+     "U.frame.message_fallback_method U.echo.message_fallback_method",
+     stored(lambda body, before, after: after.update(
+         {"message_fallback_method": "POST"}
+         if body.get("message_fallback_url", "") == before["message_fallback_url"]
+         and "message_fallback_method" not in body else {}))),
     ("list-behind-every-other",
      "After every second write the list shows the number as it was before it.", "L.read_back", hook(render=second_behind)),
     ("list-always-voice", "The list shows voice, whatever call_receive_mode is.",
