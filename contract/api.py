@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract import spec as specs
 from contract.check import Judge
-from contract.errors import SpecError
+from contract.errors import ConfigError, SpecError, nearest
 from contract.generate import Generator
 from contract.model import MISSING, Case, Finding, Interaction, Response, Rule
 from contract.send import decode, received
@@ -63,12 +63,13 @@ class Operation:
             Lengths count characters.
 
         Raises:
+            ConfigError: an id is given for what is no request field.
             SpecError: the operation takes no body.
 
         Source:
             The fragment's request body: ``properties``, ``required`` and ``x-selector``.
         """
-        return Generator(self._operation, resources).bodies()
+        return self._generator(resources).bodies()
 
     def negative_bodies(
         self, *, resources: Mapping[str, str] | None = None
@@ -79,12 +80,21 @@ class Operation:
             A body as `bodies` makes it, with one value outside an enum, or without one companion.
 
         Raises:
+            ConfigError: an id is given for what is no request field.
             SpecError: the operation takes no body, or no body can break a rule of it.
 
         Source:
             As for `bodies`.
         """
-        return Generator(self._operation, resources).negative_bodies()
+        return self._generator(resources).negative_bodies()
+
+    def _generator(self, resources: Mapping[str, str] | None) -> Generator:
+        generator = Generator(self._operation, resources)
+        for name in resources or ():
+            if name not in generator.request.fields:
+                hint = nearest(name, generator.request.fields)
+                raise ConfigError(f"resources names {name!r}, which is no request field of {self.id}.{hint}")
+        return generator
 
 
 class Spec:

@@ -107,12 +107,15 @@ class Budget:
             self.spent += 1
 
     def pace(self, sleep: Callable[[float], None]) -> None:
-        """Waits until the rate allows one request more.
+        """Waits until the rate allows one request more; not for long where the records are put back, which is worth more
+        than the rate.
 
         Raises:
             Undecided: that would take longer than the run may, or the run was told to stop.
         """
         while self._limit is not None and not self._limit():
+            if self.restoring and self.clock() >= self.patience:
+                return
             if self.stopped and not self.restoring:
                 raise Undecided(self.stopped)
             if self.time_left <= 0:

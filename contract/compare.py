@@ -634,7 +634,8 @@ def _verdict(found: Comparison, style: Style) -> str:
         return style("COULD NOT TELL", "undecided") + f": {found.unsure}; {found.compared} cases compared"
     if not found.status:
         return style("EQUAL", "kept") + f": {found.compared} cases compared"
-    parts = [f"{len(found.newly_broken)} rules newly broken"] if found.newly_broken else []
+    broken = len(found.newly_broken)
+    parts = [f"{broken} rule{'s'[: broken != 1]} newly broken"] if broken else []
     silent = len(found.regressions)
     parts += [f"{silent} change{'s' if silent > 1 else ''} where the documents are silent"] if silent else []
     return style("REGRESSED", "broken") + f": {' and '.join(parts)}; {found.compared} cases compared"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -274,7 +275,10 @@ def resolve(
         except ValueError as error:
             told = re.sub(r"(?<=//)[^/@\s]*@", "***@", repr(value))  # An address may hold a password.
             raise ConfigError(f"{key} = {told}: {error}", layer=layer) from None
-    overlap = set(values.get("ids", ())) & {*values.get("bystander_ids", ()), *values.get("foreign_ids", ())}
+    ids = values.get("ids", ())
+    if twice := [id for id, count in Counter(id.casefold() for id in ids).items() if count > 1]:
+        raise ConfigError(f"ids names {twice[0]} twice, in other letters", layer=found["ids"][1])
+    overlap = set(ids) & {*values.get("bystander_ids", ()), *values.get("foreign_ids", ())}
     if overlap:
         raise ConfigError(f"{overlap.pop()} is in ids and also among those that must not change", layer=found["ids"][1])
     return Settings(**values, layers={key: layer for key, (_, layer) in found.items()})

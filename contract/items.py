@@ -332,7 +332,7 @@ class ContractRun:
             item.warn(ContractWarning(f"{entry.rule.id} ({entry.rule.basis} only): {message}"))
         if entry.verdict == "undecided":
             self._open(f"could not tell: {reason}")
-        if entry.verdict == "not_exercised" and result.problem and not entry.rule.needs:
+        if entry.verdict == "not_exercised" and result.problem and not entry.lacking:
             self._open(f"could not tell: {plain(mask.text(result.problem))}")
         if entry.verdict == "not_exercised":
             pytest.skip(reason)

@@ -92,6 +92,10 @@ class Failure:
         return tuple(case.body for case in self.cases[:-1] if case.body is not MISSING)
 
 
+LACKING: Final = "needs "
+"""How the reason of a rule begins for which something was not given."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One rule's line in the ledger."""
@@ -110,6 +114,11 @@ class Entry:
     def word(self) -> str:
         """The verdict as people read it."""
         return "accepted" if self.accepted else self.verdict
+
+    @property
+    def lacking(self) -> bool:
+        """True where the run was not given what the rule needs."""
+        return self.verdict == "not_exercised" and self.reason.startswith(LACKING)
 
 
 @dataclass(slots=True)
@@ -474,11 +483,9 @@ class Ledger:
                 how += f", while long gone values came back in {self.bygone}: another run may be writing there"
             reason = f"{how}: {mine[0].finding.message}"
             return Entry(rule=rule, verdict="undecided", evidence=count, failures=tuple(mine[:MANY]), reason=reason)
-        if not count and (reason := self.reasons.get(rule.id, "")):
-            return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)
         if count:
             return Entry(rule=rule, verdict="kept", evidence=count)
-        reason = f"needs {rule.needs}" if rule.needs else self.reasons.get("", "no answer of this run bears on it")
+        reason = self.reasons.get(rule.id) or self.reasons.get("", "no answer of this run bears on it")
         return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)
 
 

@@ -17,7 +17,7 @@ from contract import spec as specs
 from contract.budget import Budget
 from contract.config import Settings
 from contract.errors import ConfigError, nearest
-from contract.ledger import Ledger
+from contract.ledger import LACKING, Ledger
 from contract.model import Rule
 from contract.plan import Plan, needed, plan
 from contract.send import Credentials, Sender
@@ -67,9 +67,18 @@ def account(settings: Settings, rules: Mapping[str, Rule], only: frozenset[str] 
         ConfigError: the file of known failures cannot be used.
     """
     ledger = Ledger(rules=rules, strict=settings.strict, known=known.load(settings.known_failures, rules))
+    for rule in rules.values():
+        if lacking := [one for one in rule.needs.split(", ") if one and not _given(settings, one)]:
+            ledger.reasons[rule.id] = LACKING + ", ".join(lacking)
     if only is not None:
         ledger.reasons.update(dict.fromkeys(rules.keys() - only, "it was not selected"))
     return ledger
+
+
+def _given(settings: Settings, need: str) -> bool:
+    """True where *settings* hold one of the things that a rule needs; see `Rule.needs`."""
+    key, _, rest = need.partition(" ")
+    return rest in settings.resources if key == "[resources]" else bool(getattr(settings, key))
 
 
 def _names(schema: Any) -> Iterator[str]:

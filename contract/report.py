@@ -381,7 +381,7 @@ def _effort_lines(result: Result, mask: Mask) -> Iterator[str]:
         return
     open_ends: dict[str, list[str]] = {}
     for entry in result.entries:
-        if entry.verdict == "not_exercised" and "[resources]" not in entry.rule.needs:
+        if entry.verdict == "not_exercised" and "[resources]" not in entry.reason:
             open_ends.setdefault(entry.reason, []).append(entry.rule.id)
     for reason, names in open_ends.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -146,6 +146,7 @@ PLAIN = REFS.replace("unevaluatedThing: 1", "maxLength: 9")
         ({"contract.toml": 'base_ulr = "x"'}, [], ["base_ulr", "Did you mean 'base_url'", "contract.toml"]),
         ({"contract.toml": "ids = []"}, [], ["the list is empty", "contract.toml"]),
         ({"contract.toml": "ids = ["}, [], ["is not TOML", "contract.toml"]),
+        ({"contract.toml": 'ids = ["Ab", "aB"]'}, [], ["ids names ab twice", "contract.toml"]),
         ({"contract.toml": "max_requests = 0"}, [], ["at least 1", "contract.toml"]),
         ({"pyproject.toml": "[tool.contract]\nrate = 7"}, [], ["rate", "pyproject.toml"]),
         ({}, ["--config", "nowhere.toml"], ["nowhere.toml does not exist"]),

@@ -12,9 +12,11 @@ import pytest
 
 from contract import spec
 from contract.answer import Judgement
+from contract.config import Settings
 from contract.known import Accepted, Known
 from contract.ledger import MANY, Entry, Failure, Ledger, rank, unsettled
 from contract.model import Case, Finding, Interaction, Response
+from contract.prepare import account
 from contract.rules import rules
 from contract.shape import Group
 from tests.fragments import lamp
@@ -471,14 +473,23 @@ def test_what_does_not_repeat_is_undecided() -> None:
         ("echo.label", {}, "no answer of this run bears on it"),
         ("echo.label", {"": "the run ended before"}, "the run ended before"),
         ("echo.label", {"set_lamp.echo.label": "it was not selected", "": "x"}, "it was not selected"),
-        ("bystander", {"": "x"}, "needs bystander_ids in the configuration"),
-        ("echo.leader", {}, "needs [resources] leader"),
+        ("echo.leader", {"set_lamp.echo.leader": "needs [resources] leader", "": "x"}, "needs [resources] leader"),
     ],
 )
 def test_why_a_rule_was_not_exercised(rule: str, reasons: dict[str, str], reason: str) -> None:
     """Nothing is kept because nobody looked: a rule without evidence says why it has none."""
     line = entry(ledger(reasons=reasons), rule)
     assert (line.verdict, line.evidence, line.reason) == ("not_exercised", 0, reason)
+
+
+def test_what_a_rule_needs_is_named_where_it_was_not_given() -> None:
+    """A rule that nothing bears on all the same does not ask for what is there."""
+    some = account(Settings(bystander_ids=("b",)), ledger().rules)
+    others = account(Settings(resources={"leader": "lamp-1"}), ledger().rules)
+    assert (entry(some, "bystander").lacking, entry(others, "bystander").lacking) == (False, True)
+    assert entry(others, "bystander").reason == "needs bystander_ids in the configuration"
+    assert (entry(some, "echo.leader").lacking, entry(others, "echo.leader").lacking) == (True, False)
+    assert entry(some, "echo.leader").reason == "needs [resources] leader"
 
 
 def test_a_reason_does_not_outweigh_evidence() -> None:

@@ -482,8 +482,14 @@ def test_a_rate_that_takes_too_long_ends_with_the_time() -> None:
         sender.send(READ, ID)
         with pytest.raises(Undecided, match="60 seconds is spent, at the rate that was set"):
             sender.send(READ, ID)
+        assert len(seen) == 1
 
-    assert len(seen) == 1
+        budget.restore()
+        sender.send(READ, ID)
+        sender.send(READ, ID)
+
+    assert len(seen) == 3, "what puts a record back does not wait for an hour either"
+    assert clock.now < 1000 + 60 + 11
 
 
 def test_all_answers_together_are_bounded() -> None:

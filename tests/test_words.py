@@ -217,6 +217,12 @@ class TestApi:
         with pytest.raises(SpecError, match="takes no body"):
             contract.load().operation("retrieve_phone_number").bodies()
 
+    def test_an_id_for_no_field_names_the_nearest(self) -> None:
+        """A typing mistake does not leave a selector's value out without a word."""
+        for strategy in (self.update.bodies, self.update.negative_bodies):
+            with pytest.raises(ConfigError, match=r"'call_video_room'.*Did you mean 'call_video_room_id'\?"):
+                strategy(resources={"call_video_room": "x"})
+
     def test_bodies_and_negative_bodies_are_told_apart(self) -> None:
         """What negative bodies break is a rule of the contract."""
         known = contract.load().rules
