@@ -127,6 +127,7 @@ def data(result: Result, mask: Mask) -> dict[str, Any]:
                 "verdict": done.verdict,
                 "left": {name: mask.value([before, now], name) for name, (before, now) in done.left.items()},
                 **({"unseen": list(done.unseen)} if done.unseen else {}),
+                **({"filled": list(done.filled)} if done.filled else {}),
                 **({"note": mask.text(done.note)} if done.note else {}),
             }
             for id, done in result.restored.items()
@@ -451,5 +452,7 @@ def restored_lines(id: str, done: Any, mask: Mask, style: Style = unstyled) -> I
             yield f"        {plain(field)}: was {shown(was, 80)}, is {shown(stands, 80)}"
         if done.note:
             yield "        its journal is kept; when that is over: contract restore"
+    if done.filled:
+        yield f"        null before, at the documented default now: {plain(', '.join(done.filled))}"
     if done.unseen:
         yield f"        never shown, so not put back: {plain(', '.join(done.unseen))}"

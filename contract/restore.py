@@ -44,6 +44,8 @@ class Restored:
     """Field -> (before, now), where it is not as it was."""
     unseen: tuple[str, ...] = ()
     """Fields that were written but can never be read, so that nobody can put them back."""
+    filled: tuple[str, ...] = ()
+    """Fields that were null and have their documented default now, which says the same."""
     note: str = ""
     theirs: tuple[str, ...] = ()
     """Fields that someone else wrote during the run, and that were left alone."""
@@ -192,6 +194,12 @@ class _Way:
         """True where an update on the way back was accepted."""
         self.offered: set[str] = set()
         """Fields that no update should set, and that stood in one on the way back that was accepted."""
+        self.passed: list[Mapping[str, tuple[Any, Any]]] = []
+        """What differed after each turn that changed something."""
+        self.circles = False
+        """True where one turn undoes what another did, as where two names of one thing were found with two values that
+        they cannot have any more: trying longer does not help.
+        """
 
     def back(self) -> Restored:
         """Sends what brings the record back until nothing differs or nothing helps."""
@@ -202,9 +210,9 @@ class _Way:
             self.session.sender.sleep(SOON)
             self.values_first([n for n in writable(self.contract) if n in self.session.written and n in self.record])
             now = _read(self.session)
-        usual = [self.at_once, self.crossed, self.values_first, self.in_parts, self.whole, self.blanks]
+        usual = [self.at_once, self.defaults, self.crossed, self.values_first, self.in_parts, self.whole, self.blanks]
         if self.bare():
-            usual.insert(0, usual.pop(2))
+            usual.insert(0, usual.pop(usual.index(self.values_first)))
         now = self.turned(now, usual)
         # An update that was given up may be carried out all the same, a little later; and one that was
         # accepted and not stored may only have come too soon after another.
@@ -219,14 +227,16 @@ class _Way:
             now = self.turned(now, [self.aside, self.at_once])
         left = self.differences(now)
         if not left:
-            return Restored(verdict="restored" if self.changed else "nothing_changed", unseen=self.unseen)
+            filled = tuple(self.differences(now, exactly=True))
+            verdict = "restored" if self.changed else "nothing_changed"
+            return Restored(verdict=verdict, unseen=self.unseen, filled=filled)
         note = "answers were lost on the way" if self.lost else ""
         return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
 
     def unheld(self, now: JSONObject) -> bool:
         """True where the record does not hold what an update can set, although it was sent and accepted."""
         left = [n for n in self.differences(now) if self.record[n] is not None and n not in self.hopeless]
-        return self.accepted and any(n in self.request.fields for n in left)
+        return self.accepted and not self.circles and any(n in self.request.fields for n in left)
 
     def differences(self, now: JSONObject, *, exactly: bool = False) -> dict[str, tuple[Any, Any]]:
         """What is not as it was, with what should not be possible: that an update set it."""
@@ -277,6 +287,9 @@ class _Way:
             left = {name: both for name, both in left.items() if name not in done}
             if left == earlier and not self.differences(now):
                 break  # All that is left are defaults, and they come again.
+            if self.passed[-1:] != [left]:
+                self.circles = self.circles or left in self.passed
+                self.passed.append(left)
             # What is lost again and again may be lost because of what is in it: in parts it may not be.
             losses = losses + 1 if self.lost else 0
             if losses in {0, PATIENT} or self.tries <= 0:
@@ -393,6 +406,11 @@ class _Way:
                     self.put({field: value})
                 needed = {n: self.record.get(n) for n in choice.requires}
                 self.put({name: stands, **{n: value for n, value in needed.items() if value is not None}})
+
+    def defaults(self, left: Mapping[str, tuple[Any, Any]]) -> None:
+        """Where null is refused or ignored the documented default says the same."""
+        fields = {n: self.request.fields[n] for n in left if n in self.request.fields and self.record[n] is None}
+        self.put({n: item.default for n, item in fields.items() if item.default not in (MISSING, None)})
 
     def blanks(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """Where null is ignored a blank may clear, and a blank is better than a value of this run."""

@@ -27,8 +27,10 @@ from contract.custody import Custody, Journal, state_directory
 from contract.errors import ContractError, CustodyError, SendError
 from contract.generate import Generator
 from contract.ledger import Failure, Ledger
+from contract.mask import Mask
 from contract.model import Case, Finding, Interaction, Response
 from contract.reference import Direct, Running
+from contract.report import restored_lines
 from contract.reproduce import Look
 from contract.restore import _Way, differences, restore
 from contract.result import Result
@@ -1370,3 +1372,66 @@ def test_one_field_that_refuses_null_says_nothing_about_ids(tmp_path: Path) -> N
     assert found.problem == ""
     assert found.status == 0
     assert now == before
+
+
+class Mirrored(Direct):
+    """A server that stores one value under all names of a thing that are in an update."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer to what stands under one name, under the others too."""
+        with suppress(ValueError):
+            if isinstance(body := json.loads(request.read()), dict):
+                for name in [n for n in body if n in MESSAGE_NAMES]:
+                    body |= dict.fromkeys(MESSAGE_NAMES, body[name])
+                content = json.dumps(body).encode()
+                headers = {**request.headers, "content-length": str(len(content))}
+                request = httpx.Request(request.method, request.url, headers=headers, content=content)
+        return super().handle_request(request)
+
+
+MESSAGE_NAMES = ("message_relay_context", "message_relay_topic")
+
+
+def test_two_names_that_cannot_differ_any_more_do_not_keep_a_run_going(tmp_path: Path) -> None:
+    """Each way back undoes the other: it ends, and tells the one that is left."""
+    with reference.running() as server:
+        store = server.app.state.server.store
+        store.put(server.ids[0], {**store.get(server.ids[0]), "message_relay_context": "a", "message_relay_topic": "b"})
+        found = run(settings(server, tmp_path, profile="smoke"), credentials(server), transport=Mirrored(server))
+
+    assert broken(found) == []
+    left = found.restored[server.ids[0]].left
+    assert len(left) == 1
+    assert left.keys() < {*MESSAGE_NAMES}
+    assert found.requests < 50
+
+
+class Choosy(Direct):
+    """A server that ignores null for methods."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer to a body without these."""
+        with suppress(ValueError):
+            if isinstance(body := json.loads(request.read()), dict):
+                kept = {n: v for n, v in body.items() if v is not None or not n.endswith("_method")}
+                content = json.dumps(kept).encode()
+                headers = {**request.headers, "content-length": str(len(content))}
+                request = httpx.Request(request.method, request.url, headers=headers, content=content)
+        return super().handle_request(request)
+
+
+def test_a_default_stands_in_for_null_and_is_named(tmp_path: Path) -> None:
+    """What was never set gets its documented default where null is ignored, and the report says so."""
+    with reference.running() as server:
+        store = server.app.state.server.store
+        before = {**store.get(server.ids[0]), "call_fallback_method": None, "message_request_method": None}
+        store.put(server.ids[0], before)
+        found = run(settings(server, tmp_path, profile="smoke"), credentials(server), transport=Choosy(server))
+        now = record(server)
+
+    done = found.restored[server.ids[0]]
+    assert (found.status, done.verdict) == (0, "restored")
+    assert {*done.filled} == {"call_fallback_method", "message_request_method"}
+    assert (now["call_fallback_method"], now["message_request_method"]) == ("POST", "POST")
+    told = "\n".join(restored_lines(server.ids[0], done, Mask()))
+    assert "null before, at the documented default now: call_fallback_method, message_request_method" in told
