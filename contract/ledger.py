@@ -460,7 +460,9 @@ class Ledger:
             accepted = {id(f): entry for f in standing if (entry := self.accepted(f))}
             left = [f for f in standing if id(f) not in accepted]
             verdict: Verdict = "warned" if self.weak(rule.id) or not left else "broken"
-            shown = sorted(left or standing, key=lambda f: (f.confirmed is not True, _size(f.body), f.number))
+            shown = sorted(
+                left or standing, key=lambda f: (f.confirmed is not True, not f.cases, _size(f.body), f.number)
+            )
             return Entry(
                 rule=rule,
                 verdict=verdict,

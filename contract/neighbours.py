@@ -46,15 +46,16 @@ class Neighbours:
         self.rows: dict[str, JSONObject] = {}
         """The bystanders as the list shows them."""
 
-    def read(self, when: str) -> None:
-        """Reads the list and the bystanders.
+    def read(self, when: str, *, brief: bool = False) -> None:
+        """Reads the list and the bystanders; where it is to be *brief*, nothing is written before.
 
         Raises:
             SendError, Undecided: it could not be sent.
         """
         if when == "before" and not self.late:
             self.read_list(when)
-        if when == "after" and self.bystanders and self._matters(self.rule) and self.settings.profile != "smoke":
+        writing = when == "after" and not brief and self.settings.profile != "smoke"
+        if writing and self.bystanders and self._matters(self.rule):
             self._apart()
         for id in self.settings.bystander_ids if self._matters(self.rule) else ():
             self._bystander(id, when)

@@ -25,7 +25,7 @@ from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values, near
 
-OVERHEAD: Final = 32
+OVERHEAD: Final = 30
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
 WAYS: Final = (0, 1, 2, 3, 4, None)
 """Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""

@@ -420,7 +420,7 @@ def finding_lines(
     yield place + (f", at {plain(found.pointer)}" if found.pointer else "")
     if body is not MISSING:
         if before:
-            yield f"  after     {before} updates before it, see run.json"
+            yield f"  after     {before} update{'s'[: before != 1]} before it, see run.json"
         yield f"  body      {shown(mask.value(body), 400)}"
     yield from expected_lines(found, mask, "  ")
 

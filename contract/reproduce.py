@@ -47,13 +47,16 @@ EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
 
-def investigate(session: Session, generator: Generator) -> None:
-    """Settles which failures of *session* are seen again, and reduces their bodies."""
+def investigate(session: Session, generator: Generator, least: int | None = None) -> None:
+    """Settles which failures of *session* are seen again, and reduces their bodies. As long as none was, it keeps only
+    *least* requests for the way back.
+    """
     ledger, budget, noise = session.ledger, session.sender.budget, session.sender.noise
     if any(".accept" in f.finding.rule or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
         budget.reserve += min(PARTS, budget.left // 2)
     Refusals(session, generator).explain()
     ledger.fold()
+    kept = budget.reserve
     mine = {rule: [f for f in failures if f.interaction.id == session.id] for rule, failures in ledger.causes().items()}
     looked: list[str] = []
     with suppress(SendError, Undecided):
@@ -73,6 +76,7 @@ def investigate(session: Session, generator: Generator) -> None:
             failures[0].untried = True  # What was granted for lost answers is not for warnings.
             continue
         looked.append(rule)
+        budget.reserve = kept if least is None or ledger.proved() else min(kept, least)
         try:
             if len(looked) <= RULES:
                 look = Look(session, generator, rule, failures)
@@ -86,6 +90,7 @@ def investigate(session: Session, generator: Generator) -> None:
             failures[0].untried = failures[0].confirmed is None
         except Undecided:
             failures[0].untried = failures[0].confirmed is None
+    budget.reserve = kept
     for rule in looked:
         _several(session, rule, mine[rule], noise)
 
@@ -151,12 +156,14 @@ class Look:
             self.times = 2
         name = failures[0].finding.name if failures else ""
         shown = session.judge.fields.get(name)
-        if (
+        self.restless = (
             shown is not None
             and name not in session.contract.request.fields
             and shown.changes not in {"never", "on-write"}
-        ):
-            self.times = max(self.times, 3)  # It may be changed by others now and then, whatever is sent.
+        )
+        """True where others may change it now and then, whatever is sent."""
+        if self.restless:
+            self.times = max(self.times, 3)
         """How often it must be seen again, one time right after the other."""
         self.tried: set[int] = set()
         """The suspects that were tried, by their ids."""
@@ -500,6 +507,8 @@ class Look:
             else:
                 return True
         for turn in range(self.times):
+            for _ in range(turn if self.restless else 0):
+                self.session.trial([], read=True)  # What comes with every so many requests must not keep step.
             # The second time with all that was sent the first time: what is left out may change.
             self.set_up(failure, cases, whole=whole or turn > 0, always=whole)
             self.wait(failure)
@@ -602,6 +611,10 @@ class Look:
     def alike(self, one: Finding, other: Finding) -> bool:
         """True where two findings are the same failure."""
         rules = {self.rule, one.rule}
+        if self.rule.endswith(".forward") and other.pointer == one.pointer:
+            then, now = instant(other.expected), instant(other.actual)
+            if ".read_back" in other.rule and then is not None and now is not None and now < then:
+                return True  # It went back from what the answer to the update showed.
         known = self.session.judge.rules.get(other.rule)
         if known is not None and known.group in rules:
             rules.add(other.rule)

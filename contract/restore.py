@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -192,6 +193,8 @@ class _Way:
         """How often each update on the way back was refused."""
         self.accepted = False
         """True where an update on the way back was accepted."""
+        self.latest = ""
+        """The update before, where it was accepted: the same again at once would not do more."""
         self.offered: set[str] = set()
         """Fields that no update should set, and that stood in one on the way back that was accepted."""
         self.passed: list[Mapping[str, tuple[Any, Any]]] = []
@@ -219,6 +222,7 @@ class _Way:
         pauses = LATE if self.session.sender.late else (SOON,) if self.unheld(now) else ()
         for pause in pauses:
             self.session.sender.sleep(pause)
+            self.latest = ""
             now = self.turned(_read(self.session), usual)
         if not pauses and self.session.misread and self.session.clears and self.differences(now):
             self.session.sender.sleep(SOON)
@@ -255,18 +259,24 @@ class _Way:
         Raises:
             SendError, Undecided: it cannot be read.
         """
+        with suppress(Undecided):
+            return _read(self.session, most=1)
+        if self.status in {200, 404} and recall(self.session):
+            return _read(self.session)
         try:
             return _read(self.session)
         except Undecided:
-            status = self.session.last.status if self.session.last is not None else 0
-            if status in {200, 404} and recall(self.session):
-                return _read(self.session)
-            if status in {401, 403, 404, *LOST}:
+            if self.status in {401, 403, 404, *LOST}:
                 raise
         # It may be what this run wrote that makes it unreadable: put it back unseen, and look again.
         values = {n: self.record[n] for n in writable(self.contract) if self.record.get(n) is not None}
         self.session.attempt(values, "restore unseen")
         return _read(self.session)
+
+    @property
+    def status(self) -> int:
+        """The status of the last answer, or 0."""
+        return self.session.last.status if self.session.last is not None else 0
 
     def turned(self, now: JSONObject, ways: Iterable[Callable[[Mapping[str, Any]], None]]) -> JSONObject:
         """The record after each of *ways* that it took to bring it back from *now*, or after the last one."""
@@ -304,7 +314,7 @@ class _Way:
     def put(self, body: JSONObject) -> bool:
         """Sends one update; True where it was accepted."""
         key = repr(sorted(body.items()))
-        if not body or self.tries <= 0 or self.refused[key] >= OFTEN:
+        if not body or self.tries <= 0 or self.refused[key] >= OFTEN or key == self.latest:
             return False
         self.tries -= 1
         response, _ = self.session.attempt(body, "restore")
@@ -312,6 +322,7 @@ class _Way:
         accepted = response is not None and response.ok
         self.refused[key] += response is not None and response.status in {400, 422}
         self.accepted = self.accepted or accepted
+        self.latest = key if accepted else ""
         self.offered |= {n for n in body if n not in self.request.fields} if accepted else set()
         return accepted
 
@@ -419,14 +430,15 @@ class _Way:
         self.put(self.groups(empty)[0] and dict.fromkeys(self.groups(empty)[0], ""))
 
 
-def _read(session: Session) -> JSONObject:
-    """The record as it is; an API that does not answer is waited for a little.
+def _read(session: Session, most: int = 3) -> JSONObject:
+    """The record as it is, read *most* times where answers do not show it; an API that does not answer is waited for a
+    little.
 
     Raises:
         SendError, Undecided: it cannot be read.
     """
     budget, tries, wait = session.sender.budget, 0, 0.1
-    while tries < 3:
+    while tries < most:
         session.known = session.last = None
         session.sender.reconnect()
         try:
@@ -438,7 +450,7 @@ def _read(session: Session) -> JSONObject:
             return session.known
         lost = session.last is None or session.last.status in LOST
         late = budget.clock() >= budget.patience
-        tries += 3 if lost and late else not lost
+        tries += most if lost and late else not lost
         if lost and not late:
             session.sender.sleep(wait)
             wait = min(1.0, wait * 2)

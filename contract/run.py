@@ -55,7 +55,7 @@ AT_ONCE: Final = 5
 """Requests of these that are enough where one update and its nulls put it back, as far as is known."""
 AFTERWARDS: Final = 8
 """Requests beside these that the plan leaves for looking into what it found in its last part."""
-LAST: Final = 6
+LAST: Final = 4
 """Requests after what is asked where the documents are silent, beside those that the plan counts."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
@@ -381,15 +381,14 @@ class Runner:
             self.ledger.reasons.setdefault("", "what was left of the budget went into looking at what was found")
         if not self.budget.stopped:
             try:
-                self.neighbours.read("after")
+                self.neighbours.read("after", brief=self._enough())
             except (SendError, Undecided) as error:
                 self.result.problem = self.result.problem or f"other records were not read again: {error}"
             for session in self.sessions:
                 self._in_turns(session)
-            if all(self._simple(session) for session in self.sessions):
-                self.budget.reserve = min(self.budget.reserve, AT_ONCE * len(self.sessions))
+            simple = all(self._simple(session) for session in self.sessions)
             for session in self.sessions:
-                investigate(session, self.generator)
+                investigate(session, self.generator, AT_ONCE * len(self.sessions) if simple else None)
         else:
             self._unlooked()
 

@@ -74,6 +74,7 @@ class Suspects:
                 # It may be shown only right after the update before it, whatever stands there.
                 for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
                     yield [last], True, last.body
+            yield from self.before_refusal(failure)
             return
         if case.keep and isinstance(case.body, Mapping):
             # The value stands there now: that it can be set is shown by setting it back.
@@ -119,7 +120,8 @@ class Suspects:
 
     def after_refusal(self, failure: Failure, case: Case, number: int, read: bool) -> Iterator[Trial]:
         """*case* after an update that was refused before it: what was refused may have waited for it. First the newest
-        that held the value, then the last, then, of what was refused although it is right, the last of each kind.
+        that held the value, then the last, then, of what was refused although it is right, the last of each kind, or
+        without leave.
         """
         session, found = self.session, failure.finding
         name = found.name
@@ -127,9 +129,19 @@ class Suspects:
         since = [c for c, n in session.refusals if start < n < number and c.target == "own"]
         held = [c for c in since if name in c.fields and c.fields[name] == found.actual]
         kinds = _kinds(since) if self.rule.endswith(".accept") else []
+        locked = case.credentials == "right" and failure.interaction.response.status in {401, 403}
+        kinds += {c.credentials: c for c in since if c.credentials != "right"}.values() if locked else []
         for before in {id(c): c for c in [*held[-1:], *session.refused_before(number), *kinds]}.values():
             if before.target == "own":
                 yield [before, case], read, case.body
+
+    def before_refusal(self, failure: Failure) -> Iterator[Trial]:
+        """For a time stamp seen in a read: the update before it, and then what was refused since, the last of each kind."""
+        last, start = next(((c, n) for c, n, _ in self.session.updates[::-1] if n < failure.number), (None, 0))
+        if last is None or failure.finding.name not in self.session.judge.on_write:
+            return
+        for refused in _kinds(c for c, n in self.session.refusals if start < n < failure.number and c.target == "own"):
+            yield [last, refused], True, refused.body
 
     def writes(self, failure: Failure) -> Iterator[Trial]:
         """For a failure seen in a read: the updates before it."""

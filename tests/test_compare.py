@@ -45,7 +45,7 @@ RANDOM = frozenset(
 CAUGHT = {
     "companions-in-body": "2 requests that were accepted (200) are refused (422)",
     "callback-required": "2 requests that were accepted (200) are refused (422)",
-    "null-refused": "a request that was accepted (200) is refused (422)",
+    "null-refused": "requests that were accepted (200) are refused (422)",
     "null-ignored": "what is sent is ignored; it was stored as sent",
     "blank-refused": "a request that was accepted (200) is refused (422)",
     "blank-is-null": "what is sent is stored as null; it was stored as sent",
@@ -81,7 +81,7 @@ CAUGHT = {
     "null-details": "detail: null in update_phone_number 422, which it never was before (string)",
     "blank-details": "the error text of update_phone_number 422 is 'errors/title",
     "bare-401": "error (string): gone from",
-    "credentials-403": "10 requests that were answered 401 are answered 403",
+    "credentials-403": "12 requests that were answered 401 are answered 403",
     "malformed-id-422": "2 requests that were answered 404 are answered 422",
     "gzip": "is gzip; it was absent",
     "no-charset": "is application/json; it was application/json; charset=utf-8",

@@ -284,7 +284,8 @@ def test_the_list_is_read_where_it_shows_most() -> None:
             names.append(state["name"])
     assert tuple(case for part, _ in parts for case in part.cases) == whole.cases
     assert [when for _, when in parts] == [*LISTS, ""]
-    assert len({call for call, _ in seen}) == len({message for _, message in seen}) == len(LISTS)
+    assert len({call for call, _ in seen}) == len(LISTS)
+    assert len({message for _, message in seen}) >= 4
     assert max(map(len, names)) > 40
     assert any("<" in name for name in names)
     assert max("".join(names)) > "\uffff"

@@ -441,6 +441,8 @@ REFUSAL: tuple[Row, ...] = (
     ("refusal-moves-clock", "A refused write moves updated_at.", "U.rejection.no_trace",
      traced(lambda x, record: {"updated_at": record["updated_at"][:-2] + ("8Z" if "9Z" in record["updated_at"] else "9Z")},
             422)),
+    ("refusal-turns-clock-back", "A refused write sets updated_at to created_at.",
+     "*.time.updated_at.forward U.rejection.no_trace", traced(lambda x, record: {"updated_at": record["created_at"]}, 422)),
     ("clock-moves-with-omissions", "A handler that is refused because a field lacks moves updated_at.",
      "U.rejection.no_trace", traced(touched, 422)),
     ("refusal-clears-handler", "A refused write clears message_handler.", "U.rejection.no_trace",
@@ -509,6 +511,17 @@ def forgetful(inner: Hook, x: Exchange) -> bool:
         counted(x, "writes")
     late = x.operation == RETRIEVE and x.server.memory.get("writes", 0) >= 20
     return right or (late and credentials(x)[0] == x.server.username)
+
+
+def locking(inner: Hook, x: Exchange) -> bool:
+    """Refuse the next request that is right after one with a wrong password."""
+    right = bool(inner(x))
+    if right:
+        return not x.server.memory.pop("locked", False)
+    username, password = credentials(x)
+    if password and username == x.server.username:
+        x.server.memory["locked"] = True
+    return False
 
 
 def write_first(inner: Hook, x: Exchange) -> bool:
@@ -587,6 +600,10 @@ ACCESS: tuple[Row, ...] = (
      lets_in(lambda x, username, password: username == x.server.username, UPDATE)),
     ("empty-password", "An empty password is right for an update.", "U.access.wrong_password",
      lets_in(lambda x, username, password: username == x.server.username and not password, UPDATE)),
+    ("empty-password-lists", "An empty password is right for the list.", "L.access.wrong_password",
+     lets_in(lambda x, username, password: username == x.server.username and not password, LIST)),
+    ("locked-once", "After a wrong password the next request is refused, although its password is right.",
+     "U.access.unknown_id", hook(authenticate=locking)),
     ("password-beginning", "Only the first eight characters of the password are looked at.", "*.access.wrong_password",
      lets_in(lambda x, username, password: username == x.server.username and password[:8] == x.server.password[:8])),
     ("password-forgotten", "From the 20th write on every password is right for a retrieve.", "R.access.wrong_password",
