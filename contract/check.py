@@ -16,7 +16,7 @@ from typing import Any, Final
 from contract.answer import Answers, Judgement, is_id
 from contract.document import escape
 from contract.formats import instant
-from contract.model import MISSING, Finding, Interaction, JSONObject, Response
+from contract.model import MISSING, Finding, Interaction, JSONObject, Response, under
 from contract.rules import rules
 from contract.shape import SLACK, Group, same
 from contract.spec import Contract, Field, Operation
@@ -332,7 +332,7 @@ class Judge:
             mine, earlier = instant(record.get(name)), instant(before.get(name))
             if mine is None or earlier is None:
                 continue
-            if operation is not self.update and any(".read_back" in f.rule for f in result.findings):
+            if operation is not self.update and any(under(f.rule, "read_back") for f in result.findings):
                 continue  # An older view of the record: its stamp is older too.
             rule, message, was = f"{prefix}.{name}.forward", f"{name} went back", before[name]
             kept = earlier - mine <= SLACK

@@ -117,7 +117,7 @@ def _handler(generator: Generator, rule: Rule) -> tuple[str, str]:
     selector, value = rule.id.partition(".handler.")[2].split(".")[:2]
     body = generator.complete({selector: value}, lambda name: _sample(generator, name))
     companions = list(generator.choice(selector, value).requires)
-    if ".requires." in rule.id:
+    if rule.id.rpartition(".")[0].endswith(".requires"):
         missing = rule.id.rpartition(".")[2]
         less = {k: v for k, v in body.items() if k != missing}
         return f"sent {_json(less)}, answered 422", f"sent {_json(less)}, answered 200"

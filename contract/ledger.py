@@ -16,10 +16,10 @@ from typing import Any, Final, Literal
 from contract.answer import Judgement
 from contract.document import escape
 from contract.known import Accepted, Known
-from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Rule
+from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Rule, of_time, under
 from contract.shape import Group
 
-__all__ = ["Entry", "Failure", "Ledger", "Verdict", "of_answer", "rank", "unsettled"]
+__all__ = ["LACKING", "Entry", "Failure", "Ledger", "Verdict", "of_acceptance", "of_answer", "rank", "unsettled"]
 
 Verdict = Literal["kept", "broken", "warned", "undecided", "not_exercised"]
 MANY: Final = 3
@@ -223,7 +223,7 @@ class Ledger:
 
     def _stood(self) -> None:
         """A time stamp that is set back to where it was before does not move from there either."""
-        back = {f.finding.rule.removesuffix(".forward") for f in self._open() if f.finding.rule.endswith(".forward")}
+        back = {f.finding.rule.removesuffix(".forward") for f in self._open() if of_time(f.finding.rule, "forward")}
         for failure in self._open():
             stem = failure.finding.rule.removesuffix(".moves")
             if stem != failure.finding.rule and stem in back:
@@ -234,7 +234,7 @@ class Ledger:
         wrong = {
             f.finding.pointer: f.finding.rule
             for f in self._open()
-            if ".echo" in f.finding.rule and not f.interaction.case.repeat
+            if under(f.finding.rule, "echo") and not f.interaction.case.repeat
         }
         for failure in self._open():
             if failure.finding.rule.endswith(".idempotence") and failure.finding.pointer in wrong:
@@ -248,7 +248,7 @@ class Ledger:
             if rule.endswith(".rejection.no_trace"):
                 place = failure.finding.leaf
                 left[place, repr(failure.finding.actual)] = (rule, failure.number)
-            elif rule == case.rule and ".rejection." in rule:
+            elif rule == case.rule and under(rule, "rejection"):
                 left |= {(name, repr(case.body[name])): (rule, failure.number) for name in case.core}
         for failure in self._open():
             found = failure.finding
@@ -264,7 +264,7 @@ class Ledger:
         traces = {f.finding.pointer: f.finding.rule for f in self._open() if f.finding.rule.endswith(".no_trace")}
         stamps = self._stamps()
         for failure in self._open():
-            if ".read_back" in failure.finding.rule and failure.finding.pointer in stamps:
+            if under(failure.finding.rule, "read_back") and failure.finding.pointer in stamps:
                 failure.cause = traces.get(failure.finding.pointer, "")
 
     def _stamps(self) -> set[str]:
@@ -275,10 +275,11 @@ class Ledger:
         """A field that shows what was sent for another one changed because that other one was mixed up; and one
         that is not answered as it was sent is not answered as it stood either.
         """
-        echoed = {f.finding.pointer: f.finding.rule for f in self._open() if ".echo." in f.finding.rule}
+        echoed = {f.finding.pointer: f.finding.rule for f in self._open() if under(f.finding.rule, "echo")}
+        echoed.pop("", None)
         for failure in self._open():
             body = failure.interaction.case.body
-            if ".frame." not in failure.finding.rule or not isinstance(body, Mapping):
+            if not under(failure.finding.rule, "frame") or not failure.finding.pointer or not isinstance(body, Mapping):
                 continue
             failure.cause = echoed.get(failure.finding.pointer, "")
             for name, value in body.items():
@@ -287,7 +288,7 @@ class Ledger:
 
     def _unread_state(self) -> None:
         """What seems to have changed since an answer may never have been as that answer showed it."""
-        read_back = {f.finding.pointer: f.finding.rule for f in self._open() if ".read_back" in f.finding.rule}
+        read_back = {f.finding.pointer: f.finding.rule for f in self._open() if under(f.finding.rule, "read_back")}
         # A time stamp that was shown otherwise is no cause of anything else.
         stamps = self._stamps()
         general = next((rule for pointer, rule in read_back.items() if pointer not in stamps), "")
@@ -303,12 +304,12 @@ class Ledger:
         back: dict[tuple[str, str, str], tuple[str, int]] = {}
         for failure in self._open():
             found, trace = failure.finding, failure.finding.rule.endswith(".no_trace")
-            if ".read_back" in found.rule or trace:
+            if under(found.rule, "read_back") or trace:
                 place = found.pointer, repr(found.actual), "" if trace else repr(found.expected)
                 back.setdefault(place, (found.rule, failure.number if trace else 0))
         for failure in self._open():
             found = failure.finding
-            if ".frame." in found.rule or found.pointer.count("/") > 1:
+            if (under(found.rule, "frame") and found.pointer) or found.pointer.count("/") > 1:
                 was = f"/{escape(found.leaf)}", repr(found.expected)
                 rule, number = back.get((*was, repr(found.actual))) or back.get((*was, "")) or ("", 0)
                 failure.cause = rule if failure.number >= number else ""
@@ -326,7 +327,7 @@ class Ledger:
                 continue
             place = found.leaf
             body = failure.interaction.case.body
-            if ".rejection." in found.rule and isinstance(body, Mapping) and body.get(place) == found.actual:
+            if under(found.rule, "rejection") and isinstance(body, Mapping) and body.get(place) == found.actual:
                 continue  # It was sent, so it is the cause.
             cause = wrong.get((place, repr(found.actual))) or wrong.get((place, repr(found.expected)))
             if cause:
@@ -406,7 +407,7 @@ class Ledger:
                 # The same fault, seen in the answers of other operations.
                 numbers |= {f.number for f in self.under(rule)}
             # Who else writes sends what can be stored.
-            own = self.own(rule, written=not alone, sure=proved or ".accept" in rule)
+            own = self.own(rule, written=not alone, sure=proved or of_acceptance(rule))
             several = len(numbers) > 1 and noise == 0 and own
             for failure in failures:
                 if failure.confirmed is None:
@@ -497,8 +498,14 @@ def _size(body: Any) -> int:
 
 def of_answer(rule: str) -> bool:
     """True for a rule that is about one answer alone, whatever anybody wrote before."""
-    parts = (".shape.", ".enum.", ".format.", ".e164.", ".error_body", ".no_server_error", ".no_leak")
-    return any(part in f"{rule}." for part in parts)
+    rejections = ("error_body", "no_server_error", "no_leak")
+    excluded = under(rule, "rejection") and rule.endswith((".enum", ".format"))
+    return excluded or under(rule, "shape", "enum", "format", "e164", *[f"rejection.{one}" for one in rejections])
+
+
+def of_acceptance(rule: str) -> bool:
+    """True for a rule that what is documented is accepted."""
+    return under(rule, "accept") or (under(rule, "handler") and rule.endswith(".accepted"))
 
 
 def unsettled(entries: Iterable[Entry]) -> list[Entry]:

@@ -24,6 +24,8 @@ __all__ = [
     "Pair",
     "Response",
     "Rule",
+    "of_time",
+    "under",
 ]
 
 Basis = Literal["documented", "observed", "inferred"]
@@ -243,3 +245,16 @@ class Finding:
     def leaf(self) -> str:
         """The innermost name: the field of a record in a list."""
         return next(reversed(self.tokens), "")
+
+
+def under(rule: str, *stems: str) -> bool:
+    """True where the id of a rule is, after its operation, one of *stems*, or lies under one of them, as
+    ``op.frame.label`` lies under ``frame``: a field may be called like a promise.
+    """
+    detail = f"{rule.partition('.')[2]}."
+    return any(detail.startswith(f"{stem}.") for stem in stems)
+
+
+def of_time(rule: str, facet: str) -> bool:
+    """True for the rule that says this of a time stamp, as ``op.time.seen.moves`` says ``moves``."""
+    return under(rule, "time") and rule.endswith(f".{facet}")

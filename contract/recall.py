@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from contract.errors import ConfigError
 from contract.ledger import Failure
-from contract.model import MISSING, Case, Interaction, JSONObject, Pair
+from contract.model import MISSING, Case, Interaction, JSONObject, Pair, under
 from contract.spec import Contract
 
 __all__ = ["Recipe", "recalled", "recipe"]
@@ -66,10 +66,7 @@ def _guessed(
     if case.operation == update:
         body = failure.body if isinstance(failure.body, Mapping) else case.body
         return (replace(case, body=body),), False, interaction.before
-    if (
-        not any(part in rule for part in (".read_back", ".no_trace", ".access", ".frame"))
-        or not failure.finding.pointer
-    ):
+    if not under(rule, "read_back", "rejection.no_trace", "access", "frame") or not failure.finding.pointer:
         return (case,), False, None
     place = next((i for i, one in enumerate(seen) if one.response is interaction.response), 0)
     writes = [one for one in seen[:place] if one.case.operation == update and one.id == interaction.id][-WRITES:]

@@ -16,9 +16,9 @@ from contract.answer import Judgement
 from contract.check import MOVES_AFTER
 from contract.config import Settings
 from contract.errors import ConfigError, SendError, Undecided, nearest
-from contract.ledger import Failure
+from contract.ledger import Failure, of_acceptance
 from contract.mask import plain
-from contract.model import Finding, Interaction, JSONObject, Response
+from contract.model import Finding, Interaction, JSONObject, Response, of_time, under
 from contract.plan import plan
 from contract.prepare import need_credentials
 from contract.recall import Recipe, recalled
@@ -42,13 +42,10 @@ MORE_ROUNDS: Final = 5
 """The same, for what may befall only some updates."""
 SHIFTS: Final = (1, 2)
 """Rounds that begin with one update more."""
-_ACCEPTED: Final = (".accept", ".deprecated.")
-_STATEFUL: Final = (".frame", ".idempotence", ".read_back", ".handler.")
-"""Parts of rules that are about how the record stood before."""
-_SHOWN: Final = (".echo", ".deprecated.", ".shown")
-"""Parts of rules that are about what an answer shows of what was sent."""
-_TIMED: Final = (".time.", ".frame", ".no_trace", ".access")
-"""Parts of rules for which a time stamp must have had the time to move."""
+_STATEFUL: Final = ("frame", "idempotence", "read_back", "handler")
+"""Rules that are about how the record stood before."""
+_TIMED: Final = ("time", "frame", "rejection.no_trace", "access")
+"""Rules for which a time stamp must have had the time to move."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +204,7 @@ class _Again:
             SendError, Undecided: it could not be sent.
         """
         rule = self.recorded.rule
-        if rule.endswith(".bystander") or self.recipe.other:
+        if under(rule, "bystander") or self.recipe.other:
             return "could_not_tell", "only a whole run shows what happens to other records"
         why = ""
         for turn in range(self.rounds()):
@@ -243,9 +240,9 @@ class _Again:
     def rounds(self) -> int:
         """How often it must not be seen."""
         rule = self.recorded.rule
-        if rule.endswith(".moves"):
+        if of_time(rule, "moves"):
             return 1
-        return MORE_ROUNDS if ".read_back" in rule or ".time." in rule else ROUNDS
+        return MORE_ROUNDS if under(rule, "read_back", "time") else ROUNDS
 
     # ------------------------------------------------------------------ state
 
@@ -295,7 +292,7 @@ class _Again:
         for case in self.recipe.cases:
             if case.absent:
                 self.look.empty(case)
-        if any(part in self.recorded.rule for part in _SHOWN) and self.name in body:
+        if self.shown and self.name in body:
             self.session.read("read to see whether it differs")
             self.look.differ(self.name, [self.last], state)
 
@@ -303,9 +300,9 @@ class _Again:
         """The fields that matter for the rule."""
         if self.only_reads:
             return {self.name} if self.name else set(self.state or {})
-        if self.recorded.rule.endswith(".moves"):
+        if of_time(self.recorded.rule, "moves"):
             return set(self.last.body) if isinstance(self.last.body, Mapping) else set()
-        if not any(part in self.recorded.rule for part in _STATEFUL):
+        if not under(self.recorded.rule, *_STATEFUL):
             return {self.name}
         active = self.contract.request.active(self.state or {})
         needs = {n for name, choice in active.items() if name in self.generator.selectors for n in choice.requires}
@@ -322,8 +319,7 @@ class _Again:
     def idle(self) -> str:
         """Why sending the body proves nothing: it sets the field to what it is."""
         body = self.last.body
-        shown = any(part in self.recorded.rule for part in _SHOWN)
-        if not shown or not isinstance(body, Mapping) or self.name not in body:
+        if not self.shown or not isinstance(body, Mapping) or self.name not in body:
             return ""
         now = (self.session.known or {}).get(self.name)
         return f"{self.name} already is what is sent" if same(None, now, body[self.name]) else ""
@@ -333,7 +329,7 @@ class _Again:
         state, now = self.state or {}, self.session.known or {}
         fields = self.session.judge.fields
         names = self.matters() & (set(state) if self.only_reads else {self.name, *self.generator.selectors})
-        if not self.only_reads and not any(part in self.recorded.rule for part in _STATEFUL):
+        if not self.only_reads and not under(self.recorded.rule, *_STATEFUL):
             return []
         absent = {name for case in self.recipe.cases for name in case.absent}
         odd = {name for name in self.refused if not self.documented(name)}
@@ -352,10 +348,9 @@ class _Again:
         """Why it cannot happen a second time: a field that no update sets is not what it was before."""
         item = self.contract.request.fields.get(self.name)
         shown = self.session.judge.fields.get(self.name)
-        parts = (".frame", ".no_trace", ".rejection.")
         if shown is None or (item is not None and not item.read_only) or shown.changes not in {"", "never"}:
             return ""
-        if self.session.id not in self.recorded.ids or not any(part in self.recorded.rule for part in parts):
+        if self.session.id not in self.recorded.ids or not under(self.recorded.rule, "frame", "rejection"):
             return ""
         now = (self.session.known or {}).get(self.name)
         kept = same(shown, now, self.recorded.finding.expected)
@@ -367,11 +362,11 @@ class _Again:
         """(findings, rules that were exercised) of one round."""
         rule, session = self.recorded.rule, self.session
         shown = session.judge.fields.get(self.name)
-        if rule.endswith(".moves"):
+        if of_time(rule, "moves"):
             session.sender.sleep(MOVES_AFTER + 0.2)
-        elif shown is not None and shown.format == "date-time" and any(part in rule for part in _TIMED):
+        elif shown is not None and shown.format == "date-time" and under(rule, *_TIMED):
             session.sender.sleep(1.2)  # Clocks of one second are usual.
-        if self.recipe.read or ".frame" in rule:
+        if self.recipe.read or under(rule, "frame"):
             session.read("read before it is sent again")
         result = Judgement()
         for case in self.recipe.cases:
@@ -400,10 +395,16 @@ class _Again:
         return self.look.alike(self.recorded.finding, found)
 
     @property
+    def shown(self) -> bool:
+        """True where the rule is about what an answer shows of what was sent."""
+        rule = self.recorded.rule
+        return under(rule, "echo", "deprecated") or (under(rule, "handler") and rule.endswith(".shown"))
+
+    @property
     def accepted(self) -> bool:
         """True where the rule is that a documented body is accepted."""
-        detail = self.recorded.rule.removeprefix(self.last.operation)
-        return self.last.expect == "accept" and (detail.startswith(_ACCEPTED) or detail.endswith(".accepted"))
+        rule = self.recorded.rule
+        return self.last.expect == "accept" and (of_acceptance(rule) or under(rule, "deprecated"))
 
     def exercised(self, evidence: list[str]) -> bool:
         """True where the rule, one of its group, or what it says of a body was looked at."""

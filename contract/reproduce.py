@@ -17,8 +17,8 @@ from contract.check import MOVES_AFTER
 from contract.errors import SendError, Undecided
 from contract.formats import instant
 from contract.generate import Generator
-from contract.ledger import Failure, of_answer
-from contract.model import MISSING, Case, Finding, JSONObject
+from contract.ledger import Failure, of_acceptance, of_answer
+from contract.model import MISSING, Case, Finding, JSONObject, of_time, under
 from contract.reduce import Refusals, reduce, units
 from contract.restore import establish
 from contract.session import Session
@@ -41,8 +41,8 @@ UNDONE: Final = 2
 """Times that a text which only this run knows has to come back."""
 SERIES: Final = 6
 """Updates that are sent one after the other, each with a read after it, to see whether the API loses some of them."""
-OF_ONE: Final = (".shape", ".enum", ".format", ".e164", ".access", ".error_body")
-"""Parts of the names of rules that are judged on one answer by itself."""
+OF_ONE: Final = ("shape", "enum", "format", "e164", "access", "rejection.error_body")
+"""Rules that are judged on one answer by itself."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -52,7 +52,7 @@ def investigate(session: Session, generator: Generator, least: int | None = None
     *least* requests for the way back.
     """
     ledger, budget, noise = session.ledger, session.sender.budget, session.sender.noise
-    if any(".accept" in f.finding.rule or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
+    if any(of_acceptance(f.finding.rule) or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
         budget.reserve += min(PARTS, budget.left // 2)
     Refusals(session, generator).explain()
     ledger.fold()
@@ -112,7 +112,7 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         made = {f.number for f in seen if _made(session, f.finding)}
         alone = alone and ledger.own(rule, written=bool(session.foreign), sure=len(made) > 1)
         # What a refused update did not hold did not come from it.
-        traced = ".no_trace" not in rule or any(held(session, f.finding) for f in failures)
+        traced = not under(rule, "rejection.no_trace") or any(held(session, f.finding) for f in failures)
         if len(numbers) > 1 and alone and traced:
             for failure in failures:
                 failure.confirmed = True
@@ -148,10 +148,10 @@ class Look:
         self.suspects = Suspects(session, generator, rule)
         self.update = session.contract.update.id
         self.limit = session.sender.budget.spent + SHARE
-        garbled = any(part in rule for part in (".shape.json", ".shape.body", ".error_body"))
+        garbled = under(rule, "shape.json", "shape.body", "rejection.error_body")
         noisy = session.sender.noise > 0 or garbled
-        shared = ".read_back" in rule or ".frame" in rule or ".no_trace" in rule or ".bystander" in rule
-        self.times = 1 if rule.endswith(".moves") else 3 if noisy else 2 if shared else 1
+        shared = under(rule, "read_back", "frame", "rejection.no_trace", "bystander")
+        self.times = 1 if of_time(rule, "moves") else 3 if noisy else 2 if shared else 1
         if rule.endswith(".no_server_error"):
             self.times = 2
         name = failures[0].finding.name if failures else ""
@@ -252,9 +252,9 @@ class Look:
             name = self.generator.marker or ""  # Many fields were not as they were answered: any will do.
         if name not in self.generator.fields or session.sender.noise or session.foreign or session.ledger.bygone:
             return False
-        if ".read_back" in self.rule:
+        if under(self.rule, "read_back"):
             return self.lost(name) > 1
-        return ".frame" in self.rule and self.changed(name, failure.finding.actual) > 1
+        return under(self.rule, "frame") and self.changed(name, failure.finding.actual) > 1
 
     def lost(self, name: str) -> int:
         """How many updates of one field, each followed by a read, are not shown by that."""
@@ -299,7 +299,12 @@ class Look:
         and that only this run knows: an API may begin each time with what it last read.
         """
         session, name = self.session, self.generator.marker
-        if ".frame" not in self.rule or name is None or session.sender.noise or failure.finding.actual in (None, ""):
+        if (
+            not under(self.rule, "frame")
+            or name is None
+            or session.sender.noise
+            or failure.finding.actual in (None, "")
+        ):
             return False
         sent = failure.interaction.case.body
         body = sent if isinstance(sent, Mapping) else {}
@@ -392,7 +397,7 @@ class Look:
             rule = case.rule
             message = f"{name} changed: {self.session.judge.rules[rule].text}"
         elif any(case is refused for refused, _ in self.session.refusals):
-            rule = case.rule if ".access." in case.rule else f"{self.update}.rejection.no_trace"
+            rule = case.rule if under(case.rule, "access") else f"{self.update}.rejection.no_trace"
             message = f"{name} changed, although the update was refused: {case.label}"
         failure.finding = replace(failure.finding, rule=rule, message=message)
         for other in self.failures:
@@ -415,7 +420,7 @@ class Look:
         """Settles a change that cannot be made twice, but has stayed: to what no update can set, and
         of a time stamp.
         """
-        if self.rule.endswith(".forward"):
+        if of_time(self.rule, "forward"):
             return self.older()
         request = self.session.contract.request
         stays = ("frame", "rejection", "idempotence", "read_back")
@@ -512,7 +517,7 @@ class Look:
             # The second time with all that was sent the first time: what is left out may change.
             self.set_up(failure, cases, whole=whole or turn > 0, always=whole)
             self.wait(failure)
-            if ".no_trace" in self.rule or (".access" in self.rule and failure.finding.pointer):
+            if under(self.rule, "rejection.no_trace") or (under(self.rule, "access") and failure.finding.pointer):
                 self.session.trial([], read=True)
             rest = cases
             if len(cases) > 1 and cases[0].expect == "reject":
@@ -543,24 +548,24 @@ class Look:
         """
         session, found, case = self.session, failure.finding, failure.interaction.case
         # What was accepted may depend on where the record stands.
-        excluded = ".rejection." in self.rule and self.rule.endswith((".enum", ".format"))
+        excluded = under(self.rule, "rejection") and self.rule.endswith((".enum", ".format"))
         if not any(one.operation == self.update for one in cases):
             if of_answer(self.rule):
                 # What was shown wrongly may not be there any more.
                 establish(session, self.generator, failure.interaction.before)
-        elif always or excluded or not any(part in self.rule for part in OF_ONE):
+        elif always or excluded or not under(self.rule, *OF_ONE):
             establish(session, self.generator, failure.state, case.body, whole=whole)
-            if ".frame" in self.rule and found.name in self.generator.fields and len(cases) == 1:
+            if under(self.rule, "frame") and found.name in self.generator.fields and len(cases) == 1:
                 self.apart(found.name, found.actual, found.expected)
         for one in cases:
             if one.absent:
                 self.empty(one)
-        if any(part in self.rule for part in (".read_back", ".echo", ".deprecated")):
+        if under(self.rule, "read_back", "echo", "deprecated"):
             self.differ(found.root, cases, failure.state)
 
     def wait(self, failure: Failure) -> None:
         """Lets as much time go by as it takes to see a time stamp move."""
-        if self.rule.endswith(".moves"):
+        if of_time(self.rule, "moves"):
             self.session.sender.sleep(MOVES_AFTER + 0.2)
         elif self.dated(failure.finding.name):
             self.session.sender.sleep(1.2)  # Clocks of one second are usual.
@@ -611,9 +616,9 @@ class Look:
     def alike(self, one: Finding, other: Finding) -> bool:
         """True where two findings are the same failure."""
         rules = {self.rule, one.rule}
-        if self.rule.endswith(".forward") and other.pointer == one.pointer:
+        if of_time(self.rule, "forward") and other.pointer == one.pointer:
             then, now = instant(other.expected), instant(other.actual)
-            if ".read_back" in other.rule and then is not None and now is not None and now < then:
+            if under(other.rule, "read_back") and then is not None and now is not None and now < then:
                 return True  # It went back from what the answer to the update showed.
         known = self.session.judge.rules.get(other.rule)
         if known is not None and known.group in rules:

@@ -30,7 +30,7 @@ from contract.config import Settings
 from contract.custody import Custody, Journal, state_directory
 from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
 from contract.generate import Generator
-from contract.model import Case, Interaction, JSONObject, Response
+from contract.model import Case, Interaction, JSONObject, Response, of_time
 from contract.neighbours import Neighbours
 from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, plan, split
 from contract.preflight import look, uncleared, unrestorable
@@ -555,7 +555,7 @@ class Runner:
         case = Case(label="read after it was put back", operation=self.contract.retrieve.id)
         interaction = Interaction(case=case, response=session.last, before=before, id=session.id)
         result, shown = self.judge.judge(interaction), Judgement()
-        back = [f for f in result.findings if f.rule.endswith(".forward")]
+        back = [f for f in result.findings if of_time(f.rule, "forward")]
         shown.findings = [f for f in back if f.actual == found.get(f.name)]
         for failure in self.ledger.add(interaction, shown, self.budget.spent) if shown.findings else ():
             failure.confirmed = True

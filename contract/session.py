@@ -17,7 +17,7 @@ from contract.errors import SendError, Undecided
 from contract.formats import instant
 from contract.generate import Generator
 from contract.ledger import Failure, Ledger
-from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
+from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response, under
 from contract.send import Sender
 from contract.shape import same
 
@@ -329,7 +329,7 @@ class Session:
         self.last = interaction.response
         if cross:
             self.crossed.add(self.sender.budget.spent)
-        self.misread += any(".read_back" in found.rule for found in result.findings)
+        self.misread += any(under(found.rule, "read_back") for found in result.findings)
         self.blind = 0 if result.record is not None else self.blind + 1
         if before is not None and result.record is not None and refused:
             self._traces(result, before, refused, verified)
@@ -341,7 +341,7 @@ class Session:
         assert result.record is not None
         rule = f"{self.contract.update.id}.rejection.no_trace"
         kept: list[Finding] = []
-        told_already = {f.pointer for f in result.findings if ".read_back" not in f.rule}
+        told_already = {f.pointer for f in result.findings if not under(f.rule, "read_back")}
         pointers: set[str] = set()
         found = False
         for name, old, now in self.judge.differences(result.record, before):
@@ -359,7 +359,9 @@ class Session:
             kept.append(Finding(rule=told, message=message, pointer=f"/{escape(name)}", expected=old, actual=now))
         if not found:
             result.single.append(rule)
-        result.findings = kept + [f for f in result.findings if not (".read_back" in f.rule and f.pointer in pointers)]
+        result.findings = kept + [
+            f for f in result.findings if not (under(f.rule, "read_back") and f.pointer in pointers)
+        ]
 
     def settle(self) -> None:
         """Reads the record where it is not known."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from contract.formats import CUSTOM, calling_regions, is_e164
 from contract.generate import Generator
 from contract.mask import plain
-from contract.model import MISSING, Case
+from contract.model import MISSING, Case, of_time, under
 from contract.recall import Recipe
 from contract.replay import Recorded
 from contract.restore import writable
@@ -336,7 +336,7 @@ class _Maker:
         absent = list(dict.fromkeys(name for case in recipe.cases for name in case.absent))
         if absent:
             yield f"clear(api, {absent!r})"
-        if one.rule.endswith(".moves"):
+        if of_time(one.rule, "moves"):
             yield "time.sleep(3.2)"
         elif one.finding.name in self.fields and self.time(one):
             yield "time.sleep(1.2)  # clocks of one second are usual"
@@ -348,14 +348,14 @@ class _Maker:
     def time(self, one: Recorded) -> bool:
         """True where the rule compares times."""
         item = self.fields[one.finding.name]
-        return item.format == "date-time" and not any(part in one.rule for part in (".shape", ".format"))
+        return item.format == "date-time" and not under(one.rule, "shape", "format")
 
     def state(self, one: Recorded, recipe: Recipe) -> dict[str, Any]:
         """How the record has to stand, as far as that may matter."""
         state = recipe.state or {}
         name = one.finding.root
         names = [name]
-        if any(part in one.rule for part in (".frame", ".idempotence", ".read_back", ".handler.", ".echo")):
+        if under(one.rule, "frame", "idempotence", "read_back", "handler", "echo"):
             for selector, choices in self.needs().items():
                 names += [selector, *choices.get(str(state.get(selector)), ())]
         for case in recipe.cases:
@@ -374,7 +374,7 @@ class _Maker:
             ):
                 found[wanted] = value
         body = recipe.cases[-1].body
-        if ".echo" in one.rule and isinstance(body, Mapping) and name in body:
+        if under(one.rule, "echo") and isinstance(body, Mapping) and name in body:
             found |= self.another(name, body[name], found.get(name, body[name]))
         return found
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from contract.generate import Generator
 from contract.ledger import Failure
-from contract.model import MISSING, Case, Finding, JSONObject
+from contract.model import MISSING, Case, Finding, JSONObject, under
 from contract.session import Session
 from contract.shape import same
 
@@ -47,7 +47,7 @@ def _kinds(refused: Iterable[Case]) -> list[Case]:
     """
     last: dict[tuple[bool, bool], Case] = {}
     for case in refused:
-        kind = (".access." in case.rule, isinstance(case.body, Mapping))
+        kind = (under(case.rule, "access"), isinstance(case.body, Mapping))
         last.pop(kind, None)
         last[kind] = case
     return [*last.values()][::-1]
@@ -65,9 +65,9 @@ class Suspects:
     def of(self, failure: Failure) -> Iterator[Trial]:
         """What may show *failure* again, the smallest first."""
         case = failure.interaction.case
-        read = case.operation != self.update or ".read_back" in self.rule
+        read = case.operation != self.update or under(self.rule, "read_back")
         if case.operation != self.update:
-            if any(part in self.rule for part in (".read_back", ".access")) and failure.finding.pointer:
+            if under(self.rule, "read_back", "access") and failure.finding.pointer:
                 yield from self.writes(failure)
             else:
                 yield [case], False, case.body
@@ -83,7 +83,7 @@ class Suspects:
                 back = replace(case, body={name: failure.finding.expected})
                 yield [back], False, {name: case.body[name]}
         if not isinstance(case.body, Mapping) or not case.body or case.expect != "accept":
-            yield [case], read and ".access" not in self.rule, case.body
+            yield [case], read and not under(self.rule, "access"), case.body
             yield from self.after_refusal(failure, case, failure.number, read)
             if isinstance(case.body, Mapping) and case.body and case.expect != "reject":
                 yield from self.unheld(failure)
@@ -110,7 +110,7 @@ class Suspects:
         name, case = failure.finding.name, failure.interaction.case
         earlier = [(c, n) for c, n, _ in self.session.updates if n < failure.number and c.expect == "accept"]
         writer, number = next(((c, n) for c, n in reversed(earlier[-UNHELD:]) if name in c.body), (None, 0))
-        if ".frame" not in self.rule or writer is None:
+        if not under(self.rule, "frame") or writer is None:
             return
         small = next(iter(self.smaller(case.body, name)))
         last = replace(case, body=small)
@@ -146,7 +146,7 @@ class Suspects:
     def writes(self, failure: Failure) -> Iterator[Trial]:
         """For a failure seen in a read: the updates before it."""
         name = failure.finding.root
-        if ".access" in self.rule:
+        if under(self.rule, "access"):
             earlier = [case for case, number in self.session.refusals if number < failure.number]
             guilty = [
                 c

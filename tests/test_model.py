@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from contract import model
-from contract.model import BASES, MISSING, PROMISES, Case, Fact, Finding, Interaction, Response, Rule
+from contract.ledger import of_acceptance, of_answer
+from contract.model import BASES, MISSING, PROMISES, Case, Fact, Finding, Interaction, Response, Rule, of_time, under
 
 FACT = Fact("observed", "live: an answer")
 RULE = Rule(id="op.echo.name", operation="op", promise="echo", fact=FACT, text="it is answered", group="op.echo")
@@ -81,3 +82,28 @@ def test_a_case_is_a_documented_request_unless_it_says_otherwise() -> None:
     assert (CASE.expect, CASE.credentials, CASE.target) == ("accept", "right", "own")
     assert CASE.body is MISSING
     assert CASE.content is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "stems", "expected"),
+    [
+        ("op.frame.label", ("frame",), True),
+        ("op.frame", ("frame",), True),
+        ("op.echo.frame", ("frame",), False),
+        ("op.echo.format", ("shape", "format"), False),
+        ("op.rejection.no_trace", ("rejection.no_trace",), True),
+        ("op.shape.no_trace.type", ("rejection.no_trace",), False),
+        ("op.framed.label", ("frame",), False),
+    ],
+)
+def test_a_field_may_be_called_like_a_promise(rule: str, stems: tuple[str, ...], expected: bool) -> None:
+    """What a rule is about is told by where its id begins, not by what stands anywhere in it."""
+    assert under(rule, *stems) is expected
+
+
+def test_a_field_may_be_called_like_what_is_said_of_time() -> None:
+    """A number that calls are sent forward to is no time stamp that goes forward."""
+    assert of_time("op.time.updated_at.forward", "forward")
+    assert not of_time("op.echo.forward", "forward")
+    assert not of_answer("op.echo.format")
+    assert not of_acceptance("op.frame.accept")
