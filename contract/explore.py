@@ -21,7 +21,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from contract.config import Settings
 from contract.errors import SendError, Undecided
-from contract.generate import Generator
 from contract.ledger import Failure
 from contract.model import Case, Finding, Interaction, JSONObject
 from contract.restore import establish
@@ -57,7 +56,6 @@ class _Hunt:
     """What one search knows: which rules need no more evidence, and the shortest failure so far."""
 
     session: Session
-    generator: Generator
     limit: int
     known: set[str]
     best: tuple[Finding, Interaction, tuple[Any, ...]] | None = None
@@ -115,7 +113,7 @@ class _Hunt:
 
 def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
     """The state machine of one search."""
-    session, generator = hunt.session, hunt.generator
+    session, generator = hunt.session, hunt.session.generator
     update = session.contract.update.id
     bodies = generator.bodies()
     refused = [(name, facet, value) for name in generator.fields for facet, value in generator.refused(name)]
@@ -131,7 +129,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
             if hunt.spent():
                 raise _Stop
             try:
-                establish(session, generator, hunt.base)
+                establish(session, hunt.base)
             except (SendError, Undecided) as error:
                 raise _Stop(error) from error
             self.last = None
@@ -168,7 +166,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
     return Record
 
 
-def explore(session: Session, generator: Generator, settings: Settings, *, most: int, small: bool = False) -> None:
+def explore(session: Session, settings: Settings, *, most: int, small: bool = False) -> None:
     """Searches until the budgets are spent, or *most* requests to this record, the others having to carry out their
     parts of the plan; or a little where *small*.
 
@@ -184,7 +182,7 @@ def explore(session: Session, generator: Generator, settings: Settings, *, most:
         left = min(budget.left - SPARE, SMALL) if small else min(budget.left, most - session.sender.count) - 60
         if left <= 2 or budget.time_left <= (1 if small else 5):
             return
-        hunt = _Hunt(session, generator, session.sender.count + left, known, base=base)
+        hunt = _Hunt(session, session.sender.count + left, known, base=base)
         with session.unnoted():
             _search(hunt, settings, turn, small)
         if hunt.best is not None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from contract.answer import Judgement
 from contract.config import Settings
 from contract.document import escape
-from contract.generate import Generator, reserved
+from contract.generate import reserved
 from contract.ledger import Failure
 from contract.model import Case, Finding, Interaction, JSONObject, Response
 from contract.session import Session
@@ -29,12 +29,10 @@ class Neighbours:
     what is refused: it shows the record as it was found, and what refused updates have left in lists alone.
     """
 
-    def __init__(
-        self, session: Session, settings: Settings, generator: Generator, only: frozenset[str] | None, late: bool
-    ) -> None:
+    def __init__(self, session: Session, settings: Settings, only: frozenset[str] | None, late: bool) -> None:
         self.session = session
         self.settings = settings
-        self.generator = generator
+        self.generator = session.generator
         self.only = only
         self.late = late
         self.judge = session.judge
@@ -192,7 +190,7 @@ class Neighbours:
 
     def _at(self, id: str) -> Session:
         """A session at another record, of which nothing is noted: an id that was set wrongly is no fault of the API."""
-        other = Session(self.judge, self.session.sender, self.session.ledger, id)
+        other = Session(self.judge, self.session.sender, self.session.ledger, id, self.generator)
         other.quiet = True
         return other
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contract.errors import Undecided
-from contract.generate import Generator
 from contract.model import MISSING, Case, JSONObject, Response
 from contract.restore import LOST, restore, writable
 from contract.session import Session
@@ -93,7 +92,7 @@ def _kind(item: Field) -> dict[str, Any]:
     return {word: item.schema[word] for word in ("type", "enum") if word in item.schema}
 
 
-def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
+def unrestorable(session: Session) -> dict[str, str]:
     """Fields that could not be put back, and why: found out before anything changes.
 
     Sends updates that write what stands there already: one with all of it, and where that is refused, at most
@@ -104,15 +103,15 @@ def unrestorable(session: Session, generator: Generator) -> dict[str, str]:
     """
     if session.known is None:
         raise Undecided("the record was read once and not again, so nothing was written")
-    return _Standing(session, generator, session.known).stuck()
+    return _Standing(session, session.known).stuck()
 
 
 class _Standing:
     """What stands in a record before anything was written, and whether it can be written again."""
 
-    def __init__(self, session: Session, generator: Generator, record: JSONObject) -> None:
+    def __init__(self, session: Session, record: JSONObject) -> None:
         self.session = session
-        self.generator = generator
+        self.generator = generator = session.generator
         self.record = record
         self.request = request = session.contract.request
         self.active = active = request.needed(record)
@@ -256,15 +255,13 @@ def _restated(session: Session, body: JSONObject) -> None:
     raise Undecided("an update that sets a field to the value it has is refused, so nothing more was written")
 
 
-def uncleared(
-    session: Session, generator: Generator, found: JSONObject, hopeless: Iterable[str] = ()
-) -> dict[str, str]:
+def uncleared(session: Session, found: JSONObject, hopeless: Iterable[str] = ()) -> dict[str, str]:
     """Fields that were *found* null and that null would not empty again, and why, beside those that are
     *hopeless* anyway: asked with fields that hold something, which are put back whatever comes of it.
 
     Sends one update; one for each kind of value where null is refused, and two more where it still is.
     """
-    request = session.contract.request
+    request, generator = session.contract.request, session.generator
     session.settle()
     known = session.known
     if known is None:
@@ -324,18 +321,17 @@ def uncleared(
             if kind[1]:
                 _emptied(session, [probes[kind]] if probes[kind] else [])  # What breaks a promise twice is no accident.
             stuck |= dict.fromkeys(members, f"it is null, and where a value stands the API {why}")
-    return _bared(session, generator, found, {*hopeless}, stuck)
+    return _bared(session, found, {*hopeless}, stuck)
 
 
-def _bared(
-    session: Session, generator: Generator, found: JSONObject, hopeless: set[str], stuck: dict[str, str]
-) -> dict[str, str]:
+def _bared(session: Session, found: JSONObject, hopeless: set[str], stuck: dict[str, str]) -> dict[str, str]:
     """*stuck*, and what was *found* null although it is a selector, or a selector requires it where it stood, and
     cannot be null there again, and why: of one selector after the other it is given a value, and the record is put back.
 
     Sends an update and what puts the record back for each selector where there is anything of the kind, as long as
     nothing is stuck: from then on nothing more is left changed to find it out.
     """
+    generator = session.generator
     for name in generator.selectors:
         value = found.get(name, MISSING)
         if value is None:
@@ -356,7 +352,7 @@ def _bared(
             continue
         body = {name: value} | {n: generator.firm(n)[0] for n in bare if n != name}
         session.update(f"{', '.join(bare)} to be put back", generator.complete(body))
-        left = restore(session, found, generator, hopeless).left
+        left = restore(session, found, hopeless).left
         stuck |= {n: f"it is null, and where {where} the API takes no null" for n in bare if n in left}
     return stuck
 

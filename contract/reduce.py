@@ -22,9 +22,9 @@ __all__ = ["Refusals", "reduce", "units"]
 class Refusals:
     """Finds out what it is in documented bodies that the API refuses."""
 
-    def __init__(self, session: Session, generator: Generator, *, still: bool = False) -> None:
+    def __init__(self, session: Session, *, still: bool = False) -> None:
         self.session = session
-        self.generator = generator
+        self.generator = session.generator
         self.update = session.contract.update.id
         self.rule = f"{self.update}.accept"
         self.fails = f"{self.update}.rejection.no_server_error"
@@ -109,7 +109,7 @@ class Refusals:
         times = 2 if self.session.sender.noise else 1
         for _ in range(times):
             if self.moved and not self.still:
-                establish(self.session, self.generator, self.before, dict.fromkeys(case.absent), whole=self.whole)
+                establish(self.session, self.before, dict.fromkeys(case.absent), whole=self.whole)
                 self.moved = False
             self.session.settle()
             again = replace(case, body=body)
@@ -130,7 +130,7 @@ class Refusals:
         session, case = self.session, failure.interaction.case
         earlier = session.refused_before(failure.number)
         for _ in range(2 * len(earlier)):
-            establish(session, self.generator, self.before, dict.fromkeys(case.absent))
+            establish(session, self.before, dict.fromkeys(case.absent))
             session.settle()
             self.moved = True
             if not any(f.rule in self.rules for f in session.trial([*earlier, case])):

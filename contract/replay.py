@@ -167,7 +167,7 @@ class _Replaying(Runner):
                 self.outcomes.append(Outcome(failure=one, verdict="could_not_tell", why=one.problem))
                 continue
             try:
-                verdict, why = _Again(session, self.generator, one, one.recipe).tell()
+                verdict, why = _Again(session, one, one.recipe).tell()
             except (SendError, Undecided) as error:
                 verdict, why = "could_not_tell", str(error)
             self.outcomes.append(Outcome(failure=one, verdict=verdict, why=why))
@@ -178,9 +178,9 @@ class _Replaying(Runner):
 class _Again:
     """One failure, sent again."""
 
-    def __init__(self, session: Session, generator: Any, recorded: Recorded, recipe: Recipe) -> None:
+    def __init__(self, session: Session, recorded: Recorded, recipe: Recipe) -> None:
         self.session = session
-        self.generator = generator
+        self.generator = session.generator
         self.recorded = recorded
         self.recipe = recipe
         self.contract = session.contract
@@ -194,7 +194,7 @@ class _Again:
         nothing = Response(status=0, headers={})
         interaction = Interaction(case=self.last, response=nothing, before=self.state, id=session.id)
         self.failure = Failure(finding=recorded.finding, interaction=interaction, number=0, body=self.last.body)
-        self.look = Look(session, generator, recorded.rule, [self.failure])
+        self.look = Look(session, recorded.rule, [self.failure])
         self.answer: Response | None = None
 
     def tell(self) -> tuple[Verdict, str]:
@@ -283,7 +283,7 @@ class _Again:
             names = dict(state or {})
         matters = self.matters()
         near = {n: v for n, v in (state or {}).items() if whole or n in matters}
-        establish(session, self.generator, near, names)
+        establish(session, near, names)
         self.refused.clear()
         for name in self.unlike():
             response, _ = session.attempt(self.unit(name), "back to where it stood, one by one")

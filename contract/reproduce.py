@@ -16,7 +16,6 @@ from typing import Any, Final
 from contract.check import MOVES_AFTER
 from contract.errors import SendError, Undecided
 from contract.formats import instant
-from contract.generate import Generator
 from contract.ledger import Failure, of_acceptance, of_answer
 from contract.model import MISSING, Case, Finding, JSONObject, of_time, under
 from contract.reduce import Refusals, reduce, units
@@ -47,14 +46,14 @@ EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
 
-def investigate(session: Session, generator: Generator, least: int | None = None) -> None:
+def investigate(session: Session, least: int | None = None) -> None:
     """Settles which failures of *session* are seen again, and reduces their bodies. As long as none was, it keeps only
     *least* requests for the way back.
     """
     ledger, budget, noise = session.ledger, session.sender.budget, session.sender.noise
     if any(of_acceptance(f.finding.rule) or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
         budget.reserve += min(PARTS, budget.left // 2)
-    Refusals(session, generator).explain()
+    Refusals(session).explain()
     ledger.fold()
     kept = budget.reserve
     mine = {rule: [f for f in failures if f.interaction.id == session.id] for rule, failures in ledger.causes().items()}
@@ -62,7 +61,7 @@ def investigate(session: Session, generator: Generator, least: int | None = None
     with suppress(SendError, Undecided):
         doubtful = [f for rule, found in mine.items() if not (of_answer(rule) or ledger.weak(rule)) for f in found]
         names = [n for f in doubtful for n in (f.finding.leaf, *f.interaction.case.absent)]
-        Witness(session, generator).watch(dict.fromkeys(names))
+        Witness(session).watch(dict.fromkeys(names))
     # What was not taken is known to depend on what stood there, which is dear to bring about; and what only warns has
     # what the others leave of the budget.
     for rule, failures in sorted(mine.items(), key=lambda one: (ledger.weak(one[0]), one[0].endswith(".accept"))):
@@ -79,7 +78,7 @@ def investigate(session: Session, generator: Generator, least: int | None = None
         budget.reserve = kept if least is None or ledger.proved() else min(kept, least)
         try:
             if len(looked) <= RULES:
-                look = Look(session, generator, rule, failures)
+                look = Look(session, rule, failures)
                 look.settle()
                 if failures[0].confirmed:
                     _with(look.found, failures[0], mine)
@@ -140,12 +139,12 @@ def _with(found: list[Finding], failure: Failure, mine: Mapping[str, list[Failur
 class Look:
     """Looks into the failures of one rule."""
 
-    def __init__(self, session: Session, generator: Generator, rule: str, failures: list[Failure]) -> None:
+    def __init__(self, session: Session, rule: str, failures: list[Failure]) -> None:
         self.session = session
-        self.generator = generator
+        self.generator = session.generator
         self.rule = rule
         self.failures = failures
-        self.suspects = Suspects(session, generator, rule)
+        self.suspects = Suspects(session, rule)
         self.update = session.contract.update.id
         self.limit = session.sender.budget.spent + SHARE
         garbled = under(rule, "shape.json", "shape.body", "rejection.error_body")
@@ -348,7 +347,7 @@ class Look:
         """
         session, found = self.session, failure.finding
         item = session.judge.fields[name]
-        establish(session, self.generator, {**(failure.interaction.before or {}), name: found.expected}, {name: None})
+        establish(session, {**(failure.interaction.before or {}), name: found.expected}, {name: None})
         self.apart(name, found.actual, found.expected)
         if case.absent:
             self.empty(case)
@@ -377,7 +376,7 @@ class Look:
             return
         body = {name: was}
         if name in self.generator.fields:
-            body = Witness(session, self.generator).own(name, was, other=value)
+            body = Witness(session).own(name, was, other=value)
         session.attempt(body, "another value first")
 
     def differ(self, name: str, cases: list[Case], before: JSONObject | None) -> None:
@@ -479,7 +478,7 @@ class Look:
             if settable and not refused:
                 # It may show the record as it was before the last update.
                 self.apart(settable, before.get(settable))
-            establish(session, self.generator, before)
+            establish(session, before)
             session.trial([*refused], read=True)
             with session.unnoted():
                 _, response = session.perform(case)
@@ -552,9 +551,9 @@ class Look:
         if not any(one.operation == self.update for one in cases):
             if of_answer(self.rule):
                 # What was shown wrongly may not be there any more.
-                establish(session, self.generator, failure.interaction.before)
+                establish(session, failure.interaction.before)
         elif always or excluded or not under(self.rule, *OF_ONE):
-            establish(session, self.generator, failure.state, case.body, whole=whole)
+            establish(session, failure.state, case.body, whole=whole)
             if under(self.rule, "frame") and found.name in self.generator.fields and len(cases) == 1:
                 self.apart(found.name, found.actual, found.expected)
         for one in cases:

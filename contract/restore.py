@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contract.errors import SendError, Undecided
-from contract.generate import Generator
 from contract.model import MISSING, JSONObject
 from contract.session import Session, respelled
 from contract.shape import same
@@ -79,7 +78,7 @@ def differences(
     return found
 
 
-def restore(session: Session, record: JSONObject, generator: Generator, hopeless: Iterable[str] = ()) -> Restored:
+def restore(session: Session, record: JSONObject, hopeless: Iterable[str] = ()) -> Restored:
     """Puts the record back as it was in *record*, and reads it back to prove it.
 
     *hopeless* are fields of which it is known that null cannot be sent.
@@ -88,7 +87,7 @@ def restore(session: Session, record: JSONObject, generator: Generator, hopeless
     unseen = tuple(sorted(n for n in session.written if n in request.fields and request.fields[n].write_only))
     try:
         with session.unnoted():
-            return _Way(session, record, generator, frozenset(hopeless), unseen).back()
+            return _Way(session, record, frozenset(hopeless), unseen).back()
     except (SendError, Undecided) as error:
         return Restored(verdict="not_restored", unseen=unseen, note=str(error))
 
@@ -106,7 +105,7 @@ def recall(session: Session) -> bool:
     if not key or other == session.id:
         return False
     for id in (session.id, other):
-        there = Session(session.judge, session.sender, session.ledger, id)
+        there = Session(session.judge, session.sender, session.ledger, id, session.generator)
         there.quiet = True
         there.read("read of what the id has become")
         body = there.last.body if there.last is not None else MISSING
@@ -116,9 +115,7 @@ def recall(session: Session) -> bool:
     return False
 
 
-def establish(
-    session: Session, generator: Generator, before: JSONObject | None, sent: Any = None, *, whole: bool = False
-) -> None:
+def establish(session: Session, before: JSONObject | None, sent: Any = None, *, whole: bool = False) -> None:
     """Brings the record near to where it stood *before*; fields of *sent* are cleared where they were null. If the
     *whole* of it is wanted, all of the record is sent, whatever it shows, and all that was null is cleared.
     """
@@ -126,7 +123,7 @@ def establish(
     now = session.known
     if before is None or now is None:
         return
-    request = session.contract.request
+    request, generator = session.contract.request, session.generator
     body: dict[str, Any] = {}
     for name in writable(session.contract):
         value = before.get(name)
@@ -170,7 +167,6 @@ class _Way:
         self,
         session: Session,
         record: JSONObject,
-        generator: Generator,
         hopeless: frozenset[str],
         unseen: tuple[str, ...],
     ) -> None:
@@ -178,7 +174,7 @@ class _Way:
         self.contract = session.contract
         self.request = self.contract.request
         self.record = record
-        self.generator = generator
+        self.generator = session.generator
         self.hopeless = hopeless
         self.unseen = unseen
         self.tries = TRIES

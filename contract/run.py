@@ -208,7 +208,7 @@ class Runner:
             late = len(self.sessions) == 1 and any(block.name == "refusals" for block in self.plan.blocks)
             # Where another process sees to the list and to the bystanders, no rule about them matters here.
             only = self.only if self.first else frozenset[str]()
-            self.neighbours = Neighbours(self.sessions[0], self.settings, self.generator, only, late)
+            self.neighbours = Neighbours(self.sessions[0], self.settings, only, late)
             try:
                 if self._preflight():
                     self._write(held)
@@ -230,7 +230,7 @@ class Runner:
         """
         made = sender(self.settings, self.contract, self.given, self.budget, self.transport, self.clock.sleep)
         made.sent = self._sent
-        return Session(self.judge, made, self.ledger, id)
+        return Session(self.judge, made, self.ledger, id, self.generator)
 
     def _sent(self, case: Case, url: str, content: bytes | None, response: Response) -> None:
         """Keeps an exchange for the reports, and notices when nobody answers any more."""
@@ -312,9 +312,9 @@ class Runner:
                     custody.journal.remove()
             raise
         for session in self.sessions:
-            session.doubt = Witness(session, self.generator)
+            session.doubt = Witness(session)
         try:
-            stuck = _side_by_side([partial(unrestorable, s, self.generator) for s in self.sessions])
+            stuck = _side_by_side([partial(unrestorable, s) for s in self.sessions])
             for session, found in zip(self.sessions, stuck, strict=True):
                 self._expect(session, found)
             if result.expected_left and not self.settings.allow_unrestorable:
@@ -328,7 +328,7 @@ class Runner:
         except ContractError as error:
             result.problem = str(error)
             for session in self.sessions if not self.budget.stopped else ():
-                Refusals(session, self.generator, still=True).explain()
+                Refusals(session, still=True).explain()
             self._unlooked()
         finally:
             self._put_back(held)
@@ -388,7 +388,7 @@ class Runner:
                 self._in_turns(session)
             simple = all(self._simple(session) for session in self.sessions)
             for session in self.sessions:
-                investigate(session, self.generator, AT_ONCE * len(self.sessions) if simple else None)
+                investigate(session, AT_ONCE * len(self.sessions) if simple else None)
         else:
             self._unlooked()
 
@@ -420,7 +420,7 @@ class Runner:
         lists = self.plan.profile.tour and session is self.sessions[0] and block.name == "tour"
         parts = block.parts(self.generator.enums, self.generator.marker or "") if lists else ((block, ""),)
         for part, when in parts:
-            Walk(session, self.generator, part, self.ledger, self._enough).walk()
+            Walk(session, part, self._enough).walk()
             if when and not self._enough():
                 self.neighbours.read_list(when)
         if block.name == "refusals" and self.neighbours.late:
@@ -437,7 +437,7 @@ class Runner:
         if (thorough or small) and any(block.name == "tour" for block in self.plan.blocks):
             from contract.explore import explore
 
-            explore(session, self.generator, self.settings, most=self.each, small=not thorough)
+            explore(session, self.settings, most=self.each, small=not thorough)
 
     def _in_turns(self, session: Session) -> None:
         """Notes what only shows over all answers together."""
@@ -483,7 +483,7 @@ class Runner:
             Undecided: it does not, and nobody said that the run may go on all the same.
         """
         stuck = self.stuck[session.id]
-        new = uncleared(session, self.generator, self.snapshots[session.id], stuck)
+        new = uncleared(session, self.snapshots[session.id], stuck)
         if not new:
             return
         with self.lock:
@@ -535,7 +535,7 @@ class Runner:
         # What someone else wrote meanwhile is theirs, and stays; looking into it may have overwritten it.
         theirs = {n: now for n, (_, now) in session.foreign.items() if session.novel(n, now)}
         before = session.known
-        done = restore(session, {**found, **theirs}, self.generator, self.stuck.get(session.id, {}))
+        done = restore(session, {**found, **theirs}, self.stuck.get(session.id, {}))
         self._rewound(session, before)
         if theirs:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
@@ -610,7 +610,7 @@ def restore_all(settings: Settings, credentials: Mapping[str, str]) -> dict[str,
             stack.callback(session.sender.close)
             # What the interrupted run wrote of what is never shown, nobody knows.
             session.written |= {name for name, item in contract.request.fields.items() if item.write_only}
-            done[id] = restore(session, held["record"], runner.generator)
+            done[id] = restore(session, held["record"])
             if not done[id].note:
                 custody.journal.remove()
     return done

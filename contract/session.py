@@ -32,14 +32,15 @@ MANY: Final = 200_000
 class Session:
     """Everything that one run does to one record; used by one thread."""
 
-    def __init__(self, judge: Judge, sender: Sender, ledger: Ledger, id: str) -> None:
+    def __init__(self, judge: Judge, sender: Sender, ledger: Ledger, id: str, generator: Generator) -> None:
         self.judge = judge
         self.sender = sender
         self.ledger = ledger
         self.id = id
+        self.generator = generator
         self.contract = judge.contract
-        generator = Generator(self.contract.update)
-        self.needed = {n: (generator.enums.get(n) or generator.firm(n))[0] for n in generator.required}
+        plain = Generator(self.contract.update)
+        self.needed = {n: (plain.enums.get(n) or plain.firm(n))[0] for n in plain.required}
         """Every field that an update must have, with a plain value."""
         self.known: JSONObject | None = None
         """The record as it was last shown."""

@@ -11,7 +11,6 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Final
 
-from contract.generate import Generator
 from contract.ledger import Failure
 from contract.model import MISSING, Case, Finding, JSONObject, under
 from contract.session import Session
@@ -56,9 +55,9 @@ def _kinds(refused: Iterable[Case]) -> list[Case]:
 class Suspects:
     """What may show the failures of one rule again, by what a session has sent."""
 
-    def __init__(self, session: Session, generator: Generator, rule: str) -> None:
+    def __init__(self, session: Session, rule: str) -> None:
         self.session = session
-        self.generator = generator
+        self.generator = session.generator
         self.rule = rule
         self.update = session.contract.update.id
 

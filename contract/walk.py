@@ -12,8 +12,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from contract.check import MOVES_AFTER
-from contract.generate import Generator
-from contract.ledger import Ledger
 from contract.model import Case, JSONObject
 from contract.plan import Block
 from contract.session import Session
@@ -40,15 +38,13 @@ class Walk:
     def __init__(
         self,
         session: Session,
-        generator: Generator,
         block: Block,
-        ledger: Ledger,
-        enough: Callable[[], bool] = lambda: False,
+        enough: Callable[[], bool],
     ) -> None:
         self.session = session
-        self.generator = generator
+        self.generator = session.generator
         self.block = block
-        self.ledger = ledger
+        self.ledger = session.ledger
         self.enough = enough
         """True where no further case has to be sent."""
         self.retrieve = session.contract.retrieve.id

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from contract.errors import Undecided
-from contract.generate import Generator
 from contract.model import MISSING, Case, Interaction, JSONObject
 from contract.restore import establish, writable
 from contract.session import RECENT, Session
@@ -43,9 +42,9 @@ class Witness:
     writes nothing.
     """
 
-    def __init__(self, session: Session, generator: Generator) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
-        self.generator = generator
+        self.generator = session.generator
         self.looks = 0
         self.watches = 0
         self.trusted: set[str] = set()
@@ -125,7 +124,7 @@ class Witness:
         are followed by other values than the last of them was answered with.
         """
         session = self.session
-        establish(session, self.generator, steps[0][1], strange)
+        establish(session, steps[0][1], strange)
         now = session.known or {}
         if any(session.novel(n, now.get(n)) for n in strange):
             # It cannot be put back as it was; any value of this run will do.

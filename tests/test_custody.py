@@ -624,7 +624,8 @@ def session_on(server: Running, budget: Budget) -> Session:
     given = Credentials(username=server.username, password=server.password)
     judge = Judge(CONTRACT, given.secrets)
     sender = Sender(CONTRACT, base_url=server.base_url, credentials=given, budget=budget)
-    return Session(judge, sender, Ledger(rules=judge.rules), server.ids[0])
+    generator = Generator(CONTRACT.update, server.resources)
+    return Session(judge, sender, Ledger(rules=judge.rules), server.ids[0], generator)
 
 
 @pytest.mark.parametrize(("defect", "lost"), [("third-change-lost", True), (None, False)])
@@ -639,7 +640,7 @@ def test_what_every_third_update_loses_is_seen_in_any_field(defect: str | None, 
         finding = Finding(rule=rule, message="", pointer="/messaging_handler_resource_id")
         interaction = Interaction(case=case, response=response, id=session.id)
         failure = Failure(finding=finding, interaction=interaction, number=1)
-        look = Look(session, Generator(CONTRACT.update, server.resources), rule, [failure])
+        look = Look(session, rule, [failure])
 
         assert look.in_series(failure) == lost
         session.sender.close()
@@ -652,7 +653,7 @@ def test_a_selector_that_no_answer_shows_keeps_nothing_from_going_back() -> None
         session.read()
         found = dict(session.known or {})
         del found["message_handler"]
-        way = _Way(session, found, Generator(CONTRACT.update, server.resources), frozenset(), ())
+        way = _Way(session, found, frozenset(), ())
         sent: list[Any] = []
         session.sender.sent = lambda case, url, content, response: sent.append(case.body)
         way.aside({"call_request_url": (found["call_request_url"], None)})
@@ -845,7 +846,6 @@ def test_a_companion_that_cannot_be_emptied_while_it_is_used_is_told_apart(tmp_p
     with reference.running() as server:
         budget = Budget(100, 60)
         session = session_on(server, budget)
-        generator = Generator(CONTRACT.update, server.resources)
 
         def harm(exchange: Exchange) -> None:
             body = json.loads(exchange.body) if exchange.body else {}
@@ -861,7 +861,7 @@ def test_a_companion_that_cannot_be_emptied_while_it_is_used_is_told_apart(tmp_p
             session.known = {**session.known, "call_request_url": None}
             from contract.preflight import unrestorable
 
-            assert unrestorable(session, generator) == {"call_request_url": "it is null, and the API refuses null"}
+            assert unrestorable(session) == {"call_request_url": "it is null, and the API refuses null"}
         session.sender.close()
 
 
@@ -1243,7 +1243,7 @@ def test_errors_of_restoring_are_told_and_not_raised(tmp_path: Path) -> None:
     assert known is not None
     session.sender.budget.restore()
     session.sender.budget.patience = 0
-    done = restore(session, known, Generator(CONTRACT.update, {}))
+    done = restore(session, known)
     session.sender.close()
 
     assert done.verdict == "not_restored"
