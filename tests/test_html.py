@@ -244,7 +244,12 @@ def test_custody() -> None:
     result = copy.copy(made(None))
     done = next(iter(result.restored.values()))
     changed = replace(
-        done, verdict="not_restored", left={"name": ("Front desk", None)}, note="nobody answered", theirs=("cnam",)
+        done,
+        verdict="not_restored",
+        left={"name": ("Front desk", None)},
+        note="nobody answered",
+        theirs=("cnam",),
+        filled=("mode",),
     )
     result.restored = {"3fa85f64": changed}
     result.foreign = {"3fa85f64": {"cnam": ("A", "B")}}
@@ -254,6 +259,7 @@ def test_custody() -> None:
     tables = {next(t.all("caption")).text: [cell.text for cell in t.all("code")] for t in page.all("table")}
     assert "3fa85f64 could not be put back whole: nobody answered" in text
     assert tables["Left changed in 3fa85f64"] == ["name", '"Front desk"', "null"]
+    assert "Null before, at the documented default now: mode." in text
     assert "When the API answers again: contract restore" in text
     assert tables["Written by someone else during the run"] == ["3fa85f64", "cnam", '"A"', '"B"']
     assert "Allowed to be left changed: name (null is refused)." in text
