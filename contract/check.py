@@ -1,8 +1,9 @@
-"""Judges interactions: pure functions from what was sent, known and answered to findings.
+"""Judges interactions: functions from what was sent, known and answered to findings.
 
-No I/O, no clock and no memory: whatever a rule needs is in the `Interaction`. What an answer says by itself is
-judged in `answer`; here stands what several states of a record say about each other: what was sent, what was known
-before, what the answer shows, and what a read or the list does.
+No I/O and no clock: whatever a rule needs is in the `Interaction`. Remembered is only what was sent that no document
+allows and may come back later, see `answer.Answers`. What an answer says by itself is judged there; here stands what
+several states of a record say about each other: what was sent, what was known before, what the answer shows, and what a
+read or the list does.
 """
 
 from __future__ import annotations
