@@ -77,7 +77,8 @@ class Operation:
         """(body, rule id): bodies in which exactly that one rule is broken.
 
         Shape:
-            A body as `bodies` makes it, with one value outside an enum, or without one companion.
+            A body as `bodies` makes it, with one value outside an enum, a format, a length or a bound, or without one
+            companion or field that it has to have.
 
         Raises:
             ConfigError: an id is given for what is no request field.

@@ -48,7 +48,7 @@ class Judge:
         self.listing = contract.listing
         self.fields = self.answers.fields
         self.key = self.answers.key
-        """The field that names a record, where the path's parameter has the same name."""
+        """The field that names a record, if there is one."""
         self.plain = [n for n, f in self.fields.items() if f.changes == ""]
         self.never = [n for n, f in self.fields.items() if f.changes == "never"]
         self.on_write = [n for n, f in self.fields.items() if f.changes == "on-write"]

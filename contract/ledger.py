@@ -297,9 +297,9 @@ class Ledger:
                 failure.cause = read_back.get(failure.finding.pointer, general)
 
     def _shown_otherwise(self) -> None:
-        """What seems to have changed since a read, to what it was before that, was only shown otherwise by it, and so
-        it was where the list shows what it was before. What was refused should not have been shown at all, so that
-        going back from that to whatever else is no change either.
+        """A value that was shown wrongly once seems to change twice: where an update answers 1, the read after it 2 and
+        the next update 1 again, only the read was wrong, and the second change is told under it. The same goes for
+        what the list shows; and where a refused value was shown, whatever is shown next is no change either.
         """
         back: dict[tuple[str, str, str], tuple[str, int]] = {}
         for failure in self._open():

@@ -59,9 +59,9 @@ class Neighbours:
             self._bystander(id, when)
 
     def _apart(self) -> None:
-        """Updates the record right before bystanders are read: first with their texts, as an API may let only one
-        record have a value; then, as one of them may be answered with what the record holds, which is only seen where
-        both differ, with other values of enumerated fields than a bystander has, and other texts.
+        """Updates the record twice right before bystanders are read: with texts that they have, as an API may let only
+        one record have a value; and with values that they do not have, as an API may answer with what the record
+        holds, which only shows where both differ.
         """
         others, known, gen = [*self.bystanders.values()], self.session.known, self.generator
         if known is None or self.session.sender.budget.left - len(self.bystanders) <= 3:

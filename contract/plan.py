@@ -32,7 +32,7 @@ WAYS: Final = (0, 1, 2, 3, 4, None)
 FEW: Final = 40
 """Combinations that one way may leave out for another to be worth trying."""
 AGAIN: Final = 1_000_003
-"""What is added to the seed where none of these will do: the values are then walked in another order."""
+"""What is added to the seed where none of `WAYS` will do: the values are then walked in another order."""
 FIRST: Final = 12
 """Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
 RESTING: Final = 20

@@ -39,7 +39,7 @@ Verdict = Literal["fixed", "still_broken", "could_not_tell"]
 ROUNDS: Final = 4
 """How often a failure must not be seen for it to be called fixed."""
 MORE_ROUNDS: Final = 5
-"""The same, for what may befall only some updates."""
+"""How often a failure that befalls only some updates must not be seen for it to be called fixed."""
 SHIFTS: Final = (1, 2)
 """Rounds that begin with one update more."""
 _STATEFUL: Final = ("frame", "idempotence", "read_back", "handler")

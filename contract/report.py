@@ -1,7 +1,7 @@
 """Tells what a run found: lines for people, and the data of ``run.json`` for everything else.
 
-Nothing is computed here. Whatever an API answered is shown as data: control characters are
-escaped, secrets and masked fields are replaced before anything is written anywhere.
+Nothing is judged here. Whatever an API answered is shown as data: control characters are escaped, secrets and masked
+fields are replaced before anything is written anywhere.
 """
 
 from __future__ import annotations

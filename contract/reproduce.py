@@ -147,13 +147,7 @@ class Look:
         self.suspects = Suspects(session, rule)
         self.update = session.contract.update.id
         self.limit = session.sender.budget.spent + SHARE
-        garbled = under(rule, "shape.json", "shape.body", "rejection.error_body")
-        noisy = session.sender.noise > 0 or garbled
-        shared = under(rule, "read_back", "frame", "rejection.no_trace", "bystander")
-        self.times = 1 if of_time(rule, "moves") else 3 if noisy else 2 if shared else 1
-        if rule.endswith(".no_server_error"):
-            self.times = 2
-        name = failures[0].finding.name if failures else ""
+        name = failures[0].finding.name
         shown = session.judge.fields.get(name)
         self.restless = (
             shown is not None
@@ -161,9 +155,15 @@ class Look:
             and shown.changes not in {"never", "on-write"}
         )
         """True where others may change it now and then, whatever is sent."""
+        garbled = under(rule, "shape.json", "shape.body", "rejection.error_body")
+        noisy = session.sender.noise > 0 or garbled
+        shared = under(rule, "read_back", "frame", "rejection.no_trace", "bystander")
+        self.times = 1 if of_time(rule, "moves") else 3 if noisy else 2 if shared else 1
+        """How often it must be seen again, one time right after the other."""
+        if rule.endswith(".no_server_error"):
+            self.times = 2
         if self.restless:
             self.times = max(self.times, 3)
-        """How often it must be seen again, one time right after the other."""
         self.tried: set[int] = set()
         """The suspects that were tried, by their ids."""
         self.before = False
@@ -320,9 +320,9 @@ class Look:
         return back == UNDONE
 
     def late(self, failure: Failure, *, sure: bool) -> bool:
-        """True where the change was there before the update that it was seen after: what was refused, or
-        was to change nothing, since the read before brings it about again. Where *sure*, only what is
-        most likely to is tried.
+        """True where it was not the update whose answer showed the change that made it, but something since the read
+        before that was refused, or was to change nothing: each of these is sent again; where *sure*, only those that
+        are most likely to have done it.
         """
         name, sent = failure.finding.name, failure.interaction.case.body
         if name not in self.session.judge.fields or name in self.session.judge.on_write:

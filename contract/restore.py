@@ -21,7 +21,7 @@ __all__ = ["LOST", "Restored", "differences", "establish", "recall", "restore", 
 TRIES: Final = 24
 """Updates that may be tried to put one record back."""
 BACK: Final = 4
-"""Those of them that move a selector away from where it stands and back again."""
+"""Updates that move a selector away from where it stands, and back again."""
 LATE: Final = (0.5, 1.0)
 """Seconds after which a record is read once more where an update was given up."""
 SOON: Final = 1.1

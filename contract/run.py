@@ -57,9 +57,9 @@ T = TypeVar("T")
 RESERVE: Final = 8
 """Requests that are kept for putting one record back."""
 AT_ONCE: Final = 5
-"""Requests of these that are enough where one update and its nulls put it back, as far as is known."""
+"""Requests that are enough to put a record back where one update, and one with nulls, do it as far as is known."""
 AFTERWARDS: Final = 8
-"""Requests beside these that the plan leaves for looking into what it found in its last part."""
+"""Requests that the plan leaves, beside the way back, for looking into what it found in its last part."""
 LAST: Final = 4
 """Requests after what is asked where the documents are silent, beside those that the plan counts."""
 PER_RECORD: Final = 30

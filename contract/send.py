@@ -51,7 +51,7 @@ __all__ = [
 MAX_CONTENT: Final = 256_000
 """The most bytes of an answer that are read, after decompression."""
 MAX_LIST: Final = 2_000_000
-"""The same for a list of records."""
+"""The most bytes of a list of records that are read, after decompression."""
 MAX_HEADERS: Final = 500
 MAX_DEPTH: Final = 200
 REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})

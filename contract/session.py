@@ -53,7 +53,7 @@ class Session:
         self.refusals: list[tuple[Case, int]] = []
         """Refused updates, the newest last."""
         self.stood: tuple[JSONObject, ...] = ()
-        """The record as it stood at the read before the newest one, and as that showed it."""
+        """(what was known of the record before the last read but one, what that read showed)."""
         self._newest: tuple[JSONObject, ...] = ()
         self.seen: list[int] = []
         """The numbers of the reads that showed the record."""

@@ -1,6 +1,6 @@
 """What may have brought a failure about: one update, or a few one after the other, the smallest first.
 
-Nothing is sent here; `reproduce` tries them, one after the other.
+Nothing is sent here; `reproduce` sends them, one after the other.
 """
 
 from __future__ import annotations

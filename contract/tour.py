@@ -39,7 +39,7 @@ STAYS, AT = 4, 2
 NEAR: Final = {1: "case", 3: "more", 5: "less", 9: "case"}
 """Updates of values that stay, by their count, that send nearly what is stored: an API may take it for the same."""
 WHOLE: Final = 7
-"""The one of these updates that sends nearly everything there is."""
+"""Of the updates that send nearly what is stored, see `NEAR`, the one that sends nearly everything there is."""
 MARKED: Final = 3
 """Enumerated fields that stand beside what must be refused: it may be applied in part."""
 BEATEN: Final = 4

@@ -92,8 +92,8 @@ class Walk:
         return [replace(case, unless="") for case in (next(full, cases[0]),)]
 
     def certain(self, case: Case) -> None:
-        """Reads an updated record before something is refused, so that it is known which left a trace; and before
-        something else is accepted what was refused so far, as a new time stamp would hide that it moved the old one.
+        """Reads the record now where a later read could not tell which request left a trace: between an update and
+        what is refused after it, and between that and the next update, whose new time stamp would hide a moved one.
         """
         session = self.session
         if not self.block.proof or self.block.name == "silence" or session.blind >= 4:

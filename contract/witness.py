@@ -23,7 +23,7 @@ LOOKS: Final = 3
 GAPS: Final = (0.0, 0.03, 0.03, 0.03)
 """Seconds before each read of a record to which this run writes nothing meanwhile."""
 WATCH: Final = (0.06, 0.1, 0.1, 0.1)
-"""The same, where it is known which value may be written by someone else."""
+"""Seconds before each read of such a record, where it is known which value may be written by someone else."""
 
 
 def remade(before: Any, now: Any) -> bool:
