@@ -41,8 +41,7 @@ class Judge:
     def __init__(self, contract: Contract, secrets: Iterable[str] = ()) -> None:
         self.contract = contract
         self.rules = rules(contract)
-        self.secrets = tuple(s for s in secrets if len(s) >= 8)
-        self.answers = Answers(contract, self.rules, self.secrets)
+        self.answers = Answers(contract, self.rules, tuple(s for s in secrets if len(s) >= 8))
         self.update = contract.update
         self.request = contract.request
         self.listing = contract.listing

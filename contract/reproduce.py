@@ -622,4 +622,4 @@ class Look:
         known = self.session.judge.rules.get(other.rule)
         if known is not None and known.group in rules:
             rules.add(other.rule)
-        return other.rule in rules and (one.pointer == other.pointer or self.rule not in {one.rule} or not one.pointer)
+        return other.rule in rules and (one.pointer == other.pointer or self.rule != one.rule or not one.pointer)

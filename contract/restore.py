@@ -423,7 +423,7 @@ class _Way:
         """Where null is ignored a blank may clear, and a blank is better than a value of this run."""
         texts = [n for n in left if n in self.request.fields and "string" in self.request.fields[n].types]
         empty = {n: "" for n in texts if self.record[n] is None and n not in self.generator.enums}
-        self.put(self.groups(empty)[0] and dict.fromkeys(self.groups(empty)[0], ""))
+        self.put(dict.fromkeys(self.groups(empty)[0], ""))
 
 
 def _read(session: Session, most: int = 3) -> JSONObject:

@@ -292,7 +292,7 @@ class _Bridge:
         if isinstance(body, dict) and response.ok:
             result.findings += self.excluded(body, before if record.verified else None)
         self.remember(operation, record, response, result, body)
-        return self.told(operation, case, interaction, result)
+        return self.told(case, interaction, result)
 
     def open(self, body: Mapping[str, Any], before: JSONObject | None) -> dict[str, str]:
         """The members of *body* for which the documents are silent, with the kind of value."""
@@ -384,7 +384,7 @@ class _Bridge:
             elif isinstance(body, dict):
                 record.refused.append(body)
 
-    def told(self, operation: Operation, case: Any, interaction: Interaction, result: Judgement) -> _Verdict:
+    def told(self, case: Any, interaction: Interaction, result: Judgement) -> _Verdict:
         """The findings that stand for themselves, as failures of schemathesis."""
         rules = self.judge.rules
         judged = {rules[name].promise for name in result.evidence if name.partition(".")[2] not in _THEIRS}

@@ -71,23 +71,22 @@ class RecordShape:
         self.custom = [(name, CUSTOM[f.format]) for name, f in body.fields.items() if f.format in CUSTOM]
         self.sized = [(name, f.format) for name, f in body.fields.items() if f.format in SIZES]
         self.regions = [(f, str(f.schema["x-region-of"])) for f in body.fields.values() if "x-region-of" in f.schema]
-        prefix = f"{operation}"
-        self.always: list[str] = [f"{prefix}.shape", f"{prefix}.shape.body"]
+        self.always: list[str] = [f"{operation}.shape", f"{operation}.shape.body"]
         self.sometimes: list[tuple[str, list[str]]] = []
         for name, item in body.fields.items():
             mine: list[str] = []
             if item.required:
-                self.always.append(f"{prefix}.shape.{name}.present")
+                self.always.append(f"{operation}.shape.{name}.present")
             if item.types:
-                mine.append(f"{prefix}.shape.{name}.type")
+                mine.append(f"{operation}.shape.{name}.type")
             if not item.nullable:
-                mine.append(f"{prefix}.shape.{name}.null")
+                mine.append(f"{operation}.shape.{name}.null")
             if item.enum or item.item_enum:
-                mine.append(f"{prefix}.enum.{name}")
+                mine.append(f"{operation}.enum.{name}")
             if item.format in CUSTOM:
-                mine.append(f"{prefix}.e164.{name}")
+                mine.append(f"{operation}.e164.{name}")
             elif item.format:
-                mine.append(f"{prefix}.format.{name}")
+                mine.append(f"{operation}.format.{name}")
             self.sometimes.append((name, mine))
         self.optional = [name for name, item in body.fields.items() if not item.required]
         self._groups: dict[Any, Group] = {}
