@@ -184,13 +184,6 @@ class Judge:
         for name, choice in self.request.active(body).items():
             stem = f"{prefix}.handler.{name}.{choice.value}"
             if name in loose:
-                # Null in what it requires may be refused, and may leave what is stored: but there it must not stand.
-                for other, fact in choice.requires.items():
-                    alone = len(self.request.aliases_of((other,)) & set(body)) == 1
-                    null = loose.get(other) == "null" and fact.basis == "documented" and alone
-                    if null and record.get(name) == choice.value and record.get(other, MISSING) is None:
-                        message = f"{name} {choice.value!r} is accepted with null in {other}, which it requires"
-                        result.broken(f"{stem}.shown", message, f"/{escape(other)}", expected="a value", actual=None)
                 continue
             result.single += (f"{stem}.accepted", f"{prefix}.handler.{name}")
             if choice.deprecated:
