@@ -73,6 +73,8 @@ class Suspects:
                 # It may be shown only right after the update before it, whatever stands there.
                 for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
                     yield [last], True, last.body
+                for before in self.barred(failure):
+                    yield [before, case], False, before.body
             yield from self.before_refusal(failure)
             return
         if case.keep and isinstance(case.body, Mapping):
@@ -128,11 +130,19 @@ class Suspects:
         since = [c for c, n in session.refusals if start < n < number and c.target == "own"]
         held = [c for c in since if name in c.fields and c.fields[name] == found.actual]
         kinds = _kinds(since) if self.rule.endswith(".accept") else []
-        locked = case.credentials == "right" and failure.interaction.response.status in {401, 403}
-        kinds += {c.credentials: c for c in since if c.credentials != "right"}.values() if locked else []
+        kinds += self.barred(failure)
         for before in {id(c): c for c in [*held[-1:], *session.refused_before(number), *kinds]}.values():
             if before.target == "own":
                 yield [before, case], read, case.body
+
+    def barred(self, failure: Failure) -> list[Case]:
+        """For a request that is refused although its credentials are right: the last update before it with each kind of
+        wrong ones, as an API may have locked the door.
+        """
+        if failure.interaction.case.credentials != "right" or failure.interaction.response.status not in {401, 403}:
+            return []
+        before = [c for c, n in self.session.refusals if n < failure.number and c.target == "own"]
+        return [*{c.credentials: c for c in before if c.credentials != "right"}.values()]
 
     def before_refusal(self, failure: Failure) -> Iterator[Trial]:
         """For a time stamp seen in a read: the update before it, and then what was refused since, the last of each kind."""

@@ -35,12 +35,7 @@ _PARTS: Final = re.compile(r"\.\d*[1-9]")
 class Walk:
     """Walks through one block on one record."""
 
-    def __init__(
-        self,
-        session: Session,
-        block: Block,
-        enough: Callable[[], bool],
-    ) -> None:
+    def __init__(self, session: Session, block: Block, enough: Callable[[], bool]) -> None:
         self.session = session
         self.generator = session.generator
         self.block = block

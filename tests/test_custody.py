@@ -1313,17 +1313,29 @@ def test_a_selector_that_cannot_be_emptied_again_ends_the_run_early(tmp_path: Pa
     assert found.requests < 80
 
 
-class Forgetting(Direct):
-    """A server that takes null and ignores it."""
+class Rewriting(Direct):
+    """A server that reads something else than was sent out of a body."""
+
+    def rewritten(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What it reads out of *body*."""
+        raise NotImplementedError
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer to what is left of a body."""
+        """The answer to what it reads."""
         with suppress(ValueError):
             if isinstance(body := json.loads(request.read()), dict):
-                content = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
+                content = json.dumps(self.rewritten(body)).encode()
                 headers = {**request.headers, "content-length": str(len(content))}
                 request = httpx.Request(request.method, request.url, headers=headers, content=content)
         return super().handle_request(request)
+
+
+class Forgetting(Rewriting):
+    """A server that takes null and ignores it."""
+
+    def rewritten(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What is not null."""
+        return {name: value for name, value in body.items() if value is not None}
 
 
 def test_null_is_tried_first_on_the_one_text_that_was_found(tmp_path: Path) -> None:
@@ -1374,19 +1386,14 @@ def test_one_field_that_refuses_null_says_nothing_about_ids(tmp_path: Path) -> N
     assert now == before
 
 
-class Mirrored(Direct):
+class Mirrored(Rewriting):
     """A server that stores one value under all names of a thing that are in an update."""
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer to what stands under one name, under the others too."""
-        with suppress(ValueError):
-            if isinstance(body := json.loads(request.read()), dict):
-                for name in [n for n in body if n in MESSAGE_NAMES]:
-                    body |= dict.fromkeys(MESSAGE_NAMES, body[name])
-                content = json.dumps(body).encode()
-                headers = {**request.headers, "content-length": str(len(content))}
-                request = httpx.Request(request.method, request.url, headers=headers, content=content)
-        return super().handle_request(request)
+    def rewritten(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What stands under one name, under the others too."""
+        for name in [n for n in body if n in MESSAGE_NAMES]:
+            body |= dict.fromkeys(MESSAGE_NAMES, body[name])
+        return body
 
 
 MESSAGE_NAMES = ("message_relay_context", "message_relay_topic")
@@ -1406,18 +1413,12 @@ def test_two_names_that_cannot_differ_any_more_do_not_keep_a_run_going(tmp_path:
     assert found.requests < 50
 
 
-class Choosy(Direct):
+class Choosy(Rewriting):
     """A server that ignores null for methods."""
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer to a body without these."""
-        with suppress(ValueError):
-            if isinstance(body := json.loads(request.read()), dict):
-                kept = {n: v for n, v in body.items() if v is not None or not n.endswith("_method")}
-                content = json.dumps(kept).encode()
-                headers = {**request.headers, "content-length": str(len(content))}
-                request = httpx.Request(request.method, request.url, headers=headers, content=content)
-        return super().handle_request(request)
+    def rewritten(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A body without these."""
+        return {n: v for n, v in body.items() if v is not None or not n.endswith("_method")}
 
 
 def test_a_default_stands_in_for_null_and_is_named(tmp_path: Path) -> None:

@@ -250,6 +250,32 @@ def test_a_server_that_puts_requests_off_or_loses_them_is_kept(every: int, lost:
     assert found.requests <= 300
 
 
+class Barring(Direct):
+    """A server that answers the next request that is right with 403, after one whose credentials were wrong."""
+
+    barred = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer, or 403 once."""
+        answer = super().handle_request(request)
+        if answer.status_code == 401:
+            self.barred = True
+        elif self.barred and answer.status_code < 400:
+            self.barred = False
+            return httpx.Response(403, json={"error": "Forbidden"})
+        return answer
+
+
+def test_a_read_that_is_refused_after_wrong_credentials_is_seen_again(tmp_path: Path) -> None:
+    """It is not refused by itself: what was sent without leave before it is sent again too."""
+    with reference.running() as server:
+        found = run(settings(server, tmp_path), credentials(server), transport=Barring(server))
+
+    assert broken(found) == ["retrieve_phone_number.shape.status"]
+    entry = next(entry for entry in found.entries if entry.verdict == "broken")
+    assert [case.credentials == "right" for case in entry.failures[0].cases] == [False, True]
+
+
 def test_smoke_takes_forty_requests_at_most(tmp_path: Path) -> None:
     """The smallest profile keeps to its number, the way back included; it asks for nothing that was given."""
     with reference.running() as server:
