@@ -16,7 +16,7 @@ import jsonschema_rs
 
 from contract.document import escape
 from contract.formats import canonical
-from contract.model import MISSING, Finding, Interaction, JSONObject, Response, Rule
+from contract.model import MISSING, Finding, Interaction, JSONObject, Response, Rule, is_empty
 from contract.shape import Group, RecordShape, said, same
 from contract.spec import Contract, Operation
 
@@ -159,19 +159,19 @@ class Answers:
         result = Judgement()
         case, response = interaction.case, interaction.response
         operation, status = self.contract.operations[case.operation], response.status
-        if self.written and isinstance(case.body, dict):
-            for name in self.written.keys() & case.body.keys():
-                others = [value for other, value in case.body.items() if other != name]
-                if case.body[name] not in (*self.written[name], *others):
-                    self.written[name].append(case.body[name])
+        sent = case.fields
+        for name in self.written.keys() & sent.keys():
+            others = [value for other, value in sent.items() if other != name]
+            if sent[name] not in (*self.written[name], *others):
+                self.written[name].append(sent[name])
         self._always(operation, response, result)
         if status >= 500:
             return result
         if case.expect == "reject":
             self._refused(operation, interaction, result)
-        elif 200 <= status < 300:
+        elif response.ok:
             self._success(operation, interaction, result)
-        elif 400 <= status < 500:
+        elif response.refused:
             self._error_body(operation, response, result)
             if case.expect == "accept":
                 rule = f"{operation.id}.accept" if operation is self.update else f"{operation.id}.shape.status"
@@ -219,7 +219,7 @@ class Answers:
         listed = self.items(body) if self.listing is not None else None
         for entry in (body, *(listed if isinstance(listed, list) else ())):
             for name, sent in self.written.items():
-                if isinstance(entry, dict) and entry.get(name) not in (None, "") and entry[name] in sent:
+                if isinstance(entry, dict) and not is_empty(entry.get(name)) and entry[name] in sent:
                     return f"the answer holds {name}, which is only ever written"
         return ""
 
@@ -256,19 +256,18 @@ class Answers:
             wanted = (401, 403)
         elif case.rule.rpartition(".")[2] in {"unknown_id", "foreign_id"}:
             wanted = (404,)
-        if status in wanted or (not wanted and 400 <= status < 500):
+        if status in wanted or (not wanted and response.refused):
             result.single.append(case.rule)
             self._error_body(operation, response, result)
             return
-        accepted = 200 <= status < 300
         expected = " or ".join(map(str, wanted)) if wanted else "a 4xx, and nothing changed"
-        message = "it is accepted" if accepted else f"it gets a {status}"
+        message = "it is accepted" if response.ok else f"it gets a {status}"
         rule = self.rules.get(case.rule)
         text = f"{message}, although {rule.text}" if rule else message
         actual = _brief(response) if status >= 300 else f"{status}, accepted"
         result.broken(case.rule, text, expected=expected, actual=actual)
         record = self.record(operation)
-        if not (accepted and case.target == "own" and operation is self.update and record is not None):
+        if not (response.ok and case.target == "own" and operation is self.update and record is not None):
             return
         body, id = response.body, interaction.id
         shown = body.get(self.key) if isinstance(body, dict) and self.key and id else None

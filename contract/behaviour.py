@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from contract.check import Judge
 from contract.mask import Mask
-from contract.model import MISSING, Case, Interaction, JSONObject, Response
+from contract.model import MISSING, Case, Interaction, JSONObject, Response, is_empty
 from contract.send import encode
 from contract.shape import same
 from contract.spec import Contract, Field, Operation
@@ -140,14 +140,14 @@ class _Account:
                     yield self.case(one, early=bool(case.absent) or not selectors <= chosen[one.id])
             # What is open may have been sent as it was found.
             lawful = case.operation == self.contract.update.id and case.expect == "accept"
-            if accepted and lawful and isinstance(case.body, Mapping):
-                chosen[one.id] |= selectors & set(case.body)
+            if accepted and lawful:
+                chosen[one.id] |= selectors & set(case.fields)
 
     def case(self, one: Interaction, *, early: bool) -> dict[str, Any]:
         """What became of one case; *early* where the record may still stand as it was found."""
         case, response = one.case, one.response
         status = response.status
-        outcome = "accepted" if status < 300 else "refused" if 400 <= status < 500 else "failed"
+        outcome = "accepted" if response.ok else "refused" if response.refused else "failed"
         found: dict[str, Any] = {
             "label": case.label,
             "operation": case.operation,
@@ -232,7 +232,7 @@ class _Account:
             default = request.fields[name].default if name in request.fields else MISSING
             others = [sent[n] for n in request.aliases_of((name,)) if n in sent] if name in request.fields else []
             possible = {
-                "cleared": now in (None, ""),
+                "cleared": is_empty(now),
                 "default": default is not MISSING and now == default,
                 "mirrored": any(same(item, value, now) for value in others),
             }
@@ -326,7 +326,7 @@ class _Account:
         yield from (entry for entry in lists if isinstance(entry, dict) and entry.get(self.judge.key) is not None)
 
     def fact(self, item: Field, value: Any) -> Any:
-        if (item.enum or item.item_enum) and value is not MISSING and value is not None:
+        if item.listed and value is not MISSING and value is not None:
             return self.mask.value(sorted(value, key=repr) if isinstance(value, list) else value, item.name)
         return "a blank" if value == "" else _type(value)
 
@@ -345,7 +345,7 @@ class _Tree:
 
     def __init__(self, documented: Mapping[str, Field]) -> None:
         self.documented = documented
-        self.enumerated = {path for path, item in documented.items() if item.enum or item.item_enum}
+        self.enumerated = {path for path, item in documented.items() if item.listed}
         self.silent = {p for p, item in documented.items() if p not in self.enumerated and not item.format}
         """Paths of free text, which says nothing."""
         self.parents: Counter[str] = Counter()

@@ -17,7 +17,7 @@ from typing import Any, Final
 from contract.answer import Answers, Judgement, is_id
 from contract.document import escape
 from contract.formats import instant
-from contract.model import MISSING, Finding, Interaction, JSONObject, Response, under
+from contract.model import MISSING, Finding, Interaction, JSONObject, Response, is_empty, under
 from contract.rules import rules
 from contract.shape import SLACK, Group, same
 from contract.spec import Contract, Field, Operation
@@ -173,7 +173,7 @@ class Judge:
         for name in wrong:
             message, at = f"{name} is not what was sent", f"/{escape(name)}"
             value, shown = body[name], record.get(name, MISSING)
-            ignored = shown in (None, "") or shown is MISSING or (before is not None and shown == before.get(name))
+            ignored = is_empty(shown) or shown is MISSING or (before is not None and shown == before.get(name))
             if old and ignored:
                 result.broken(f"{prefix}.deprecated.{name}", message, at, expected=value, actual=shown)
             result.broken(self.echoed[name], message, at, expected=value, actual=shown)
@@ -198,7 +198,7 @@ class Judge:
                 if other not in self.fields or other not in record or other not in body or other in loose:
                     continue
                 siblings = self.request.aliases_of((other,))
-                if len(siblings & set(body)) > 1 or record[other] not in (None, ""):
+                if len(siblings & set(body)) > 1 or not is_empty(record[other]):
                     continue
                 message, at = f"with {name} {choice.value!r} the answer lacks {other}", f"/{escape(other)}"
                 result.broken(f"{stem}.shown", message, at, expected=body[other], actual=record[other])
@@ -240,7 +240,7 @@ class Judge:
             default = self.request.fields[name].default if name in self.request.fields else MISSING
             if old is None and default is not MISSING and now == default:
                 continue
-            if name in cleared and (now in (None, "") or now == default):
+            if name in cleared and (is_empty(now) or now == default):
                 continue
             why = "never changes" if item.changes == "never" else "was not sent"
             message, at = f"{name} changed, although it {why}", f"/{escape(name)}"

@@ -15,7 +15,7 @@ from contract.answer import Judgement
 from contract.api import Spec
 from contract.config import Settings
 from contract.ledger import Ledger
-from contract.mask import Mask, mask_of, plain
+from contract.mask import Mask, mask_of
 from contract.model import MISSING, Case, Interaction, Response
 from contract.prepare import account, trust, usable_proxy
 from contract.report import finding_lines
@@ -110,7 +110,7 @@ def _lines(ledger: Ledger, spec: Spec, response: httpx.Response, mask: Mask, bas
     ledger.fold()
     causes = ledger.causes()
     broken = [n for n, failures in causes.items() if not ledger.weak(n) and ledger.accepted(failures[0]) is None]
-    place = f"  request   {plain(mask.text(case.label))}"
+    place = f"  request   {mask.line(case.label)}"
     for name in broken[:FEW]:
         yield from finding_lines(spec.contract, spec.rules[name], causes[name][0].finding, place, body, mask)
     if len(broken) > FEW:

@@ -344,7 +344,7 @@ def _field(entry: Entry, item: Field) -> Iterator[str]:
     if entry.deprecated != item.deprecated:
         one, other = ("page", "fragment") if entry.deprecated else ("fragment", "page")
         yield f"the {one} calls it deprecated, the {other} does not"
-    known = item.enum or item.item_enum
+    known = item.listed
     if entry.enumerated and not known and "boolean" not in item.types:
         yield "the page announces allowed values, the fragment has no enum"
     if entry.values and known:

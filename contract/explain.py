@@ -96,7 +96,7 @@ _GENERAL = {
 
 
 def _sample(generator: Generator, name: str, turn: int = 0) -> Any:
-    values = generator.enums.get(name) or generator.firm(name)
+    values = generator.options(name)
     return values[turn % len(values)]
 
 

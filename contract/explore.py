@@ -80,7 +80,7 @@ class _Hunt:
             raise _Stop(error) from error
         new = [f for f in findings if f.rule not in self.known and not f.follows]
         if not new:
-            if case.body is not None and isinstance(case.body, Mapping):
+            if isinstance(case.body, Mapping):
                 self.trail.append(case.body)
             return
         self.seen += 1

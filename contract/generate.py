@@ -252,6 +252,10 @@ class Generator:
             self._firm[name] = values
         return self._firm[name]
 
+    def options(self, name: str) -> tuple[Any, ...]:
+        """The enumerated values of a field that may be sent, or its boundary values where there are none."""
+        return self.enums.get(name) or self.firm(name)
+
     def plain(self, schema: Mapping[str, Any]) -> Any:
         """The plainest value of a schema, whether it may be sent or not; null where it has no other."""
         return next(iter(self._values("", schema)[0]), None)
@@ -438,7 +442,7 @@ class Generator:
 
         made: dict[str, tuple[SearchStrategy[int], tuple[Any, ...], SearchStrategy[Any] | None]] = {}
         for name in self.fields:
-            firm, drawn = self.enums.get(name) or self.firm(name), self._drawn(name)
+            firm, drawn = self.options(name), self._drawn(name)
             # One choice for each value: they find more than drawn ones, and cost less.
             most = len(firm) if drawn is None else (FIRM + 1) * len(firm)
             made[name] = st.integers(0, most - 1), firm, drawn

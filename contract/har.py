@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 import harfile
 import httpx
 
-from contract.mask import Mask, plain
+from contract.mask import Mask
 from contract.report import opened
 from contract.result import Exchange, Result
 
@@ -122,4 +122,4 @@ def _body(body: Any, content: bytes, mask: Mask) -> str:
 
 
 def _text(text: str, mask: Mask) -> str:
-    return plain(mask.text(text))
+    return mask.line(text)

@@ -25,7 +25,7 @@ from contract.config import credentials, find
 from contract.errors import ConfigError, ContractError
 from contract.known import Accepted
 from contract.ledger import Entry
-from contract.mask import mask_of, plain
+from contract.mask import mask_of
 from contract.model import Rule
 from contract.plugin import ContractWarning, fail, option_of, settings_of
 from contract.result import Result
@@ -271,7 +271,7 @@ class ContractRun:
             else:
                 result = run(settings, credentials(), only=self.only)
         except ContractError as error:
-            return plain(self.mask.text(str(error)))
+            return self.mask.line(str(error))
         self._have(result)
         if earlier is not None:
             self._compare(earlier)
@@ -322,18 +322,18 @@ class ContractRun:
 
     def _end_as(self, item: RuleItem, entry: Entry, result: Result) -> None:
         mask = self.mask
-        reason = plain(mask.text(entry.reason))
+        reason = mask.line(entry.reason)
         if entry.verdict == "broken" or entry.accepted:
             if entry.accepted:
                 pytest.xfail(reason)
             fail("\n".join(report.failure_lines(result, entry, mask)).rstrip("\n"))
         if entry.verdict == "warned":
-            message = plain(mask.text(entry.failures[0].finding.message))
+            message = mask.line(entry.failures[0].finding.message)
             item.warn(ContractWarning(f"{entry.rule.id} ({entry.rule.basis} only): {message}"))
         if entry.verdict == "undecided":
             self._open(f"could not tell: {reason}")
         if entry.verdict == "not_exercised" and result.problem and not entry.lacking:
-            self._open(f"could not tell: {plain(mask.text(result.problem))}")
+            self._open(f"could not tell: {mask.line(result.problem)}")
         if entry.verdict == "not_exercised":
             pytest.skip(reason)
 

@@ -58,7 +58,7 @@ def document(result: Result, mask: Mask) -> ET.Element:
         ("requests", str(result.requests)),
         ("spec", f"{result.contract.title} {result.contract.version}"),
     ):
-        ET.SubElement(properties, "property", name=name, value=plain(mask.text(value)))
+        ET.SubElement(properties, "property", name=name, value=mask.line(value))
     root[0].insert(0, properties)
     for name in ("tests", "failures", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
@@ -109,7 +109,7 @@ def _whole(result: Result, mask: Mask) -> Iterator[ET.Element]:
         ET.SubElement(case, "error", type="undecided", message=short(mask.text(result.problem)))
     yield case
     for id, done in result.restored.items():
-        case = ET.Element("testcase", classname=RUN, name=plain(mask.text(f"left {id} as it was")), time="0.000")
+        case = ET.Element("testcase", classname=RUN, name=mask.line(f"left {id} as it was"), time="0.000")
         lines = [line.strip() for line in _safe(restored_lines(id, done, mask), mask)]
         if done.verdict == "not_restored" and (done.note or not result.settings.allow_unrestorable):
             ET.SubElement(case, "error", type="not_restored", message=lines[0]).text = "\n".join(lines)

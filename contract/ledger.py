@@ -71,7 +71,7 @@ class Failure:
     interaction: Interaction
     number: int
     """The position of the request in the run, counted from 1."""
-    body: Any = None
+    body: Any
     """The smallest body with which it was seen again, or the one that was sent."""
     cases: tuple[Case, ...] = ()
     """The cases with which it was seen again."""
@@ -326,8 +326,8 @@ class Ledger:
             if self._shape(found.rule) or not found.pointer:
                 continue
             place = found.leaf
-            body = failure.interaction.case.body
-            if under(found.rule, "rejection") and isinstance(body, Mapping) and body.get(place) == found.actual:
+            sent = failure.interaction.case.fields
+            if under(found.rule, "rejection") and place in sent and sent[place] == found.actual:
                 continue  # It was sent, so it is the cause.
             cause = wrong.get((place, repr(found.actual))) or wrong.get((place, repr(found.expected)))
             if cause:

@@ -77,6 +77,10 @@ class Mask:
                 text = text.replace(value, self._masked(value))
         return text
 
+    def line(self, text: str) -> str:
+        """*text* as `text` gives it, with nothing that a terminal obeys."""
+        return plain(self.text(text))
+
     def _member(self, found: re.Match[str]) -> str:
         return found[1] + str(self._masked(found[2]))
 

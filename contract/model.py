@@ -24,12 +24,15 @@ __all__ = [
     "Pair",
     "Response",
     "Rule",
+    "Target",
+    "is_empty",
     "of_time",
     "under",
 ]
 
 Basis = Literal["documented", "observed", "inferred"]
 Expect = Literal["accept", "reject", "unspecified"]
+Target = Literal["own", "unknown", "foreign", "malformed"]
 Pair = Literal[
     "right",
     "none",
@@ -137,7 +140,7 @@ class Case:
     """The bytes to send where they are not the encoded *body*."""
     media_type: str = "application/json"
     credentials: Pair = "right"
-    target: Literal["own", "unknown", "foreign", "malformed"] = "own"
+    target: Target = "own"
     query: str = ""
     """What follows the path in the URL, with its ``?``."""
     core: tuple[str, ...] = ()
@@ -190,6 +193,11 @@ class Response:
     def ok(self) -> bool:
         """True for a success."""
         return 200 <= self.status < 300
+
+    @property
+    def refused(self) -> bool:
+        """True for an answer that refuses what was asked for."""
+        return 400 <= self.status < 500
 
     def slim(self) -> Response:
         """The same without its body, which is too large to be kept."""
@@ -245,6 +253,11 @@ class Finding:
     def leaf(self) -> str:
         """The innermost name: the field of a record in a list."""
         return next(reversed(self.tokens), "")
+
+
+def is_empty(value: Any) -> bool:
+    """True where a field holds nothing: null or a blank."""
+    return value in (None, "")
 
 
 def under(rule: str, *stems: str) -> bool:

@@ -244,7 +244,7 @@ class Neighbours:
             # that the change is still there has to do, unless somebody else may have written it all the same.
             other.verified = True
             other.read("the bystander once more")
-            now = other.known or {}
+            now = other.now
             written = any(self._others(n, value, earlier) for n, _, value in changed)
             for failure in made:
                 name = failure.finding.name

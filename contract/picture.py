@@ -166,10 +166,10 @@ class _Walk:
         ]
         self.last[record] = []
         for matrix, place in places:
-            status = exchange.response.status
-            state: State = "refused" if 400 <= status < 500 else self._failed(exchange, matrix, place) or "kept"
+            refused = exchange.response.refused
+            state: State = "refused" if refused else self._failed(exchange, matrix, place) or "kept"
             self._note(matrix, place, state, exchange.case.label, 1)
-            if 200 <= status < 300:
+            if exchange.response.ok:
                 self.last[record].append((matrix, place, exchange.case.label))
 
     def _note(self, matrix: tuple[str, str, str], place: tuple[str, str], state: State, label: str, count: int) -> None:

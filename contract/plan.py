@@ -115,8 +115,8 @@ class Block:
             if case.body is MISSING:
                 shown = {(n, v): len(enums[n]) for n, v in state.items() if n in enums and isinstance(v, str)}
                 moments[i] = shown | dict.fromkeys(_unusual(state.get(text)), UNUSUAL)
-            elif isinstance(case.body, Mapping):
-                state |= case.body
+            else:
+                state |= case.fields
         chosen: set[int] = set()
         seen: set[Any] = set()
         for _ in LISTS[: len(moments)]:
@@ -685,7 +685,7 @@ class _Planner:
         if all(body[n] == value for n, value in others.items()):
             return None
         plain = [n for n in (gen.marker, *gen.enums) if n is not None and n not in gen.selectors]
-        values = [gen.enums.get(n) or gen.firm(n) for n in plain]
+        values = [gen.options(n) for n in plain]
         return {
             **{n: some[i % len(some)] for i, (n, some) in enumerate(zip(plain, values, strict=True))},
             **body,

@@ -11,7 +11,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contract.errors import Undecided
-from contract.model import MISSING, Case, JSONObject, Response
+from contract.model import MISSING, Case, JSONObject, Response, is_empty
 from contract.restore import LOST, restore, writable
 from contract.session import Session
 from contract.shape import same
@@ -123,7 +123,7 @@ class _Standing:
                 who = "only the platform" if item.choices else "no update"
                 self.found[name] = f"it is {_told(value)}, which {who} can set"
         there = self._there()
-        self.nulls = [name for name in there if record[name] in (None, "")]
+        self.nulls = [name for name in there if is_empty(record[name])]
         bare = {n for n in there if n in generator.selectors and n not in self.nulls and {*self.nulls} & {*active}}
         # Free text is what an API shows in another way than it stands, and hardly ever what it refuses, unless it is
         # older than a rule that the documents state.
@@ -145,7 +145,7 @@ class _Standing:
             and name not in self.found
             and (
                 all(record.get(other, record[name]) == record[name] for other in request.aliases_of((name,)))
-                or (name in self.active and record[name] not in (None, ""))
+                or (name in self.active and not is_empty(record[name]))
             )
         ]
         for group in request.aliases:
@@ -209,7 +209,7 @@ class _Standing:
         body = {name: self.record[name] for name in names}
         if not body:
             return False
-        empty = [name for name, value in body.items() if value in (None, "")]
+        empty = [name for name, value in body.items() if is_empty(value)]
         among = "".join(f", {name} among them" for name in empty if name in self.generator.selectors)
         label = f"what stands there already ({len(body)} fields, {len(empty)} of them empty{among})"
         kinds = {n: "null" if value is None else "blank" if value == "" else "exact" for n, value in body.items()}
@@ -284,9 +284,9 @@ def uncleared(session: Session, found: JSONObject, hopeless: Iterable[str] = ())
     for name in [n for n in writable(session.contract) if n not in hopeless]:
         if name in generator.fields and found.get(name, MISSING) is None and name not in generator.enums:
             kinds.setdefault(kind_of(name), []).append(name)
-    given = [n for n in plain if known.get(n) not in (None, "") and n not in request.aliases_of(active)]
+    given = [n for n in plain if not is_empty(known.get(n)) and n not in request.aliases_of(active)]
     # One that was found with something in it can be given that again.
-    given.sort(key=lambda name: found.get(name) in (None, ""))
+    given.sort(key=lambda name: is_empty(found.get(name)))
     probes = {kind: next((n for n in given if kind_of(n) == kind), "") for kind in kinds}
     others = [name for name in given if not request.fields[name].takes_null]
     names = [name for name in probes.values() if name] or (others[:1] if kinds else [])
@@ -361,7 +361,7 @@ def _emptied(session: Session, names: list[str]) -> dict[str, str]:
     """What the API does where null is sent for each of *names*: nothing said where it empties the field,
     or where nobody knows.
     """
-    before = session.known or {}
+    before = session.now
     if not names:
         return {}
     label, body = f"null where a value stands: {', '.join(names)}", dict.fromkeys(names)

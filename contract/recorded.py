@@ -496,14 +496,13 @@ class _Archive:
 
     def note(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
         """Remembers how the record stands now."""
-        id, status = interaction.id, interaction.response.status
+        id, response = interaction.id, interaction.response
         if operation is self.contract.update and id:
-            good = 200 <= status < 300
             if result.record is not None:
                 self.keep(id, result.record, verified=False)
-            elif good or status >= 500:
+            elif response.ok or response.status >= 500:
                 self.known.pop(id, None)
-            if good and isinstance(interaction.case.body, dict):
+            if response.ok and isinstance(interaction.case.body, dict):
                 self.last[id] = interaction.case.body
                 if len(self.last) > REMEMBERED:
                     self.last.clear()
@@ -645,7 +644,7 @@ def data(account: Account, mask: Mask) -> dict[str, Any]:
                 "verdict": "warned" if account.weak(rule) else "broken",
                 "count": account.folds[rule].count,
                 "place": account.folds[rule].place,
-                "message": plain(mask.text(account.folds[rule].finding.message)),
+                "message": mask.line(account.folds[rule].finding.message),
                 "pointer": account.folds[rule].finding.pointer,
                 "expected": mask.value(account.folds[rule].finding.expected, _name(account.folds[rule])),
                 "actual": mask.value(account.folds[rule].finding.actual, _name(account.folds[rule])),
@@ -679,7 +678,7 @@ def lines(account: Account, mask: Mask, style: Style = unstyled) -> Iterator[str
         word = ("warned ", "warned") if rule in weak else ("broken ", "broken")
         often = f", {fold.count:,} times" if fold.count > 1 else ""
         yield style(*word) + f" {rule}{often}"
-        yield f"        {plain(mask.text(found.message))}"
+        yield f"        {mask.line(found.message)}"
         where = f", at {plain(found.pointer)}" if found.pointer else ""
         yield f"        {'first in ' if fold.count > 1 else 'in '}{plain(fold.place)}{where}"
         yield from expected_lines(found, mask, "        ")

@@ -18,10 +18,10 @@ from contract.config import Settings
 from contract.errors import ConfigError, SendError, Undecided, nearest
 from contract.ledger import Failure, of_acceptance
 from contract.mask import plain
-from contract.model import Finding, Interaction, JSONObject, Response, of_time, under
+from contract.model import Finding, Interaction, JSONObject, Response, is_empty, of_time, under
 from contract.plan import plan
 from contract.prepare import need_credentials
-from contract.recall import Recipe, recalled
+from contract.recipe import Recipe
 from contract.report import Style, unstyled
 from contract.reproduce import Look
 from contract.restore import establish
@@ -102,7 +102,7 @@ def _recorded(run: Mapping[str, Any], rule: str, told: Mapping[str, Any], contra
     assert isinstance(request, Mapping)
     recipe, problem = None, ""
     try:
-        recipe = recalled(request.get("replay"), contract)
+        recipe = Recipe.parse(request.get("replay"), contract)
     except ConfigError as error:
         problem = str(error)
     if isinstance(request.get("replay"), Mapping) and request["replay"].get("masked"):
@@ -210,7 +210,7 @@ class _Again:
         for turn in range(self.rounds()):
             self.establish(whole=turn > 0)
             missing = self.unlike()
-            if stored := [n for n in self.last.absent if (self.session.known or {}).get(n) not in (None, "")]:
+            if stored := [n for n in self.last.absent if not is_empty(self.session.now.get(n))]:
                 return "could_not_tell", f"{', '.join(stored)} is stored, and could not be cleared"
             lasting = self.lasting()
             idle = self.idle()
@@ -233,7 +233,7 @@ class _Again:
         """Sends one update more: what happens to every third one must not always miss the one that matters."""
         marker = self.generator.marker
         if marker is not None:
-            now = (self.session.known or {}).get(marker)
+            now = self.session.now.get(marker)
             other = next(value for value in self.generator.firm(marker) if value != now)
             self.session.attempt({marker: other}, "one more update")
 
@@ -287,7 +287,7 @@ class _Again:
         self.refused.clear()
         for name in self.unlike():
             response, _ = session.attempt(self.unit(name), "back to where it stood, one by one")
-            if response is not None and 400 <= response.status < 500:
+            if response is not None and response.refused:
                 self.refused.add(name)
         for case in self.recipe.cases:
             if case.absent:
@@ -301,7 +301,7 @@ class _Again:
         if self.only_reads:
             return {self.name} if self.name else set(self.state or {})
         if of_time(self.recorded.rule, "moves"):
-            return set(self.last.body) if isinstance(self.last.body, Mapping) else set()
+            return set(self.last.fields)
         if not under(self.recorded.rule, *_STATEFUL):
             return {self.name}
         active = self.contract.request.active(self.state or {})
@@ -318,15 +318,15 @@ class _Again:
 
     def idle(self) -> str:
         """Why sending the body proves nothing: it sets the field to what it is."""
-        body = self.last.body
-        if not self.shown or not isinstance(body, Mapping) or self.name not in body:
+        body = self.last.fields
+        if not self.shown or self.name not in body:
             return ""
-        now = (self.session.known or {}).get(self.name)
+        now = self.session.now.get(self.name)
         return f"{self.name} already is what is sent" if same(None, now, body[self.name]) else ""
 
     def unlike(self) -> list[str]:
         """Fields that do not stand as they did, as far as that matters for the rule."""
-        state, now = self.state or {}, self.session.known or {}
+        state, now = self.state or {}, self.session.now
         fields = self.session.judge.fields
         names = self.matters() & (set(state) if self.only_reads else {self.name, *self.generator.selectors})
         if not self.only_reads and not under(self.recorded.rule, *_STATEFUL):
@@ -352,7 +352,7 @@ class _Again:
             return ""
         if self.session.id not in self.recorded.ids or not under(self.recorded.rule, "frame", "rejection"):
             return ""
-        now = (self.session.known or {}).get(self.name)
+        now = self.session.now.get(self.name)
         kept = same(shown, now, self.recorded.finding.expected)
         return "" if kept else f"{self.name} is not what it was before, and no update puts it back"
 
@@ -378,7 +378,7 @@ class _Again:
             evidence += result.evidence
         if rule == self.look.in_list and self.answer is not None:
             session.read("read to compare with the list")
-            compared = session.judge.in_list(self.answer, session.id, session.known or {})
+            compared = session.judge.in_list(self.answer, session.id, session.now)
             findings += compared.findings
             evidence += compared.evidence
         return findings, evidence
@@ -409,14 +409,14 @@ class _Again:
     def exercised(self, evidence: list[str]) -> bool:
         """True where the rule, one of its group, or what it says of a body was looked at."""
         rule, rules, last = self.recorded.rule, self.session.judge.rules, self.last
-        refused = self.answer is not None and 400 <= self.answer.status < 500
+        refused = self.answer is not None and self.answer.refused
         if refused and not self.recipe.read and (last.expect == "unspecified" or last.rule in evidence):
             return True  # To refuse it is as good an answer, or the right one.
         if last.expect == "unspecified" and last.rule in evidence:
             return True
         if self.accepted:
             return f"{last.operation}.accept" in evidence
-        if (self.state or {}).get(self.name, "") is None and (self.session.known or {}).get(self.name, "") is None:
+        if (self.state or {}).get(self.name, "") is None and self.session.now.get(self.name, "") is None:
             # It was null that was shown in a wrong way, and is shown as null.
             typed = f"{rule.partition('.')[0]}.shape.{self.name}.type"
             if typed in evidence:

@@ -22,7 +22,7 @@ from contract.errors import ConfigError
 from contract.ledger import Entry, Failure, unsettled
 from contract.mask import Mask, plain, shown
 from contract.model import MISSING, Case, Finding, Rule
-from contract.recall import recalled, recipe
+from contract.recipe import Recipe
 from contract.result import Result
 from contract.send import MALFORMED, encode, unknown
 from contract.spec import Contract
@@ -113,7 +113,7 @@ def data(result: Result, mask: Mask) -> dict[str, Any]:
         "started": result.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "seconds": round(result.seconds, 3),
         "requests": result.requests,
-        "problem": plain(mask.text(result.problem)),
+        "problem": mask.line(result.problem),
         **({"foreign": _foreign(result, mask)} if result.foreign else {}),
         "tour": {
             "updates": result.plan.updates,
@@ -158,7 +158,7 @@ def _rule(result: Result, entry: Entry, mask: Mask) -> dict[str, Any]:
     if entry.accepted:
         found["accepted"] = True
     if entry.reason:
-        found["reason"] = plain(mask.text(entry.reason))
+        found["reason"] = mask.line(entry.reason)
     if entry.failures:
         found["failures"] = [failure(result, one, mask) for one in entry.failures]
     return found
@@ -168,18 +168,17 @@ def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
     """One failure as data."""
     found, case = one.finding, one.interaction.case
     name = found.leaf
-    body = one.body if one.body is not None else case.body
     response = one.interaction.response
     return {
         "case": case.label,
-        "message": plain(mask.text(found.message)),
+        "message": mask.line(found.message),
         "pointer": found.pointer,
         "expected": mask.value(found.expected, name),
         "actual": mask.value(found.actual, name),
         "curl": mask.text(_again(result, one, mask)),
         "request": {
             "operation": case.operation,
-            "body": mask.value(body),
+            "body": mask.value(one.body),
             **({"before": mask.value(one.before)} if one.before else {}),
             "replay": _recipe(result, one, mask),
         },
@@ -199,11 +198,11 @@ def _again(result: Result, one: Failure, mask: Mask) -> str:
     steps = [step for step in one.cases if step.operation == update]
     if case.operation != update:
         if not steps:
-            guessed = recalled(recipe(contract, one, result.ledger.interactions), contract).cases
-            steps = [step for step in guessed if step.operation == update]
+            guessed = Recipe.of(contract, one, result.ledger.interactions)
+            steps = [step for step in guessed.cases if step.operation == update]
         steps.append(case)
     elif len(steps) < 2:
-        steps = [case if one.body is None else replace(case, body=one.body)]
+        steps = [replace(case, body=one.body)]
     id, other = one.interaction.id, one.interaction.other
     lines = [
         curl(contract, result.settings.base_url, step, id if step.operation == update else other or id, step.body, mask)
@@ -214,7 +213,7 @@ def _again(result: Result, one: Failure, mask: Mask) -> str:
 
 def _recipe(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
     """What sends a failure again; where values of it are masked, that is said."""
-    made = recipe(result.contract, one, result.ledger.interactions)
+    made = Recipe.of(result.contract, one, result.ledger.interactions).data()
     shown: dict[str, Any] = mask.value(made)
     return {**shown, "masked": True} if shown != Mask().value(made) else shown
 
@@ -329,7 +328,7 @@ def lines(
     mask = mask.of(result)
     yield from _rule_lines(result, mask, style, quiet=quiet, brief=brief)
     if result.problem:
-        yield style("could not tell: ", "undecided") + plain(mask.text(result.problem))
+        yield style("could not tell: ", "undecided") + mask.line(result.problem)
     for fields in result.foreign.values():
         for name, pair in fields.items():
             before, now = (shown(mask.value(value, name), 80) for value in pair)
@@ -357,14 +356,14 @@ def _rule_lines(result: Result, mask: Mask, style: Style, *, quiet: bool, brief:
             why = "" if entry.accepted else f" ({entry.rule.basis} only)"
             yield style("accepted" if entry.accepted else "warned ", "warned") + f" {entry.rule.id}{why}"
             if not brief:
-                yield f"        {plain(mask.text(entry.reason or entry.failures[0].finding.message))}"
+                yield f"        {mask.line(entry.reason or entry.failures[0].finding.message)}"
     for note in result.notes():
         if not quiet or "fails again" in note:
             yield style("known failure", "warned") + f": {plain(note)}"
     undecided = unsettled(result.entries)
     for entry in undecided[:10]:
         yield style("undecided", "undecided") + f" {entry.rule.id}"
-        yield f"        {plain(mask.text(entry.reason))}"
+        yield f"        {mask.line(entry.reason)}"
     if len(undecided) > 10:
         yield f"        … and {len(undecided) - 10} more"
 
@@ -386,16 +385,15 @@ def _effort_lines(result: Result, mask: Mask) -> Iterator[str]:
             open_ends.setdefault(entry.reason, []).append(entry.rule.id)
     for reason, names in open_ends.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        yield f"not exercised: {names[0]}{more}: {plain(mask.text(reason))}"
+        yield f"not exercised: {names[0]}{more}: {mask.line(reason)}"
 
 
 def failure_lines(result: Result, entry: Entry, mask: Mask, style: Style = unstyled) -> Iterator[str]:
     """What a person reads about one rule that is broken."""
     one = entry.failures[0]
     told = failure(result, one, mask)
-    body = one.body if one.body is not None else one.interaction.case.body
     place = f"  case      {told['case']}"
-    yield from finding_lines(result.contract, entry.rule, one.finding, place, body, mask, style, len(one.before or ()))
+    yield from finding_lines(result.contract, entry.rule, one.finding, place, one.body, mask, style, len(one.before))
     yield f"  again     {told['curl']}"
     yield ""
 
@@ -414,7 +412,7 @@ def finding_lines(
     what was sent with it, if anything, and *before* the number of updates that it takes before.
     """
     yield style("broken ", "broken") + f" {rule.id}"
-    yield f"        {plain(mask.text(found.message))}"
+    yield f"        {mask.line(found.message)}"
     yield f"  rule      {rule.text}"
     yield f"  source    {rule.basis}: {contract.source(rule.fact)}"
     yield place + (f", at {plain(found.pointer)}" if found.pointer else "")
@@ -435,7 +433,7 @@ def expected_lines(found: Finding, mask: Mask, indent: str) -> Iterator[str]:
 
 def restored_lines(id: str, done: Any, mask: Mask, style: Style = unstyled) -> Iterator[str]:
     """What became of one record: put back, or what is left of what was written to it."""
-    name = plain(mask.text(id))
+    name = mask.line(id)
     if done.verdict == "restored":
         yield f"{name} was put back as it was, and read back"
     elif done.verdict == "nothing_changed":
@@ -444,7 +442,7 @@ def restored_lines(id: str, done: Any, mask: Mask, style: Style = unstyled) -> I
         yield style(f"{name} was put back, but for what someone else set meanwhile", "undecided")
     else:
         yield style(f"{name} could not be put back whole", "broken") + (
-            f": {plain(mask.text(done.note))}" if done.note else ""
+            f": {mask.line(done.note)}" if done.note else ""
         )
     if done.verdict == "not_restored":
         for field, (before, now) in done.left.items():

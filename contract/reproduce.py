@@ -17,7 +17,7 @@ from contract.check import MOVES_AFTER
 from contract.errors import SendError, Undecided
 from contract.formats import instant
 from contract.ledger import Failure, of_acceptance, of_answer
-from contract.model import MISSING, Case, Finding, JSONObject, of_time, under
+from contract.model import MISSING, Case, Finding, JSONObject, is_empty, of_time, under
 from contract.reduce import Refusals, reduce, units
 from contract.restore import establish
 from contract.session import Session
@@ -258,9 +258,9 @@ class Look:
     def lost(self, name: str) -> int:
         """How many updates of one field, each followed by a read, are not shown by that."""
         session = self.session
-        values = list((self.generator.enums.get(name) or self.generator.firm(name))[:SERIES])
+        values = list(self.generator.options(name)[:SERIES])
         # An API may count what changes something alone.
-        values.sort(key=lambda value: same(None, value, (session.known or {}).get(name)))
+        values.sort(key=lambda value: same(None, value, session.now.get(name)))
         lost = 0
         for i in range(SERIES):
             if session.sender.budget.left < 2 or lost > 1 or len(values) < 2:
@@ -269,7 +269,7 @@ class Look:
             response, _ = session.attempt(body, "one of a series")
             accepted = response is not None and response.ok
             found = session.trial([], read=True)
-            ours = not session.novel(name, (session.known or {}).get(name))
+            ours = not session.novel(name, session.now.get(name))
             lost += accepted and ours and any(f.rule.startswith(self.rule) for f in found)
         return lost
 
@@ -298,12 +298,7 @@ class Look:
         and that only this run knows: an API may begin each time with what it last read.
         """
         session, name = self.session, self.generator.marker
-        if (
-            not under(self.rule, "frame")
-            or name is None
-            or session.sender.noise
-            or failure.finding.actual in (None, "")
-        ):
+        if not under(self.rule, "frame") or name is None or session.sender.noise or is_empty(failure.finding.actual):
             return False
         sent = failure.interaction.case.body
         body = sent if isinstance(sent, Mapping) else {}
@@ -316,7 +311,7 @@ class Look:
                 if read:
                     session.trial([], read=True)
             session.attempt(others, "and the others")
-            back += (session.known or {}).get(name) in texts[:-1]
+            back += session.now.get(name) in texts[:-1]
         return back == UNDONE
 
     def late(self, failure: Failure, *, sure: bool) -> bool:
@@ -360,7 +355,7 @@ class Look:
         if not (case.keep or self.refused(case)):
             return False  # It was refused only once, and what is accepted may change something.
         session.trial([], read=True)
-        now = session.known or {}
+        now = session.now
         return name in now and same(item, now[name], found.actual)
 
     def refused(self, case: Case) -> bool:
@@ -426,7 +421,7 @@ class Look:
         if not self.rule.startswith(tuple(f"{self.update}.{promise}" for promise in stays)):
             return False
         self.session.settle()
-        now = self.session.known or {}
+        now = self.session.now
         for failure in self.failures:
             found = failure.finding
             name = found.name
@@ -442,9 +437,9 @@ class Look:
                 fixed = early and now.get(name) in (None, "", *own)
             if name not in now or shown is None or same(shown, now[name], found.expected):
                 continue
-            sent = (c for c, _ in self.session.between(0, failure.number + 1) if isinstance(c.body, Mapping))
-            doer = next((c for c in sent if name in c.body and same(shown, c.body[name], now[name])), None)
-            if (item is None or item.read_only) and doer is not None and now[name] not in (None, ""):
+            sent = (c for c, _ in self.session.between(0, failure.number + 1) if name in c.fields)
+            doer = next((c for c in sent if same(shown, c.body[name], now[name])), None)
+            if (item is None or item.read_only) and doer is not None and not is_empty(now[name]):
                 self.blame(failure, doer)
                 return True
             if fixed:
@@ -458,7 +453,7 @@ class Look:
         for failure in self.failures:
             name = failure.finding.name
             earlier = instant((failure.interaction.before or {}).get(name))
-            now = instant((self.session.known or {}).get(name))
+            now = instant(self.session.now.get(name))
             if earlier is not None and now is not None and now < earlier:
                 self.confirm(failure)
                 return True
@@ -608,7 +603,7 @@ class Look:
                 if other is not None:
                     body = self.generator.complete({name: other})
                     session.attempt(body, "away from the value")
-        stored = [n for n in case.absent if (session.known or {}).get(n) not in (None, "")]
+        stored = [n for n in case.absent if not is_empty(session.now.get(n))]
         if stored:
             session.attempt(dict.fromkeys(stored, None), "companions cleared")
 

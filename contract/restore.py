@@ -140,7 +140,7 @@ def establish(session: Session, before: JSONObject | None, sent: Any = None, *, 
         body = {}
     if body and body != session.dead_end:
         response, _ = session.attempt(body, "back to where it stood")
-        if response is not None and 400 <= response.status < 500:
+        if response is not None and response.refused:
             session.dead_end = body  # The same again would be refused again.
     now = session.known or now
     nulls = [
@@ -179,7 +179,7 @@ class _Way:
         self.unseen = unseen
         self.tries = TRIES
         only_shown = [n for n in self.contract.record if n in record and n not in self.request.fields]
-        sent = [c.body for c, _ in session.between(0, session.sender.budget.spent + 1) if isinstance(c.body, Mapping)]
+        sent = [case.fields for case, _ in session.between(0, session.sender.budget.spent + 1)]
         self.assigned = {n: [body[n] for body in sent if n in body] for n in only_shown}
         """Values that were sent for fields that no update should set."""
         self.changed = bool(session.updates)
@@ -351,7 +351,7 @@ class _Way:
         """Selectors go back with something in their companions, and these are cleared afterwards."""
         body, later = self.groups(left)
         values = {name: value for name, value in body.items() if value is not None}
-        now = self.session.known or {}
+        now = self.session.now
         for name, choice in self.request.active(self.record).items():
             if name in values:
                 for other in choice.requires:
@@ -364,7 +364,7 @@ class _Way:
     def in_parts(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """Halves of what is refused whole, down to single fields, so that no value keeps another back."""
         body, later = self.groups(left)
-        now = self.session.known or {}
+        now = self.session.now
         units: list[dict[str, Any]] = []
         for name, choice in self.request.active(body).items():
             if name in body:

@@ -121,7 +121,7 @@ class _Maker:
             yield self.rule("shape", f"{name}.type", text, item.facet("type"), of=item)
         if not item.nullable:
             yield self.rule("shape", f"{name}.null", f"{name} is never null", item.facet("null"), of=item)
-        if values := item.enum or item.item_enum:
+        if values := item.listed:
             listed = ", ".join(str(value) for value in values)
             text = f"{name} holds only: {listed} (to the letter)"
             yield self.rule("enum", name, text, item.facet("enum"), of=item)

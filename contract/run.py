@@ -399,7 +399,7 @@ class Runner:
 
     def _simple(self, session: Session) -> bool:
         """True where nothing is known that could make the way back a long one."""
-        left = differences(self.contract, self.snapshots[session.id], session.known or {})
+        left = differences(self.contract, self.snapshots[session.id], session.now)
         settable = left.keys() <= self.contract.request.fields.keys()
         return settable and bool(session.clears) and not session.foreign and session.misread <= 1
 

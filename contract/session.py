@@ -17,7 +17,7 @@ from contract.errors import SendError, Undecided
 from contract.formats import instant
 from contract.generate import Generator
 from contract.ledger import Failure, Ledger
-from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response, under
+from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response, is_empty, under
 from contract.send import Sender
 from contract.shape import same
 
@@ -40,7 +40,7 @@ class Session:
         self.generator = generator
         self.contract = judge.contract
         plain = Generator(self.contract.update)
-        self.needed = {n: (plain.enums.get(n) or plain.firm(n))[0] for n in plain.required}
+        self.needed = {n: plain.options(n)[0] for n in plain.required}
         """Every field that an update must have, with a plain value."""
         self.known: JSONObject | None = None
         """The record as it was last shown."""
@@ -85,6 +85,11 @@ class Session:
         self.doubt: Callable[[Interaction, Mapping[str, tuple[Any, Any]]], None] | None = None
         """Called with an answer that shows a change which was not sent, and what changed."""
 
+    @property
+    def now(self) -> JSONObject:
+        """The record as it was last shown; nothing where that is not known."""
+        return self.known or {}
+
     # ------------------------------------------------------------------ sending
 
     def perform(self, case: Case) -> tuple[Judgement, Response]:
@@ -96,7 +101,7 @@ class Session:
         """
         body = self.fitting(case.body)
         if case.respells:
-            body = {**body, case.respells: respelled(str((self.known or {}).get(case.respells, self.id)))}
+            body = {**body, case.respells: respelled(str(self.now.get(case.respells, self.id)))}
         if self._writes(case):
             body = self.completed(body, case)
         if body is not case.body:
@@ -163,9 +168,7 @@ class Session:
         if changed:
             free, cleared = self.judge.exempt(sent, record, before)
             changed = {
-                n: pair
-                for n, pair in changed.items()
-                if n not in free and (n not in cleared or pair[1] not in (None, ""))
+                n: pair for n, pair in changed.items() if n not in free and (n not in cleared or not is_empty(pair[1]))
             }
         for name, (_, now) in changed.items():
             if not self.quiet and self.bygone(name, now):
@@ -184,7 +187,7 @@ class Session:
     def bygone(self, name: str, value: Any) -> bool:
         """True for a free value that this run sent so long ago that no API would fall back to it."""
         request = self.contract.request
-        if name not in request.fields or request.fields[name].enum or value in (None, ""):
+        if name not in request.fields or request.fields[name].enum or is_empty(value):
             return False
         if self.novel(name, value) or len(self.updates) <= RECENT or value == (self.updates[0][2] or {}).get(name):
             return False
@@ -192,24 +195,24 @@ class Session:
         late = self.updates[-RECENT:]
         shown = [(before or {}).get(f) for _, _, before in late for f in fields]
         cases = [case for case, _, _ in late] + [case for case, _ in self.refusals[-RECENT:]]
-        sent = [case.body.get(f) for case in cases if isinstance(case.body, Mapping) for f in fields]
+        sent = [case.body[f] for case in cases for f in fields if f in case.fields]
         if value in shown or value in sent or value in [record.get(name) for record in self.stood]:
             return False
         earlier = [case for case, _, _ in self.updates[:-RECENT]] + [case for case, _ in self.refusals[:-RECENT]]
-        bodies = (case.body for case in earlier if isinstance(case.body, Mapping))
-        return any(body.get(field) == value for body in bodies for field in fields)
+        return any(case.fields.get(field) == value for case in earlier for field in fields)
 
     def fitting(self, body: Any) -> Any:
         """*body* without values that this record cannot take: some are only for records that can do it."""
         if not isinstance(body, Mapping) or self.known is None:
             return body
-        for name in body:
+        unable = set()
+        for name, value in body.items():
             item = self.contract.request.fields.get(name)
-            if item is not None and item.among and body[name] in item.enum:
+            if item is not None and item.among and value in item.enum:
                 able = self.known.get(item.among)
-                if isinstance(able, list) and body[name] not in able:
-                    return self.fitting({k: v for k, v in body.items() if k != name})
-        return body
+                if isinstance(able, list) and value not in able:
+                    unable.add(name)
+        return {k: v for k, v in body.items() if k not in unable} if unable else body
 
     def completed(self, body: Any, case: Case) -> Any:
         """*body* with the required fields that it lacks, as they stand, so that it is not refused for their
@@ -217,7 +220,7 @@ class Session:
         """
         if not isinstance(body, Mapping) or not body:
             return body
-        known = self.known or {}
+        known = self.now
         lacks = {*body, *case.absent, case.rule.removeprefix(f"{case.operation}.rejection.").removesuffix(".required")}
         missing = {n: known.get(n, v) for n, v in self.needed.items() if n not in lacks}
         return {**body, **missing} if missing else body
@@ -254,7 +257,7 @@ class Session:
     def _note(self, case: Case, response: Response, result: Judgement, number: int, before: JSONObject | None) -> None:
         """What is known of the record after an answer."""
         if case.target != "own":
-            if self._writes(case) and 400 <= response.status < 500:
+            if self._writes(case) and response.refused:
                 self._refuse(case, number)  # It may have been applied here all the same.
             return
         if case.operation == self.contract.retrieve.id:
@@ -270,15 +273,14 @@ class Session:
             return
         if not self._writes(case):
             return
-        if isinstance(case.body, Mapping):
-            self.written.update(case.body)
+        self.written.update(case.fields)
         if response.ok:
             if result.record is not None:
                 self.known, self.verified = result.record, False
                 self._age(response)
                 if not self.quiet:
                     self.updates.append((case, number, before if len(response.content) <= USUAL else _slim(before)))
-                self._learn(case.body, before, result.record)
+                self._learn(case.fields, before or {}, result.record)
             else:
                 self.known, self.verified = None, False
         elif response.status >= 500:
@@ -293,20 +295,19 @@ class Session:
         if not self.quiet:
             self.refusals.append((case, number))
 
-    def _learn(self, body: Any, before: JSONObject | None, record: JSONObject) -> None:
+    def _learn(self, body: JSONObject, before: JSONObject, record: JSONObject) -> None:
         """Notes whether null clears a field here."""
-        if isinstance(body, Mapping) and before is not None:
-            for name, value in body.items():
-                if value is None and before.get(name) not in (None, "") and name in record:
-                    self.clears = record[name] in (None, "")
+        for name, value in body.items():
+            if value is None and not is_empty(before.get(name)) and name in record:
+                self.clears = is_empty(record[name])
 
     def _observe(self, case: Case, response: Response, before: JSONObject | None, result: Judgement) -> None:
         """Notes the answer to a request about which the documents are silent."""
         accepted = response.ok
         outcome = "accepted" if accepted else "refused"
         fields: dict[str, str] = {}
-        if accepted and result.record is not None and isinstance(case.body, Mapping):
-            for name, value in case.body.items():
+        if accepted and result.record is not None:
+            for name, value in case.fields.items():
                 shown = result.record.get(name, MISSING)
                 if same(None, value, shown):
                     fields[name] = "applied"

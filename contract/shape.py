@@ -81,21 +81,21 @@ class RecordShape:
                 mine.append(f"{operation}.shape.{name}.type")
             if not item.nullable:
                 mine.append(f"{operation}.shape.{name}.null")
-            if item.enum or item.item_enum:
+            if item.listed:
                 mine.append(f"{operation}.enum.{name}")
             if item.format in CUSTOM:
                 mine.append(f"{operation}.e164.{name}")
             elif item.format:
                 mine.append(f"{operation}.format.{name}")
             self.sometimes.append((name, mine))
-        self.optional = [name for name, item in body.fields.items() if not item.required]
         self._groups: dict[Any, Group] = {}
         self._quick: dict[str, jsonschema_rs.Draft202012Validator | None] = {}
 
     def evidence(self, record: JSONObject) -> Group:
         """The rules for which a well-shaped *record* is evidence."""
         nulls = tuple([name for name, value in record.items() if value is None])
-        key = (nulls, *[name in record for name in self.optional])
+        # A required field may lack as well: what is wrong with a record is taken off its evidence, not remembered in it.
+        key = (nulls, *[name in record for name, _ in self.sometimes])
         group = self._groups.get(key)
         if group is None:
             group = Group(self._evidence(record))

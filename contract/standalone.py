@@ -16,7 +16,7 @@ from contract.formats import CUSTOM, calling_regions, is_e164
 from contract.generate import Generator
 from contract.mask import plain
 from contract.model import MISSING, Case, of_time, under
-from contract.recall import Recipe
+from contract.recipe import Recipe
 from contract.replay import Recorded
 from contract.restore import writable
 from contract.rules import rules as rules_of

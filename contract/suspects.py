@@ -31,7 +31,7 @@ PREFIX: Final = 3
 def held(session: Session, finding: Finding) -> bool:
     """True where a refused update held the value that a field has."""
     name = finding.name
-    bodies = [case.body for case, _ in session.refusals if isinstance(case.body, Mapping)]
+    bodies = [case.fields for case, _ in session.refusals]
     return any(name in body and _told_as(body[name], finding.actual) for body in bodies)
 
 
@@ -158,11 +158,7 @@ class Suspects:
         if under(self.rule, "access"):
             earlier = [case for case, number in self.session.refusals if number < failure.number]
             guilty = [
-                c
-                for c in earlier
-                if c.rule == self.rule
-                and isinstance(c.body, Mapping)
-                and c.body.get(name, MISSING) == failure.finding.actual
+                c for c in earlier if c.rule == self.rule and c.fields.get(name, MISSING) == failure.finding.actual
             ]
             # Where the value tells nothing, the odd ones are tried first: what could not even be read.
             odd = [c for c in earlier if not isinstance(c.body, Mapping)][-2:]

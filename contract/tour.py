@@ -143,7 +143,7 @@ class Values:
         for names, count in ((free, MARKED), (urls, 1)):
             for i in range(self.marks, self.marks + min(count, len(names))):
                 other = names[i % len(names)]
-                values = gen.enums.get(other) or gen.firm(other)
+                values = gen.options(other)
                 body[other] = values[(self.marks // 2 + i - self.marks) % len(values)]
         return body
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from contract.check import MOVES_AFTER
-from contract.model import Case, JSONObject
+from contract.model import Case, JSONObject, is_empty
 from contract.plan import Block
 from contract.session import Session
 
@@ -82,8 +82,8 @@ class Walk:
 
     def first(self) -> list[Case]:
         """The one case whose fields hold something, or else the first."""
-        known, cases = self.session.known or {}, self.block.cases
-        full = (c for c in cases if all(known.get(name) not in (None, "") for name in c.body))
+        known, cases = self.session.now, self.block.cases
+        full = (c for c in cases if all(not is_empty(known.get(name)) for name in c.body))
         return [replace(case, unless="") for case in (next(full, cases[0]),)]
 
     def certain(self, case: Case) -> None:
@@ -101,13 +101,13 @@ class Walk:
 
     def read(self, label: str) -> None:
         """Reads what refusals left behind, and puts it back where no update would be taken any more."""
-        before = self.session.known or {}
+        before = self.session.now
         self.session.read(label)
         self.undo(before)
 
     def send(self, case: Case) -> None:
         """Sends one case and notes whether it was accepted."""
-        stamps, before = self.session.judge.stamps, self.session.known or {}
+        stamps, before = self.session.judge.stamps, self.session.now
         if case.keep and isinstance(case.body, Mapping):
             # What stands there already would not show that it was taken.
             fields = self.session.contract.record
@@ -122,7 +122,7 @@ class Walk:
             self.accepted.add(case.label)
             if case.expect == "reject" and not self.ledger.weak(case.rule):
                 self.undo(before)
-            if rests and all(before.get(n) == (self.session.known or {}).get(n) for n in stamps):
+            if rests and all(before.get(n) == self.session.now.get(n) for n in stamps):
                 # Most clocks would have turned: only now is it worth waiting for as long as any may take.
                 self.session.rest(MOVES_AFTER + 0.2)
                 self.session.perform(
@@ -135,20 +135,20 @@ class Walk:
         """
         session, request = self.session, self.generator.request
         session.settle()
-        known = session.known or {}
+        known = session.now
         if request.active(known) == request.active(before) or all(
-            known.get(n, True) not in (None, "") for n in request.needed(known)
+            not is_empty(known.get(n, True)) for n in request.needed(known)
         ):
             return
         names = [*request.selectors, *request.needed(before)]
-        body = {n: before[n] for n in names if n in self.generator.fields and before.get(n) not in (None, "")}
+        body = {n: before[n] for n in names if n in self.generator.fields and not is_empty(before.get(n))}
         if body:
             session.attempt(body, "back to where it stood")
 
     def other(self, body: JSONObject) -> dict[str, Any]:
         """The fields of *body* with other values than they have."""
-        gen, known = self.generator, self.session.known or {}
-        chosen = {n: next((v for v in gen.enums.get(n) or gen.firm(n) if v != known.get(n)), body[n]) for n in body}
+        gen, known = self.generator, self.session.now
+        chosen = {n: next((v for v in gen.options(n) if v != known.get(n)), body[n]) for n in body}
         return gen.complete(chosen, lambda field: gen.firm(field)[-1])
 
     def proves(self, case: Case) -> bool:
@@ -183,7 +183,7 @@ class Walk:
 
     def move_away(self) -> None:
         """Gives each selector a value that none of the waiting cases is about."""
-        known = self.session.known or {}
+        known = self.session.now
         active = self.generator.request.active(known)
         stored = {name for case in self.later for name in case.absent}
         for name in self.generator.selectors:
@@ -207,7 +207,7 @@ class Walk:
         request = self.generator.request
         for empty, how in ((None, "null"), ("", "blank")):
             self.session.settle()
-            known = self.session.known or {}
+            known = self.session.now
             active = request.aliases_of(request.needed(known))
             stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, empty)}
             body = {n: empty for n in request.fields if n in stored and n not in active}
@@ -219,15 +219,15 @@ class Walk:
             marker = self.generator.marker
             if hidden and empty is None and marker is not None:
                 body |= dict.fromkeys(sorted(hidden), None)
-                if known.get(marker) in (None, ""):
+                if is_empty(known.get(marker)):
                     self.session.update(f"{marker} to be cleared", {marker: self.generator.firm(marker)[0]})
                 body[marker] = None
             if not body:
                 return
-            before = self.session.known or {}
+            before = self.session.now
             result, response = self.session.ask(f"{how} to clear companions", body, dict.fromkeys(body, how))
             now = result.record or {}
-            stood = [n for n in body if n in now and before.get(n) not in (None, "")]
+            stood = [n for n in body if n in now and not is_empty(before.get(n))]
             if empty is None and stood and response.ok:
-                self.ignored |= {request.fields[n].format for n in stood if now[n] not in (None, "")}
+                self.ignored |= {request.fields[n].format for n in stood if not is_empty(now[n])}
                 self.cleared |= {n for n in hidden if request.fields[n].format not in self.ignored}

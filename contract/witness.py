@@ -100,7 +100,7 @@ class Witness:
         session, case = self.session, interaction.case
         self.stepped = False
         session.read("read to see whether it stays")
-        now = session.known or {}
+        now = session.now
         strange = {n: pair for n, pair in strange.items() if session.novel(n, now.get(n))}
         if not strange:
             return {}
@@ -125,13 +125,13 @@ class Witness:
         """
         session = self.session
         establish(session, steps[0][1], strange)
-        now = session.known or {}
+        now = session.now
         if any(session.novel(n, now.get(n)) for n in strange):
             # It cannot be put back as it was; any value of this run will do.
             for name, (was, _) in strange.items():
                 session.attempt(self.own(name, was, other=now.get(name)), "a value of this run")
         found = session.trial([case for case, _ in steps], read=True)
-        now = session.known or {}
+        now = session.now
         if any(session.novel(n, now.get(n)) for n in strange):
             return True
         rules = {f"{session.contract.update.id}.read_back.{name}" for name in strange}
@@ -152,12 +152,12 @@ class Witness:
         with session.unnoted(doubting=False):
             wrote: dict[str, Any] = {}
             for name in names:
-                now = (session.known or {}).get(name)
+                now = session.now.get(name)
                 wrote |= self.own(name, now, other=now)
                 session.attempt(self.own(name, now, other=now), "a value of this run")
-            shown = session.known or {}
+            shown = session.now
             session.read("read to see whether it stays")
-            first = session.known or {}
+            first = session.now
             ours = [record or {} for _, _, record in session.updates[-RECENT:]] + [first, {**first, **wrote}]
             moved: dict[str, tuple[Any, Any]] = {}
             others: list[JSONObject] = []
@@ -202,7 +202,7 @@ class Witness:
         for gap in GAPS:
             session.sender.sleep(gap)
             session.read("read to see whether it stays")
-            now = {n: (session.known or {}).get(n) for n in self.settable}
+            now = {n: session.now.get(n) for n in self.settable}
             if session.known is not None and now not in seen:
                 seen.append(now)
         if len(seen) < 3:

@@ -1131,6 +1131,7 @@ def test_two_values_say_the_same(field: str, a: Any, b: Any, expected: bool) -> 
 
 def test_evidence_is_counted_in_groups() -> None:
     """Answers that look alike share one group, so that counting costs nothing; the rules are the same."""
+    JUDGE.judge(look("show_lamp", {k: v for k, v in RECORD.items() if k != "mode"}))
     one, two = JUDGE.judge(look("show_lamp", RECORD)), JUDGE.judge(look("show_lamp", {**RECORD, "label": "B"}))
     assert one.groups[0] is two.groups[0]
     null = JUDGE.judge(look("show_lamp", {**RECORD, "label": None}))

@@ -639,7 +639,7 @@ def test_what_every_third_update_loses_is_seen_in_any_field(defect: str | None, 
         response = Response(status=200, headers={}, body={})
         finding = Finding(rule=rule, message="", pointer="/messaging_handler_resource_id")
         interaction = Interaction(case=case, response=response, id=session.id)
-        failure = Failure(finding=finding, interaction=interaction, number=1)
+        failure = Failure(finding=finding, interaction=interaction, number=1, body={})
         look = Look(session, rule, [failure])
 
         assert look.in_series(failure) == lost

@@ -23,7 +23,7 @@ LAYERS = (
     {"check", "tour", "derive", "explain", "export"},
     {"cases"},
     {"api", "behaviour", "ledger", "plan"},
-    {"prepare", "recall", "session"},
+    {"prepare", "recipe", "session"},
     {"neighbours", "restore", "walk"},
     {"preflight", "reduce", "result", "suspects", "witness"},
     {"reproduce"},

@@ -9,18 +9,14 @@ from typing import Any, Final, get_args
 
 from contract.errors import ConfigError
 from contract.ledger import Failure
-from contract.model import MISSING, Case, Interaction, JSONObject, Pair, under
+from contract.model import MISSING, Case, Expect, Interaction, JSONObject, Pair, Target, under
 from contract.spec import Contract
 
-__all__ = ["Recipe", "recalled", "recipe"]
+__all__ = ["Recipe"]
 
 WRITES: Final = 2
 """Updates before a read that may have brought about what it shows."""
-_WORDS: Final = {
-    "expect": ("accept", "reject", "unspecified"),
-    "credentials": get_args(Pair),
-    "target": ("own", "unknown", "foreign", "malformed"),
-}
+_WORDS: Final = {"expect": get_args(Expect), "credentials": get_args(Pair), "target": get_args(Target)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,25 +32,51 @@ class Recipe:
     other: str = ""
     """The id of another record whose answer showed it."""
 
+    @classmethod
+    def of(cls, contract: Contract, failure: Failure, seen: Sequence[Interaction]) -> Recipe:
+        """How *failure* was seen; *seen* are the interactions of the run."""
+        cases, read, state = failure.cases, failure.read, failure.state
+        if not cases:
+            cases, read, state = _guessed(contract, failure, seen)
+        if all(one.operation != contract.update.id for one in cases):
+            # What a mere read shows depends on how the record stands while it is read.
+            shown = failure.interaction.response.body
+            state = shown if isinstance(shown, Mapping) else failure.interaction.before
+        if cases[-1].repeat and len(cases) == 1:
+            cases = tuple(cases[0].repeated())
+        if other := failure.interaction.other:
+            return cls(cases=cases, read=read, other=other)
+        if state is not None:
+            fields = contract.request.fields.items()
+            state = {n: state[n] for n, item in fields if n in state and not item.write_only}
+        return cls(cases=cases, read=read, state=state)
 
-def recipe(contract: Contract, failure: Failure, seen: Sequence[Interaction] = ()) -> dict[str, Any]:
-    """How *failure* was seen, as data for ``run.json``; *seen* are the interactions of the run."""
-    cases, read, state = failure.cases, failure.read, failure.state
-    if not cases:
-        cases, read, state = _guessed(contract, failure, seen)
-    if all(one.operation != contract.update.id for one in cases):
-        # What a mere read shows depends on how the record stands while it is read.
-        shown = failure.interaction.response.body
-        state = shown if isinstance(shown, Mapping) else failure.interaction.before
-    if cases[-1].repeat and len(cases) == 1:
-        cases = tuple(cases[0].repeated())
-    found: dict[str, Any] = {"cases": [_described(one) for one in cases], "read": read}
-    if failure.interaction.other:
-        found["other"] = failure.interaction.other
-    elif state is not None:
-        fields = contract.request.fields.items()
-        found["state"] = {n: state[n] for n, item in fields if n in state and not item.write_only}
-    return found
+    @classmethod
+    def parse(cls, data: Any, contract: Contract) -> Recipe:
+        """The recipe that `data` gave.
+
+        Raises:
+            ConfigError: it is damaged, or about an operation that the contract lacks.
+        """
+        cases = data.get("cases") if isinstance(data, Mapping) else None
+        if not isinstance(cases, list) or not cases:
+            raise ConfigError("the run does not say how the failure was seen")
+        state = data.get("state")
+        return cls(
+            cases=tuple(_case(one, contract) for one in cases),
+            read=bool(data.get("read")),
+            state=state if isinstance(state, Mapping) else None,
+            other=str(data.get("other", "")),
+        )
+
+    def data(self) -> dict[str, Any]:
+        """What ``run.json`` holds of it."""
+        found: dict[str, Any] = {"cases": [_described(one) for one in self.cases], "read": self.read}
+        if self.other:
+            found["other"] = self.other
+        elif self.state is not None:
+            found["state"] = self.state
+        return found
 
 
 def _guessed(
@@ -88,24 +110,6 @@ def _described(case: Case) -> dict[str, Any]:
             continue
         found[one.name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return found
-
-
-def recalled(data: Any, contract: Contract) -> Recipe:
-    """The recipe in *data*.
-
-    Raises:
-        ConfigError: it is damaged, or about an operation that the contract lacks.
-    """
-    cases = data.get("cases") if isinstance(data, Mapping) else None
-    if not isinstance(cases, list) or not cases:
-        raise ConfigError("the run does not say how the failure was seen")
-    state = data.get("state")
-    return Recipe(
-        cases=tuple(_case(one, contract) for one in cases),
-        read=bool(data.get("read")),
-        state=state if isinstance(state, Mapping) else None,
-        other=str(data.get("other", "")),
-    )
 
 
 def _case(data: Any, contract: Contract) -> Case:
