@@ -19,14 +19,12 @@ from contract.mask import Mask, mask_of
 from contract.model import MISSING, Case, Interaction, Response
 from contract.prepare import account, trust, usable_proxy
 from contract.report import finding_lines
-from contract.send import Credentials, decode, proxy_for
+from contract.send import GONE, Credentials, decode, proxy_for
 
 __all__ = ["client", "transport"]
 
 FEW: Final = 3
 """Rules that one failure tells."""
-NOISE: Final = frozenset({502, 503, 504})
-"""Answers that say nothing about the request, only that it should come again later."""
 
 
 class _Auth(httpx.Auth):
@@ -78,7 +76,7 @@ def client(
     known = account(settings, spec.rules).known
 
     def judge(response: httpx.Response) -> None:
-        if not _below(base, response.request.url) or response.status_code in NOISE or response.is_redirect:
+        if not _below(base, response.request.url) or response.status_code in GONE or response.is_redirect:
             return
         response.read()
         lines = list(_lines(Ledger(spec.rules, settings.strict, known=known), spec, response, mask, base))

@@ -75,7 +75,7 @@ class Profile:
     name: str
     requests: int
     """The most requests that the run may send on its own account."""
-    tour: bool
+    thorough: bool
     random: int
     """Bodies that Hypothesis draws for the random part."""
     explore: bool = False
@@ -83,9 +83,9 @@ class Profile:
 
 
 PROFILES: Final[Mapping[str, Profile]] = {
-    "smoke": Profile(name="smoke", requests=40, tour=False, random=0),
-    "standard": Profile(name="standard", requests=300, tour=True, random=1),
-    "deep": Profile(name="deep", requests=1_000_000, tour=True, random=60, explore=True),
+    "smoke": Profile(name="smoke", requests=40, thorough=False, random=0),
+    "standard": Profile(name="standard", requests=300, thorough=True, random=1),
+    "deep": Profile(name="deep", requests=1_000_000, thorough=True, random=60, explore=True),
 }
 
 
@@ -304,20 +304,20 @@ class _Planner:
         self.profile = profile
         self.seed = seed
         self.generator = Generator(self.update, resources)
-        self.cases = Cases(contract, self.generator, foreign=bool(foreign), thorough=profile.tour)
+        self.cases = Cases(contract, self.generator, foreign=bool(foreign), thorough=profile.thorough)
 
     def plan(self) -> Plan:
         """The whole plan."""
         tour, walk = self.toured()
         drawn = tuple(self.drawn())
         blocks = self.blocks(walk, drawn)
-        spare = self.room(blocks, walk, self.profile) - len(walk) if self.profile.tour else 0
+        spare = self.room(blocks, walk, self.profile) - len(walk) if self.profile.thorough else 0
         left: list[Case] = []
         if spare > 1 and not self.profile.explore:
             left = self.leftover(walk)[:spare]
             drawn = (*left, *self.drawn(spare - len(left)))
             blocks = self.blocks(walk, drawn)
-        if self.profile.tour:
+        if self.profile.thorough:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             reads = self.reads(blocks, walk, PROFILES["standard"])
             self.show(walk, self.worth_reading(walk, tour, reads), tour)
@@ -362,19 +362,19 @@ class _Planner:
             Block(name="access to reads", cases=tuple(cases.readers())),
             # Where something is found in it, there is time to look into it: less is asked where the documents are silent.
             Block(name="random", cases=(*self.once_more(walk), *drawn)),
-            Block(name="silence", cases=tuple(cases.silence() if self.profile.tour else ()), proof=True),
+            Block(name="silence", cases=tuple(cases.silence() if self.profile.thorough else ()), proof=True),
             Block(name="clock", cases=tuple(cases.rested() if self.profile.explore else ())),
-            Block(name="identity", cases=tuple(cases.respelled() if self.profile.tour else ())),
+            Block(name="identity", cases=tuple(cases.respelled() if self.profile.thorough else ())),
         ]
 
     def toured(self) -> tuple[Tour, list[Case]]:
         """The tour and its steps; of several ways the first in which every combination that is wanted stands."""
         found: tuple[Tour, list[Case]] | None = None
-        for order, turn in list(product((self.seed, self.seed + AGAIN), WAYS))[: None if self.profile.tour else 1]:
+        for order, turn in list(product((self.seed, self.seed + AGAIN), WAYS))[: None if self.profile.thorough else 1]:
             values = Values(self.generator, self.seed)
             tour = Tour(self.update.id, self.generator, values, self.cases.shown, random.Random(order), turn)
             self.cases.use(values)
-            steps = list(tour.cases() if self.profile.tour else self.cases.smoke())
+            steps = list(tour.cases() if self.profile.thorough else self.cases.smoke())
             if found is None or tour.missing < found[0].missing:
                 found = tour, steps
             if not tour.missing or tour.missing > FEW:
@@ -411,7 +411,7 @@ class _Planner:
         others = sum(
             not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
         )
-        sent = others + profile.random + MORE * profile.tour + len(walk) + REPEATS * profile.tour
+        sent = others + profile.random + MORE * profile.thorough + len(walk) + REPEATS * profile.thorough
         return profile.requests - MARGIN - OVERHEAD - sent
 
     def interleave(self, walk: list[Case], tour: Tour, reads: int) -> Iterator[Case]:
@@ -420,7 +420,7 @@ class _Planner:
         read = self.worth_reading(walk, tour, reads)
         for i, case in enumerate(walk):
             yield case
-            if self.profile.tour and i in often:
+            if self.profile.thorough and i in often:
                 yield replace(case, label=f"{case.label} again", repeat=1, rested=False)
             if i in read:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
@@ -560,7 +560,7 @@ class _Planner:
 
     def once_more(self, walk: list[Case]) -> list[Case]:
         """The first body of *walk*, for long after it: an API may have kept that it was carried out before."""
-        first = walk[:1] if self.profile.tour else []
+        first = walk[:1] if self.profile.thorough else []
         return [replace(case, label=f"{case.label} once more", rested=False) for case in first]
 
     def standing(self, sent: list[Case]) -> Iterator[Case]:

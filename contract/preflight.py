@@ -12,7 +12,8 @@ import jsonschema_rs
 
 from contract.errors import Undecided
 from contract.model import MISSING, Case, JSONObject, Response, is_empty
-from contract.restore import LOST, restore, writable
+from contract.restore import restore, writable
+from contract.send import LOST
 from contract.session import Session
 from contract.shape import same
 from contract.spec import Contract, Field

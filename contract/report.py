@@ -371,7 +371,7 @@ def _rule_lines(result: Result, mask: Mask, style: Style, *, quiet: bool, brief:
 def _effort_lines(result: Result, mask: Mask) -> Iterator[str]:
     """What the run sent, and what it could not look at."""
     plan = result.plan
-    if plan.bound and plan.profile.tour and result.requests > plan.updates:
+    if plan.bound and plan.profile.thorough and result.requests > plan.updates:
         yield f"tour: {plan.updates} updates, {plan.updates / plan.bound:.2f} x the least possible ({plan.bound})"
     if result.noise:
         yield f"{result.noise} answers were lost or put off (429, 503, broken connections) and asked for again"

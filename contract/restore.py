@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from contract.errors import SendError, Undecided
 from contract.model import MISSING, JSONObject
+from contract.send import LOST
 from contract.session import Session, respelled
 from contract.shape import same
 from contract.spec import Contract
 
-__all__ = ["LOST", "Restored", "differences", "establish", "recall", "restore", "writable"]
+__all__ = ["Restored", "differences", "establish", "recall", "restore", "writable"]
 
 TRIES: Final = 24
 """Updates that may be tried to put one record back."""
@@ -30,8 +31,6 @@ PATIENT: Final = 2
 """Times that one way back is tried while its answers are lost."""
 OFTEN: Final = 3
 """Times that one update is refused before it is not sent any more: something else may have been in its way."""
-LOST: Final = frozenset({429, 502, 503, 504})
-"""Answers that say nothing about the request, only that it should come again later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from contract.plan import Plan
 from contract.restore import Restored
 from contract.spec import Contract
 
-__all__ = ["Exchange", "Result", "result_order"]
+__all__ = ["Exchange", "Result"]
 
 FEW: Final = 3
 """So many places of one rule are accepted one by one, and more of them all at once."""
@@ -49,8 +49,8 @@ class Result:
     interrupted: int = 0
     """The signal that ended the run, where one did."""
     restored: dict[str, Restored] = field(default_factory=dict)
-    expected_left: dict[str, str] = field(default_factory=dict)
-    """Fields that it was allowed to leave changed, with the reason."""
+    expected_left: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Record -> the fields of it that cannot be put back, and why."""
     exchanges: list[Exchange] = field(default_factory=list)
     noise: int = 0
     foreign: dict[str, Mapping[str, tuple[Any, Any]]] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Result:
         """What is to be done about the known failures: which have expired, and which no longer fail."""
         ledger = self.ledger
         judged = {entry.rule.id for entry in self.entries if entry.verdict in {"kept", "broken", "warned"}}
-        whole = self.plan.profile.tour and not self.problem
+        whole = self.plan.profile.thorough and not self.problem
         seen: set[int] = set()
         for failure in ledger.failures:
             if failure.confirmed is not False:
@@ -134,8 +134,3 @@ class Result:
     def status(self) -> int:
         """The exit status: 0 kept, 1 broken, 2 could not tell."""
         return {"kept": 0, "broken": 1, "undecided": 2}[self.verdict]
-
-
-def result_order(left: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Fields with the same reason together."""
-    return sorted(left.items(), key=lambda entry: (entry[1], entry[0]))

@@ -38,8 +38,8 @@ from contract.prepare import account, need_credentials, prepare, sender
 from contract.reduce import Refusals
 from contract.reproduce import investigate
 from contract.restore import Restored, differences, recall, restore
-from contract.result import Exchange, Result, result_order
-from contract.send import Credentials
+from contract.result import Exchange, Result
+from contract.send import GONE, Credentials
 from contract.session import Session
 from contract.spec import Contract
 from contract.walk import Walk
@@ -177,8 +177,6 @@ class Runner:
         self.generator = Generator(contract.update, settings.resources)
         self.sessions: list[Session] = []
         self.snapshots: dict[str, JSONObject] = {}
-        self.stuck: dict[str, dict[str, str]] = {}
-        """Record -> the fields that cannot be put back, and why."""
         self.lock = threading.Lock()
         self.planned = sum(not c.unless for c in made.cases) + OVERHEAD
         self.result = Result(
@@ -245,7 +243,7 @@ class Runner:
                 if self.clock.kept > LARGE and len(response.content) > USUAL:
                     response = response.slim()
                 self.result.exchanges.append(Exchange(case=case, url=url, content=content, response=response))
-            gone = {502, 503, 504} | ({401, 403} if case.credentials == "right" and case.target == "own" else set())
+            gone = GONE | ({401, 403} if case.credentials == "right" and case.target == "own" else set())
             self.clock.silent = self.clock.silent + 1 if response.status in gone else 0
             if self.clock.silent >= SILENCE and not self.budget.restoring:
                 self.clock.gone = True
@@ -322,12 +320,12 @@ class Runner:
             stuck = _side_by_side([partial(unrestorable, s) for s in self.sessions])
             for session, found in zip(self.sessions, stuck, strict=True):
                 self._expect(session, found)
-            if result.expected_left and not self.settings.allow_unrestorable:
+            if any(self.result.expected_left.values()) and not self.settings.allow_unrestorable:
                 result.problem = self._cannot_restore()
                 self.ledger.reasons[""] = "nothing was written, because it could not be put back"
                 self._only_read()
             else:
-                if result.expected_left:
+                if any(self.result.expected_left.values()):
                     self._expect_parts()
                 self._work()
         except ContractError as error:
@@ -351,12 +349,14 @@ class Runner:
 
     def _cannot_restore(self) -> str:
         names: dict[str, list[str]] = {}
-        for name, why in result_order(self.result.expected_left):
-            names.setdefault(why, []).append(name)
-        lines = "; ".join(f"{', '.join(some)} ({why})" for why, some in names.items())
+        for id, fields in self.result.expected_left.items():
+            where = f" on {id}" if len(self.sessions) > 1 else ""
+            for name, why in sorted(fields.items()):
+                names.setdefault(f"{why}{where}", []).append(name)
+        lines = "; ".join(f"{', '.join(some)} ({why})" for why, some in sorted(names.items()))
         known = [(self.snapshots[s.id], s.known) for s in self.sessions if s.known is not None]
         more = " more" if any(differences(self.contract, before, now) for before, now in known) else ""
-        number = len(self.result.expected_left)
+        number = sum(map(len, self.result.expected_left.values()))
         count = "1 field" if number == 1 else f"{number} fields"
         return (
             f"{count} could not be put back, so nothing{more} was changed: {lines}. "
@@ -406,7 +406,7 @@ class Runner:
     def _walk(self, session: Session, blocks: list[Block]) -> None:
         """Walks through one record's share of the plan, as far as there is budget for it."""
         # Before anything is written for good. What writes a handful of fields has no request to spare for it.
-        whole = self.plan.profile.tour and any(block.name == "tour" for block in blocks)
+        whole = self.plan.profile.thorough and any(block.name == "tour" for block in blocks)
         writing = next((b for b in blocks if whole and b.name not in {"access", "refusals", "first"}), None)
         for i, block in enumerate(blocks):
             if self._enough():
@@ -422,7 +422,7 @@ class Runner:
     def _walk_block(self, session: Session, block: Block) -> None:
         """Walks through one block, and reads the lists that belong to it."""
         # Several lists, so that each field is seen with more than one value.
-        lists = self.plan.profile.tour and session is self.sessions[0] and block.name == "tour"
+        lists = self.plan.profile.thorough and session is self.sessions[0] and block.name == "tour"
         parts = block.parts(self.generator.enums, self.generator.marker or "") if lists else ((block, ""),)
         for part, when in parts:
             Walk(session, part, self._enough).walk()
@@ -435,14 +435,14 @@ class Runner:
 
     def _explore(self, session: Session) -> None:
         """Lets the state machine run: with the budget that it is given, or with what is left of a small one."""
-        thorough = self.plan.profile.explore
-        small = self.first and session is self.sessions[0] and self.plan.profile.tour
+        whole = self.plan.profile.explore
+        small = self.first and session is self.sessions[0] and self.plan.profile.thorough
         # What had to be sent again may have to be on the way back as well.
         small = small and not self._found() and self.budget.left > CLOSING and not session.sender.again
-        if (thorough or small) and any(block.name == "tour" for block in self.plan.blocks):
+        if (whole or small) and any(block.name == "tour" for block in self.plan.blocks):
             from contract.explore import explore
 
-            explore(session, self.settings, most=self.each, small=not thorough)
+            explore(session, self.settings, most=self.each, small=not whole)
 
     def _in_turns(self, session: Session) -> None:
         """Notes what only shows over all answers together."""
@@ -459,7 +459,7 @@ class Runner:
         where the documents are silent.
         """
         found = block.name == "silence" and self._found()
-        if not (found or (block.name in {"tour", "silence"} and self.plan.profile.tour)):
+        if not (found or (block.name in {"tour", "silence"} and self.plan.profile.thorough)):
             return block
         over = self._over(session, cost)
         if block.name == "tour":
@@ -477,9 +477,7 @@ class Runner:
 
     def _expect(self, session: Session, stuck: Mapping[str, str]) -> None:
         """Notes fields that cannot be put back, and why."""
-        several = f" on {session.id}" if len(self.sessions) > 1 else ""
-        self.stuck.setdefault(session.id, {}).update(stuck)
-        self.result.expected_left |= {name: f"{why}{several}" for name, why in stuck.items()}
+        self.result.expected_left.setdefault(session.id, {}).update(stuck)
 
     def _learn(self, session: Session) -> None:
         """Finds out whether null empties what was found empty, before much is written.
@@ -487,7 +485,7 @@ class Runner:
         Raises:
             Undecided: it does not, and nobody said that the run may go on all the same.
         """
-        stuck = self.stuck[session.id]
+        stuck = self.result.expected_left[session.id]
         new = uncleared(session, self.snapshots[session.id], stuck)
         if not new:
             return
@@ -540,7 +538,7 @@ class Runner:
         # What someone else wrote meanwhile is theirs, and stays; looking into it may have overwritten it.
         theirs = {n: now for n, (_, now) in session.foreign.items() if session.novel(n, now)}
         before = session.known
-        done = restore(session, {**found, **theirs}, self.stuck.get(session.id, {}))
+        done = restore(session, {**found, **theirs}, self.result.expected_left.get(session.id, {}))
         self._rewound(session, before)
         if theirs:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}

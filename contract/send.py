@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from httpx_retries import Retry
 
 __all__ = [
+    "GONE",
+    "LOST",
     "MALFORMED",
     "UNKNOWN",
     "Credentials",
@@ -54,6 +56,10 @@ MAX_LIST: Final = 2_000_000
 """The most bytes of a list of records that are read, after decompression."""
 MAX_HEADERS: Final = 500
 MAX_DEPTH: Final = 200
+GONE: Final = frozenset({502, 503, 504})
+"""Answers of what stands before the API, where that is not there."""
+LOST: Final = GONE | {429}
+"""Answers that say nothing about the request, only that it should come again later."""
 REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """
 Methods that may be sent again where nobody knows whether the first try arrived. An update that is a PATCH sets fields
@@ -396,7 +402,7 @@ class Sender:
                     raise Undecided(f"the API answers {response.status} again and again")
                 retry = self._wait(retry, wait)
                 continue
-            lost = {429, 502, 503, 504} if operation.method in REPEATABLE else {429, 503}
+            lost = LOST if operation.method in REPEATABLE else {429, 503}
             if response.status in lost and attempts < (2 if response.status == 429 else 1):
                 self.put_off += response.status == 429
                 self.noise += response.status != 429

@@ -60,7 +60,7 @@ class Part:
     interactions: list[Interaction] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
-    expected_left: dict[str, str] = field(default_factory=dict)
+    expected_left: dict[str, dict[str, str]] = field(default_factory=dict)
     foreign: dict[str, Mapping[str, tuple[Any, Any]]] = field(default_factory=dict)
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 import pprint
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
+
+import jinja2
 
 from contract.formats import CUSTOM, calling_regions, is_e164
 from contract.generate import Generator
@@ -24,199 +27,6 @@ from contract.send import MALFORMED, UNKNOWN, shaped
 from contract.spec import Contract, Field, Operation
 
 __all__ = ["text"]
-
-_HEAD: Final = '''\
-{docstring}
-
-import base64
-import json
-import os
-import re
-import time
-from datetime import datetime
-
-import httpx
-import pytest
-
-BASE_URL = os.environ.get("CONTRACT_BASE_URL") or {base_url!r}
-ID = (os.environ.get("CONTRACT_IDS") or {id!r}).split(",")[0].strip()
-"""The record that is written to, and put back."""
-USERNAME = os.environ.get("CONTRACT_USERNAME", "")
-PASSWORD = os.environ.get("CONTRACT_PASSWORD", "")
-TOKEN = os.environ.get("CONTRACT_TOKEN", "")
-SECRETS = (PASSWORD, TOKEN, base64.b64encode(f"{{USERNAME}}:{{PASSWORD}}".encode()).decode())
-"""What no answer may hold, where it is long enough to be told apart."""
-UUID = re.compile("[0-9a-fA-F]{{8}}(-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}")
-FOREIGN_ID = (os.environ.get("CONTRACT_FOREIGN_IDS") or "").split(",")[0].strip()
-
-UPDATE = {update!r}
-RETRIEVE = {retrieve!r}
-WRITABLE = {writable}
-"""Fields that can be both written and read."""
-NEEDS = {needs}
-"""Selector -> value -> the fields that must be sent with it."""
-
-
-def send(api, request, body=None, content=None, credentials="right", target="own", media_type="application/json", query=""):
-    method, path = request
-    targets = {{"own": ID, "unknown": {unknown}, "foreign": FOREIGN_ID, "malformed": {malformed!r}}}
-    if target == "foreign" and not FOREIGN_ID:
-        pytest.skip("set CONTRACT_FOREIGN_IDS to the id of somebody else's record")
-    headers, auth = {{}}, None
-    right = TOKEN or PASSWORD
-    near = {{"right": right, "wrong_user": right, "empty_password": "", "longer_password": right + "x"}}
-    near |= {{"shorter_password": right[:-1], "recased_password": right.swapcase()}}
-    secret = near.get(credentials, "wrong")
-    if credentials != "none" and bool(TOKEN) != (credentials == "other_scheme"):
-        headers["Authorization"] = f"Bearer {{secret}}"
-    elif credentials != "none":
-        auth = ("wrong" if credentials in ("wrong_user", "other_scheme") else USERNAME, secret)
-    if body is not None and content is None:
-        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    if content is not None:
-        headers["Content-Type"] = media_type
-    url = BASE_URL.rstrip("/") + re.sub(r"{{[^}}]*}}", targets[target], path) + query
-    return api.request(method, url, content=content, headers=headers, auth=auth)
-
-
-def read(api):
-    """The record as it is."""
-    answer = send(api, RETRIEVE)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def like(one, other):
-    """Lists in any order, times in any notation, and everything else to the letter."""
-    if isinstance(one, list) and isinstance(other, list):
-        return sorted(map(repr, one)) == sorted(map(repr, other))
-    if isinstance(one, str) and isinstance(other, str) and one != other:
-        first, second = moment(one), moment(other)
-        return first is not None and second is not None and abs((first - second).total_seconds()) < 1
-    return one == other and type(one) is type(other)
-
-
-def moment(value):
-    if not isinstance(value, str) or not re.match(r"\\d{{4}}-\\d\\d-\\d\\d[Tt ]", value):
-        return None
-    try:
-        found = datetime.fromisoformat(value.upper().replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
-
-
-def differing(before, now):
-    return {{n: before[n] for n in WRITABLE if n in before and n in now and not like(before[n], now[n])}}
-
-
-def write(api, body):
-    """Sends what it can of *body*: at once, or else selectors with what they need, and field by field."""
-    if not body or send(api, UPDATE, body).is_success:
-        return
-    rest = dict(body)
-    for name, choices in NEEDS.items():
-        if name in rest:
-            needed = {{n: rest.pop(n) for n in choices.get(rest[name], ()) if n in rest}}
-            send(api, UPDATE, {{name: rest.pop(name), **needed}})
-    for name, value in rest.items():
-        send(api, UPDATE, {{name: value}})
-
-
-def stand(api, state):
-    """Brings the record to where it stood when the failure was seen."""
-    for _ in range(2):
-        now = read(api)
-        wanted = {{n: v for n, v in state.items() if n not in now or not like(now[n], v)}}
-        write(api, {{n: v for n, v in wanted.items() if v is not None}})
-        write(api, {{n: v for n, v in wanted.items() if v is None}})
-
-
-def clear(api, names):
-    now = read(api)
-    write(api, {{n: None for n in names if now.get(n) not in (None, "")}})
-    now = read(api)
-    if any(now.get(n) not in (None, "") for n in names):
-        pytest.skip(f"{{', '.join(names)}} could not be cleared, so the request proves nothing")
-
-
-def no_key_twice(pairs):
-    found = dict(pairs)
-    assert len(found) == len(pairs), f"a key stands twice: {{[key for key, _ in pairs]}}"
-    return found
-
-
-def no_such_number(name):
-    raise AssertionError(f"{{name}} is no JSON number")
-
-
-def strict(answer):
-    """The JSON of an answer, which must be well-formed (RFC 8259) UTF-8 without a key twice."""
-    text = answer.content.decode("utf-8")
-    assert not text.startswith("\\ufeff"), "it begins with a byte order mark"
-    return json.loads(text, object_pairs_hook=no_key_twice, parse_constant=no_such_number)
-
-
-FORMATS = {{
-    "uuid": r"[0-9a-fA-F]{{8}}(-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}",
-    "date-time": r"\\d{{4}}-\\d\\d-\\d\\d[Tt]\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?([Zz]|[+-]\\d\\d:\\d\\d)",
-    "e164": r"\\+[1-9][0-9]{{1,14}}",
-    "iso-3166-1-alpha-2": r"[A-Z]{{2}}",
-}}
-TYPES = {{"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}}
-
-
-def problem(value, schema):
-    """What is wrong with *value* by the words of JSON Schema that are used here; nothing where nothing is."""
-    kinds = schema.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    whole = number and float(value).is_integer()
-    right = [k for k in kinds if (number if k == "number" else whole if k == "integer" else isinstance(value, TYPES[k]))]
-    if kinds and not right:
-        return f"{{value!r}} is no {{' or '.join(kinds)}}"
-    if "enum" in schema and value not in schema["enum"]:
-        return f"{{value!r}} is not one of {{schema['enum']}}"
-    if "const" in schema and value != schema["const"]:
-        return f"{{value!r}} is not {{schema['const']!r}}"
-    if isinstance(value, str) and schema.get("format") in FORMATS:
-        if not re.fullmatch(FORMATS[schema["format"]], value):
-            return f"{{value!r}} is no {{schema['format']}}"
-        if schema["format"] == "date-time" and moment(value) is None:
-            return f"{{value!r}} is no time that exists"
-    if isinstance(value, dict):
-        missing = [name for name in schema.get("required", []) if name not in value]
-        if missing:
-            return f"{{', '.join(missing)}} missing"
-        inner = [problem(value[n], s) for n, s in schema.get("properties", {{}}).items() if n in value]
-        return next(filter(None, inner), "")
-    if isinstance(value, list) and "items" in schema:
-        return next(filter(None, (problem(item, schema["items"]) for item in value)), "")
-    return ""
-
-
-@pytest.fixture
-def api():
-    if not ID:
-        pytest.skip("set CONTRACT_IDS to the id of a record that may be updated")
-    with httpx.Client(timeout=30) as client:
-        yield client
-
-
-@pytest.fixture
-def record(api):
-    """The record as it was found; it is put back, whatever the test does."""
-    before = read(api)
-    try:
-        yield before
-    finally:
-        for _ in range(2):
-            left = differing(before, read(api))
-            write(api, {{n: v for n, v in left.items() if v is not None}})
-            write(api, {{n: v for n, v in differing(before, read(api)).items() if v is None}})
-        left = differing(before, read(api))
-        assert not left, f"could not be put back: {{left}}"
-'''
 
 _SCHEMA_WORDS: Final = ("type", "enum", "const", "format", "required", "properties", "items")
 
@@ -243,18 +53,24 @@ def text(
         "back), and CONTRACT_USERNAME with CONTRACT_PASSWORD, or CONTRACT_TOKEN.\n\n"
         "Written by: contract replay --pytest"
     )
-    head = _HEAD.format(
+    head = _template().render(
         docstring=_quoted(docstring),
-        base_url=str(run.get("base_url", "")),
-        id=id,
+        base_url=repr(str(run.get("base_url", ""))),
+        id=repr(id),
         update=(contract.update.method, contract.update.path),
         retrieve=(contract.retrieve.method, contract.retrieve.path),
         writable=_literal(writable(contract), 0),
         needs=_literal(maker.needs(), 0),
         unknown=maker.unknown(),
-        malformed=MALFORMED,
+        malformed=repr(MALFORMED),
     )
     return "\n\n".join([head.rstrip("\n"), *tests]) + "\n", left
+
+
+def _template() -> jinja2.Template:
+    """The head of the file: its imports, and what its tests call."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined).get_template("standalone.jinja")
 
 
 def _quoted(words: str) -> str:

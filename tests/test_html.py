@@ -253,12 +253,13 @@ def test_custody() -> None:
     )
     result.restored = {"3fa85f64": changed}
     result.foreign = {"3fa85f64": {"cnam": ("A", "B")}}
-    result.expected_left = {"name": "null is refused"}
+    result.expected_left = {"3fa85f64": {"name": "null is refused"}}
     page = read(result)
     text = " ".join(page.text.split())
     tables = {next(t.all("caption")).text: [cell.text for cell in t.all("code")] for t in page.all("table")}
     assert "3fa85f64 could not be put back whole: nobody answered" in text
     assert tables["Left changed in 3fa85f64"] == ["name", '"Front desk"', "null"]
+    assert "Allowed to be left changed: name (null is refused)." in text
     assert "Null before, at the documented default now: mode." in text
     assert "When the API answers again: contract restore" in text
     assert tables["Written by someone else during the run"] == ["3fa85f64", "cnam", '"A"', '"B"']

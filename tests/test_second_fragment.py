@@ -221,8 +221,7 @@ def test_what_is_older_than_a_rule_is_found_before_anything_changes() -> None:
         after = service.settings
 
     assert (result.verdict, broken(result)) == ("undecided", set())
-    assert list(result.expected_left) == ["retries"]
-    assert "nothing was changed" in result.problem
+    assert result.problem.startswith("1 field could not be put back, so nothing was changed: retries (")
     assert plain(after) == plain(before)
 
 
