@@ -118,7 +118,7 @@ class Neighbours:
             # A list may go on in a way that is not known here.
             following = next_page(response.body) or ("?" if _goes_on(response, len(ids)) else "")
             # Of several pages in another order each time none may show the record, and it is there all the same.
-            last = not following and len(shown) == len({*shown})
+            last = not following and (not page or len(shown) == len({*shown}))
             alone = last and not page
             self._belonging(case, response, [id for id in self.bystanders if id.lower() not in shown] if alone else ())
             if session.known is not None and (here or not following):

@@ -464,9 +464,10 @@ class Look:
         was *refused*.
         """
         session = self.session
-        wanted = {f.finding.leaf for f in self.failures}
+        wanted = dict.fromkeys(f.finding.leaf for f in self.failures)
         case = self.failures[0].interaction.case
-        settable = next((name for name in wanted if name in self.generator.fields), "")
+        options = {name: self.generator.options(name)[:3] for name in wanted if name in self.generator.fields}
+        settable = max(options, key=lambda name: len(options[name]), default="")
         before = self.failures[0].interaction.before or {}
         seen = 0
         for turn in range(2 * self.times):
@@ -481,15 +482,17 @@ class Look:
                 return False
             absent = any(f.finding.actual == "absent" for f in self.failures)
             found = session.judge.in_list(response, session.id, session.known, last=absent).findings
-            if wanted & {f.leaf for f in found}:
+            if any(f.leaf in wanted for f in found):
                 seen += 1
                 if seen == self.times:
                     return True
             elif turn > self.times - 1 + seen or not settable or refused:
                 return False
             else:
-                # The list may follow every second update only.
-                session.attempt({settable: before.get(settable)}, "one update more")
+                # The list may follow every second update that changes something: two more, and the one back, do not
+                # keep step with that.
+                for value in [v for v in options[settable] if v != before.get(settable)][:2]:
+                    session.attempt(self.generator.complete({settable: value}), "one update more")
         return False
 
     def again(self, failure: Failure, cases: list[Case], read: bool, *, whole: bool = False) -> bool:

@@ -527,6 +527,15 @@ def without_scripts(inner: Hook, x: Exchange) -> Any:
     return answer
 
 
+def topics_for_all(inner: Hook, x: Exchange) -> Any:
+    """List a number whose messages a topic takes in place of every other."""
+    body = inner(x)
+    if x.operation == LIST:
+        topic = next((view for view in body["data"] if view["message_handler"] == "relay_topic"), None)
+        body["data"] = [topic or view for view in body["data"]]
+    return body
+
+
 # fmt: off
 BYSTANDER: tuple[Row, ...] = (
     ("list-names-alike", "The list shows every number with the name of the one that was written to last.",
@@ -549,6 +558,8 @@ BYSTANDER: tuple[Row, ...] = (
      "U.bystander", beside(lambda body, other: {"name": None} if body.get("name") == other["name"] else {})),
     ("list-without-scripts", "The list lacks numbers whose calls a script answers.", "L.read_back",
      hook(operate=without_scripts)),
+    ("list-topic-for-all", "The list shows a number whose messages a topic takes in place of every other.", "L.read_back",
+     hook(operate=topics_for_all)),
     ("clock-for-all", "A write moves updated_at of every number of the project.",
      "U.bystander", beside(lambda body, other: {"updated_at": moved(other["updated_at"], seconds=60)})),
     ("topic-clears-others", "Taking a topic clears the handler of every other number.",
