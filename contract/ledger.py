@@ -187,6 +187,7 @@ class Ledger:
     def fold(self) -> None:
         """Puts each failure under its cause, where it has one."""
         self._echoed()
+        self._unsent()
         self._left_behind()
         self._refused_between()
         self._same_place()
@@ -239,6 +240,15 @@ class Ledger:
         for failure in self._open():
             if failure.finding.rule.endswith(".idempotence") and failure.finding.pointer in wrong:
                 failure.cause = wrong[failure.finding.pointer]
+
+    def _unsent(self) -> None:
+        """What any update changes that does not send it, one that is to change nothing changes as well."""
+        frames = {f.finding.pointer: f.finding.rule for f in self._open() if under(f.finding.rule, "frame")}
+        frames.pop("", None)
+        for failure in self._open():
+            case = failure.interaction.case
+            if case.keep and failure.finding.rule == case.rule:
+                failure.cause = frames.get(failure.finding.pointer, "")
 
     def _left_behind(self) -> None:
         """A malformed value that a refused update has left behind, or that was accepted, is there because of that."""

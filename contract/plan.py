@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import product
 from typing import Any, Final
 
 from contract.cases import Cases, excluding
@@ -27,12 +26,6 @@ from contract.tour import REPEATS, Tour, Values, near
 
 OVERHEAD: Final = 30
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
-WAYS: Final = (0, 1, 2, 3, 4, None)
-"""Ways to walk the tour that are tried; in the last one no value gets a step more before its last visit."""
-FEW: Final = 40
-"""Combinations that one way may leave out for another to be worth trying."""
-AGAIN: Final = 1_000_003
-"""What is added to the seed where none of `WAYS` will do: the values are then walked in another order."""
 FIRST: Final = 12
 """Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
 RESTING: Final = 20
@@ -368,20 +361,11 @@ class _Planner:
         ]
 
     def toured(self) -> tuple[Tour, list[Case]]:
-        """The tour and its steps; of several ways the first in which every combination that is wanted stands."""
-        found: tuple[Tour, list[Case]] | None = None
-        for order, turn in list(product((self.seed, self.seed + AGAIN), WAYS))[: None if self.profile.thorough else 1]:
-            values = Values(self.generator, self.seed)
-            tour = Tour(self.update.id, self.generator, values, self.cases.shown, random.Random(order), turn)
-            self.cases.use(values)
-            steps = list(tour.cases() if self.profile.thorough else self.cases.smoke())
-            if found is None or tour.missing < found[0].missing:
-                found = tour, steps
-            if not tour.missing or tour.missing > FEW:
-                break
-        assert found is not None
-        self.cases.use(found[0].boundary)
-        return found
+        """The tour and its steps."""
+        values = Values(self.generator, self.seed)
+        tour = Tour(self.update.id, self.generator, values, self.cases.shown, random.Random(self.seed))
+        self.cases.use(values)
+        return tour, list(tour.cases() if self.profile.thorough else self.cases.smoke())
 
     def bounds(self, walk: list[Case]) -> tuple[int, int]:
         """How many boundary values of the free fields *walk* sends, and how many there are."""

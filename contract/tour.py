@@ -3,6 +3,11 @@
 Each ordered change from one value to another is one step, and everything else rides along - the
 other selectors, every three-way combination of enumerated values, every boundary value of every
 free field, and in each step some fields that are *not* sent, because what stays is a promise too.
+Between the changes the largest selector stays for some steps: only the other channels are written, or
+what it requires, or all of that as it stands.
+
+First it is laid out where each step leads, and repaired until every combination is met; then each step
+is filled.
 """
 
 from __future__ import annotations
@@ -10,10 +15,12 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations, islice, product
-from typing import Any, Final
+from dataclasses import dataclass, field
+from itertools import combinations, cycle, islice, pairwise, product
+from operator import itemgetter
+from typing import Any, Final, Literal
 
 from contract.generate import Generator
 from contract.model import Case
@@ -34,17 +41,21 @@ FROM, LATER = 3, 5
 """Each value of the largest selector gets a step more at one of its visits, the third to the seventh."""
 GOALS: Final = 8
 """Combinations that are tried where several are still wanted."""
+REPAIRS: Final = 1500
+"""Exchanges of chosen values that are tried, so that combinations which are still wanted are met."""
+SINGLES: Final = 4
+"""Steps with one thing in them for which there is always room."""
 STAYS, AT = 4, 2
 """What it is worth to have a field in a body while a selector stays, and where it stands, beside a change of it."""
-NEAR: Final = {1: "case", 3: "more", 5: "less", 9: "case"}
+NEAR: Final = {1: "case", 3: "more", 5: "less"}
 """Updates of values that stay, by their count, that send nearly what is stored: an API may take it for the same."""
-WHOLE: Final = 7
+WHOLE: Final = 2
 """Of the updates that send nearly what is stored, see `NEAR`, the one that sends nearly everything there is."""
 MARKED: Final = 3
 """Enumerated fields that stand beside what must be refused: it may be applied in part."""
 BEATEN: Final = 4
 """The time that a required companion is sent together with the name that takes precedence over it."""
-SPARE: Final = 28
+SPARE: Final = 44
 """Steps that aliases leave for what their values meet on the way."""
 STAYING: Final = 20
 """Combinations that it is worth to leave another selector out of a step, where it was in every one so far."""
@@ -165,6 +176,35 @@ class _Step:
     """See `Tour.places`."""
 
 
+_Kind = Literal["start", "change", "alone", "led", "beside", "again", "more", "single"]
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A step before it is filled: where it leads to, and what kind of step it is."""
+
+    target: Any
+    """Where the largest selector stands after it."""
+    kind: _Kind = "change"
+    """
+    ``start``: with all that there is; ``change``: the largest selector changes; ``alone``: it changes, and nothing is sent
+    but its channel. Where it stays: ``led`` is without it, but with what its value requires; ``beside`` is of the other
+    channels only; ``again`` sends it and what it requires as they stand, ``more`` with other values of these; ``single``
+    is one thing by itself.
+    """
+    state: dict[str, Any] = field(default_factory=dict)
+    """The enumerated values that stand after it, as far as they are known."""
+    still: frozenset[str] = frozenset()
+    """What must not be in it."""
+    stays: frozenset[str] = frozenset()
+    """Enumerated fields that stand as they did before it."""
+
+    @property
+    def partial(self) -> bool:
+        """True where the largest selector is not in it."""
+        return self.kind in {"led", "beside"}
+
+
 class Tour:
     """The deterministic walk; see the first lines of this module."""
 
@@ -175,17 +215,12 @@ class Tour:
         values: Values,
         shown: frozenset[str],
         chance: random.Random,
-        turn: int | None = 0,
     ) -> None:
         self.operation = operation
         self.gen = gen = generator
         self.boundary = values
         self.shown = shown
         self.random = chance
-        self.turn = turn
-        """Which visits get a step more; None: only the last one of each value."""
-        self.missing = 0
-        """Combinations that are wanted, and stand in no step."""
         self.enums = {name: values for name, values in gen.enums.items() if len(values) > 1}
         ranked = sorted(gen.selectors, key=lambda name: -len(gen.enums[name]))
         self.primary = ranked[0] if ranked else next(iter(self.enums), None)
@@ -204,7 +239,6 @@ class Tour:
         groups = {gen.request.aliases_of((n,)) for n in gen.free}
         boundary = max((sum(len(self.boundary.firm.get(n, ())) for n in group) for group in groups), default=0)
         self.bound = max(changes, widest, boundary)
-        self.changes = changes
         self.updates = 0
         self.coverage: dict[str, tuple[int, int]] = {}
         self.state: dict[str, Any] = {}
@@ -225,12 +259,19 @@ class Tour:
         self.tail = 0
         """The step from which on one thing is sent at a time."""
         self.held: dict[tuple[Any, str], int] = {}
+        self.stayed: set[tuple[Any, str]] = set()
+        """A value of the largest selector, and another one that stays in a step to it."""
         self.stood: set[tuple[Any, str, Any]] = set()
         """A value of the largest selector, and of another one that stood there and was not sent."""
         self.tried: set[tuple[str, Any, bool]] = set()
         """A field, where the selectors stood, and whether it was sent there."""
         self.apart = set(self.triples)
         """Combinations that did not stand in one body yet."""
+        self.channels = {
+            name: gen.request.aliases_of({name}.union(*(c.companions for c in item.choices.values()))) & {*gen.fields}
+            for name, item in gen.selectors.items()
+        }
+        """Selector -> the fields of its channel, itself among them."""
 
     def wanted(self) -> set[frozenset[tuple[str, Any]]]:
         """Every combination of values of three enumerated fields (two, where there are only two).
@@ -273,64 +314,33 @@ class Tour:
             order = list(range(len(self.values)))
             self.random.shuffle(order)
             targets = [self.values[order[i]] for i in circuit(len(order))] if len(order) > 1 else list(self.values)
-        wanted = len(self.triples)
-        remaining = dict.fromkeys(sorted(self.triples, key=lambda one: sorted(map(repr, one))), True)
-        start = targets[-1] if targets else None
-        made: list[Case] = []
-        if self.primary is not None:
-            made.append(replace(self.step("tour start", start, remaining, full=True), rested=True))
         limit = max(self.bound, len(targets)) * 5 // 4 - REPEATS
-        last = {target: i for i, target in enumerate(targets)}
+        made: list[Case] = []
         alone = iter(self.alone())
-        visits: dict[Any, int] = {}
         singles: set[int] = set()
-        led: set[Any] = set()
-        for i, target in enumerate(targets):
-            made.append(self.step(f"tour {len(made)}", target, remaining))
-            mine = (self.primary, target)
-            visits[target] = visits.get(target, 0) + 1
-            room = len(made) + len(targets) - i < limit
-            turn = (i + self.turn) % LATER + FROM if self.turn is not None and last[target] != i else 0
-            if room and visits[target] == turn and self.primary is not None:
-                # Without the selector itself: a record must take such updates wherever it stands, and the
-                # answer shows what the change before has left.
-                goals = self.leads()
-                led.add(target)
-                made.append(self.step(f"tour {len(made)}", target, remaining, goals=goals, partial=True, led=True))
-            if self.primary is None or last[target] != i:
-                continue
-            # The last visit: what is still wanted here.
-            count = len(made)
-            while len(made) + len(targets) - i < limit and (
-                goals := [dict(g) for g in islice((g for g in remaining if mine in g), GOALS)]
-            ):
-                # First without the selector, or where it was without it already with the value that it has: neither
-                # must change anything else.
-                first = len(made) == count
-                stays = first and target in led and self.spent(target)
-                made.append(
-                    self.step(
-                        f"tour {len(made)}", target, remaining, goals=goals, partial=first and not stays, again=stays
-                    )
-                )
-            room = len(made) + len(targets) - i <= limit
-            if len(made) == count and room and (body := next(alone, None)):
+        remaining = dict.fromkeys(sorted(self.triples, key=lambda one: sorted(map(repr, one))), True)
+        for slot in self.slots(targets, limit, dict(remaining)):
+            if slot.kind != "single":
+                label = "tour start" if slot.kind == "start" else f"tour {len(made)}"
+                made.append(self.step(label, slot, remaining))
+            elif body := next(alone, None):
                 singles.add(len(made))
                 made.append(self.single(len(made), body))
-                self.state.update((n, v) for n, v in body.items() if n in self.enums)
         while remaining and len(made) < limit:
             wish = dict(next(iter(remaining)))
-            target = wish.get(self.primary or "", self.state.get(self.primary or ""))
-            made.append(self.step(f"tour {len(made)}", target, remaining, goals=[wish]))
-        while len(made) < limit - 12 and any(self.boundary.left(n) for n in self.gen.free):
-            target = self.values[len(made) % len(self.values)] if self.values else None
-            made.append(self.step(f"tour {len(made)}", target, remaining))
+            slot = _Slot(wish.get(self.primary or "", self.state.get(self.primary or "")))
+            self.choose(slot, self.state, remaining, [wish])
+            made.append(self.step(f"tour {len(made)}", slot, remaining))
+        while len(made) < limit - max(0, SINGLES - len(singles)) and any(self.boundary.left(n) for n in self.gen.free):
+            slot = _Slot(self.values[len(made) % len(self.values)] if self.values else None)
+            self.choose(slot, self.state, remaining)
+            made.append(self.step(f"tour {len(made)}", slot, remaining))
         while len(made) < limit and (body := next(alone, None)):
             singles.add(len(made))
             made.append(self.single(len(made), body))
         self.tail = next(i for i in range(len(made), -1, -1) if i - 1 not in singles)
         self.updates = len(made) + REPEATS
-        self.missing = len(remaining)
+        wanted = len(self.triples)
         self.coverage = {
             **{
                 f"changes of {name}": (len(seen), len(self.gen.enums[name]) * (len(self.gen.enums[name]) - 1))
@@ -348,45 +358,200 @@ class Tour:
             self.coverage[f"pairs of {self.primary} and {ranked[0]}"] = (len(self.seen_pairs), pairs)
         yield from made
 
-    def step(
+    # ------------------------------------------------------------ where each step leads
+
+    def slots(self, targets: list[Any], limit: int, remaining: dict[frozenset[Pair], bool]) -> list[_Slot]:
+        """The steps to *targets*, and those between them where the largest selector stays; at most *limit*."""
+        if self.primary is None:
+            made = [_Slot(target) for target in targets]
+        else:
+            made = [_Slot(targets[-1], "start")]
+            room = limit - len(targets) - 1 - self.reserved(limit)
+            for i, target in enumerate(targets):
+                made.append(_Slot(target))
+                visit, visits = targets[: i + 1].count(target), targets.count(target)
+                if room > 0 and visit == min(self.values.index(target) % LATER + FROM, visits - 1):
+                    # A record must take such updates wherever it stands, and the answer shows what the change before
+                    # has left. Where nothing that is required can be another one, the other channels are written.
+                    room -= 1
+                    made.append(_Slot(target, "led" if self.free(self.primary, target) else "beside"))
+        before: dict[str, Any] = {}
+        left_alone: set[Pair] = set()
+        for slot in made:
+            stand = {(n, before[n]) for n in self.channels if n != self.primary and n in before}
+            if slot.kind == "change" and not stand <= left_alone:
+                slot.kind = "alone"
+                left_alone |= stand
+            self.choose(slot, before, remaining, self.leads() if slot.partial else ({},))
+            before = slot.state
+        self.repair(made, remaining)
+        for seen in self.seen_changes.values():
+            seen.clear()
+        return self.extended(made, limit, remaining)
+
+    def reserved(self, limit: int) -> int:
+        """How many of *limit* steps are kept for those with one thing in them."""
+        return min(SINGLES, limit // 16)
+
+    def choose(
         self,
-        label: str,
-        target: Any,
-        remaining: dict[frozenset[tuple[str, Any]], bool],
-        *,
-        full: bool = False,
+        slot: _Slot,
+        before: Mapping[str, Any],
+        remaining: dict[frozenset[Pair], bool],
         goals: Sequence[Mapping[str, Any]] = ({},),
-        partial: bool = False,
-        led: bool = False,
-        again: bool = False,
-    ) -> Case:
-        """One update that moves the largest selector to *target* and as much else as is useful, with that one
-        of *goals* in it that goes with the most combinations that are still wanted. A *partial* one is without
-        the largest selector; where it is *led*, it has what that requires where it stands. One that is sent
-        *again* has both as they are.
+    ) -> None:
+        """Chooses the enumerated values of *slot*: those with which, and with one of *goals*, most combinations are met
+        that are still wanted.
         """
-        before = dict(self.state)
+        off = self.switched_off(before, slot.target)
+        slot.still = self.outside(slot)
+        state = {name: value for name, value in before.items() if name not in off}
+        if self.primary is not None:
+            state[self.primary] = slot.target
+        fixed = off | slot.still
+        tried = [
+            self.chosen({**state, **goal}, before, remaining, fixed.union(goal))
+            for goal in goals
+            if not fixed & {*goal}
+        ]
+        slot.state = max(
+            tried or [self.chosen(state, before, remaining, fixed)],
+            key=lambda one: sum(group in remaining for group in self.met(one)),
+        )
+        slot.stays = slot.still.union(n for n in self.gen.selectors if slot.state.get(n) == before.get(n))
+        self.tick(slot.state, remaining)
+        for name, seen in self.seen_changes.items():
+            if name in before and name in slot.state and before[name] != slot.state[name]:
+                seen.add((before[name], slot.state[name]))
+            elif slot.state.get(name) == before.get(name):
+                self.stayed.add((slot.target, name))
+
+    def outside(self, slot: _Slot) -> frozenset[str]:
+        """The fields that are not of the channels to which *slot* is confined."""
+        if slot.kind not in {"alone", "beside"}:
+            return frozenset()
+        names = [name for name in self.channels if (name == self.primary) is (slot.kind == "alone")]
+        return frozenset(self.gen.fields).difference(*(self.channels[name] for name in names))
+
+    def repair(self, slots: Sequence[_Slot], remaining: dict[frozenset[Pair], bool]) -> None:
+        """Exchanges values of *slots* until every combination stands in one of them, or as many as can be reached: one
+        that is still wanted is put where fewest others are lost.
+        """
+        count = Counter(group for slot in slots for group in self.met(slot.state))
+        names = [name for name in self.seen_changes if name != self.primary]
+
+        def put(i: int, name: str, value: Any) -> Any:
+            """Gives *name* another value in the *i*-th slot; the one that it had."""
+            state = slots[i].state
+            had = state[name]
+            for group in self.met(state, name):
+                count[group] -= 1
+                if not count[group] and group in self.triples:
+                    remaining[group] = True
+            state[name] = value
+            for group in self.met(state, name):
+                count[group] += 1
+                remaining.pop(group, None)
+            return had
+
+        def follow(i: int, name: str) -> Iterator[int]:
+            """The *i*-th slot and those after it in which *name* stays."""
+            yield i
+            while (i := i + 1) < len(slots) and name in slots[i].stays and name in slots[i].state:
+                yield i
+
+        def changes() -> int:
+            return len({(n, a.state.get(n), b.state.get(n)) for a, b in pairwise(slots) for n in names})
+
+        where: dict[Any, list[int]] = {}
+        for i, slot in enumerate(slots):
+            where.setdefault(slot.target, []).append(i)
+        for _ in range(REPAIRS):
+            if not remaining:
+                return
+            group = next(iter(remaining))
+            remaining[group] = remaining.pop(group)  # The next time it is the turn of another one.
+            wish = {name: value for name, value in sorted(group, key=itemgetter(0)) if name != self.primary}
+            places = where.get(dict(group).get(self.primary or ""), range(len(slots)))
+            fit = [
+                i
+                for i in places
+                if all(n in (s := slots[i]).state and (s.state[n] == v or n not in s.stays) for n, v in wish.items())
+            ]
+            if not fit:
+                continue
+            i, left, turns = self.random.choice(fit), len(remaining), changes()
+            wrong = [(place, n) for n, v in wish.items() if slots[i].state[n] != v for place in follow(i, n)]
+            had = [(place, n, put(place, n, wish[n])) for place, n in wrong]
+            if len(remaining) > left or changes() < turns:
+                for place, n, value in reversed(had):
+                    put(place, n, value)
+
+    def extended(self, slots: list[_Slot], limit: int, remaining: dict[frozenset[Pair], bool]) -> list[_Slot]:
+        """*slots* with what there is room for up to *limit*: at a late visit of each value of the largest selector one
+        more step there, first where combinations are still wanted; and steps with one thing in them.
+        """
+        singles = max(0, min(self.reserved(limit), limit - len(slots)))
+        room = max(0, limit - len(slots) - singles)
+        last: dict[Any, int] = {}
+        for i, slot in enumerate(slots):
+            # What follows must not rest on what stood before it.
+            if self.primary is not None and (i + 1 == len(slots) or not slots[i + 1].still):
+                last[slot.target] = i
+        more: dict[int, list[_Slot]] = {}
+
+        def goals(target: Any) -> list[dict[str, Any]]:
+            return [dict(g) for g in islice((g for g in remaining if (self.primary, target) in g), GOALS)]
+
+        def add(target: Any, kind: _Kind) -> None:
+            here = more.setdefault(last[target], [])
+            before = here[-1] if here else slots[last[target]]
+            here.append(slot := _Slot(target, kind))
+            self.choose(slot, before.state, remaining, goals(target) or ({},))
+
+        late = sorted(last, key=last.__getitem__)
+        for target in late:
+            while room > 0 and goals(target):
+                add(target, "more")
+                room -= 1
+        # Where what is required has one value only, it is sent once more; elsewhere another one of it is, or none, by turns.
+        late.sort(key=lambda target: bool(self.free(self.primary, target)))
+        turns: Iterator[_Kind] = cycle(("more", "beside"))
+        for target in late[:room]:
+            add(target, next(turns) if self.free(self.primary, target) else "again")
+        for i in sorted(last.values()):
+            if singles and i not in more:
+                more[i] = [_Slot(slots[i].target, "single")]
+                singles -= 1
+        found: list[_Slot] = []
+        for i, slot in enumerate(slots):
+            found += [slot, *more.get(i, ())]
+        return [*found, *[_Slot(None, "single")] * singles]
+
+    # ------------------------------------------------------------ what each step sends
+
+    def step(self, label: str, slot: _Slot, remaining: dict[frozenset[Pair], bool]) -> Case:
+        """One update that leads where *slot* does, with as much else in it as is useful."""
+        before, target, led = dict(self.state), slot.target, slot.kind == "led"
         self.staying += led
         if led and self.staying in NEAR:
             self.near[label] = NEAR[self.staying]
-        full = full or (led and self.staying == WHOLE)
+        full = slot.kind == "start" or (led and self.staying == WHOLE)
         off = self.switched_off(before, target)
+        state = {n: v for n, v in before.items() if n in slot.still and n not in off}
+        state |= {n: v for n, v in slot.state.items() if n not in off | slot.still}
         body: dict[str, Any] = {}
-        state = dict(before)
-        if self.primary is not None:
-            state[self.primary] = target
-            if not partial:
-                body[self.primary] = target
-        tried = [self.chosen({**state, **goal}, before, remaining, {*goal} | (off & {*before})) for goal in goals]
-        state = max(tried, key=lambda one: sum(group in remaining for group in self.met(one)))
-        body |= {name: state[name] for name in self.others if state[name] != before.get(name)}
+        if self.primary is not None and not slot.partial:
+            body[self.primary] = target
+        names = [name for name in self.others if name in state and name not in slot.still]
+        body |= {name: state[name] for name in names if state[name] != before.get(name)}
         left: frozenset[str] = frozenset()
-        for name in self.others:
+        for name in names:
             spare = self.held.get((target, name), 0)
             # What another selector has, and what that requires, must stay where it is not sent.
             stands = name in self.gen.selectors and (target, name, state[name]) not in self.stood
             stands = stands and spare < STANDS and not full
-            if not (name in body or name in off or stands) and (
+            if not (name in body or stands) and (
                 full or spare > self.sent.get((target, name), 0) or (spare and self.news(name, state[name], body))
             ):
                 body[name] = state[name]
@@ -394,11 +559,8 @@ class Tour:
             count[target, name] = count.get((target, name), 0) + 1
             if stands and name not in body:
                 self.stood.add((target, name, state[name]))
-                if name not in off and not led:
+                if not led:
                     left |= self.gen.request.aliases_of(self.gen.choice(name, state[name]).requires)
-        for name in off:
-            if name in self.others and name not in body:
-                state.pop(name, None)
         self.tick(state, remaining)
         self.apart.difference_update(self.met(body))
         self.state = state
@@ -408,9 +570,10 @@ class Tour:
         ranked = [name for name in self.gen.selectors if name != self.primary]
         if ranked:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
-        kept = self.same[label] = self.kept(body, before) if again else []
-        self.fill(_Step(body, off | left, full, led, self.near.get(label, ""), self.places(before, body)), kept)
-        return self.case(label, body=body)
+        kept = self.same[label] = self.kept(body, before) if slot.kind == "again" else []
+        off = off | slot.still | left
+        self.fill(_Step(body, off, full, led, self.near.get(label, ""), self.places(before, body)), kept)
+        return self.case(label, body=body, rested=slot.kind == "start")
 
     def chosen(
         self,
@@ -474,7 +637,7 @@ class Tour:
                 score += self.fresh(name, value, state, remaining)
                 # Once for each value of the largest selector it stays, and is not sent.
                 score += STAYING * (
-                    value == before.get(name) and not self.held.get((state.get(self.primary or ""), name))
+                    value == before.get(name) and (state.get(self.primary or ""), name) not in self.stayed
                 )
             scores.append((score, apart, value != before.get(name), -turn, value))
         return max(scores, key=lambda entry: entry[:4])[4]
@@ -496,11 +659,15 @@ class Tour:
         for group in self.met(state):
             remaining.pop(group, None)
 
-    def met(self, values: Mapping[str, Any]) -> Iterator[frozenset[Pair]]:
-        """The combinations of three that stand in *values*."""
-        pairs = [(name, value) for name, value in values.items() if name == self.primary or name in self.others]
+    def met(self, values: Mapping[str, Any], name: str = "") -> Iterator[frozenset[Pair]]:
+        """The combinations of three that stand in *values*; those with the field *name*, where it is given."""
+        pairs = [(n, v) for n, v in values.items() if n != name and (n == self.primary or n in self.others)]
         size = min(3, len(self.others) + (self.primary is not None))
-        yield from map(frozenset, self.among(pairs, size, self.need))
+        if not name:
+            yield from map(frozenset, self.among(pairs, size, self.need))
+            return
+        mine = (name, values[name])
+        yield from (frozenset((mine, *some)) for some in self.among(pairs, size - 1, self.need - (name in self.core)))
 
     def news(self, name: str, value: Any, body: Mapping[str, Any]) -> bool:
         """True where *value* beside what *body* holds makes a combination that no body held yet."""
@@ -631,7 +798,11 @@ class Tour:
         if self.primary is None or self.primary in body:
             return []
         left = [name for name in self.gen.selectors if name not in body and name in self.state]
-        needs = [other for name in left for other in self.gen.choice(name, self.state[name]).requires]
+        return [other for name in left for other in self.free(name, self.state[name])]
+
+    def free(self, selector: str | None, value: Any) -> list[str]:
+        """What a value of a selector requires, and can be sent with more than one value."""
+        needs = self.gen.choice(selector, value).requires if selector in self.gen.selectors else ()
         return [name for name in needs if name in self.gen.free and not self.gen.fields[name].resource]
 
     def alone(self) -> Iterator[dict[str, Any]]:

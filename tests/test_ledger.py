@@ -104,6 +104,16 @@ def test_other_places_and_other_answers_are_other_faults() -> None:
     }
 
 
+def test_what_every_update_changes_one_that_is_to_change_nothing_changes_too() -> None:
+    """The frame is told; elsewhere, and for another request, it is a fault of its own."""
+    rule = "rejection.read_only"
+    idle = replace(UPDATE, rule=f"set_lamp.{rule}", keep=True)
+    frame = failure("frame.label", "/label")
+    assert folded(frame, failure(rule, "/label", 2, case=idle)) == {"frame.label": "", rule: "frame.label"}
+    assert folded(frame, failure(rule, "/period", 2, case=idle)) == {"frame.label": "", rule: ""}
+    assert folded(frame, failure(rule, "/label", 2)) == {"frame.label": "", rule: ""}
+
+
 def test_the_same_rule_twice_at_one_place_is_no_fold() -> None:
     """Two findings of one rule stand beside each other."""
     assert folded(failure("echo.mode", "/mode"), failure("echo.mode", "/mode")) == {"echo.mode": ""}

@@ -648,6 +648,23 @@ def test_the_other_channel_stands_while_one_changes() -> None:
     assert len(stood) >= 14
 
 
+def test_one_channel_is_written_by_itself() -> None:
+    """Only fields of calls, wherever the message handler stands; only fields of messages, at most call handlers."""
+    contract, resources = PLANS["with ids"]
+    generator = Generator(contract.update, resources)
+    state: dict[str, Any] = {}
+    alone: dict[str, set[Any]] = {"call": set(), "message": set()}
+    for body in steps(block(made("with ids"), "tour")):
+        kinds = {name.partition("_")[0] for name in body} - {"name"}
+        for kind, other in (("call", "message_handler"), ("message", "call_handler")):
+            if kinds == {kind}:
+                alone[kind].add(state.get(other))
+        state |= body
+
+    assert alone["call"] >= {*generator.enums["message_handler"]}
+    assert len(alone["message"]) >= 7
+
+
 @pytest.mark.parametrize("by", [3, 6, 8])
 def test_no_value_of_a_selector_goes_unread(by: int) -> None:
     """Reads are given up as far as each value of a selector is still read: in the tour, or before it or after it."""

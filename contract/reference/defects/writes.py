@@ -144,7 +144,7 @@ HANDLER: tuple[Row, ...] = (
      "U.handler.call_handler.relay_sip_endpoint.shown",
      kept_when(sends(call_handler="relay_sip_endpoint"), "call_sip_endpoint_id")),
     ("companion-kept-by-the-same-handler", "A handler that is sent as it stands leaves its companion as it was.",
-     "U.echo.*", stored(same_handler_keeps)),
+     "U.echo U.echo.*", stored(same_handler_keeps)),
     ("webhooks-keep-their-url", "While laml_webhooks stand for calls, call_request_url stays as it was.",
      "U.echo.call_request_url",
      stored(lambda body, before, after: keep(body, before, after, "call_request_url")
