@@ -445,9 +445,9 @@ class _Planner:
     def worth_reading(self, walk: list[Case], tour: Tour, reads: int) -> list[int]:
         """The steps after which to read: in each equal stretch of the walk the one that shows the most
         that no read has shown yet. A new value of a selector counts for more than a change of any but the
-        largest of them that no answer has shown, that for more than a new pair of them, and that for more than a
-        field that was sent since the last read; a field that was not sent in the step itself counts least, as the
-        API may have cleared it.
+        largest of them that no answer has shown and than a step of another kind that writes some channels alone, that
+        for more than a new pair of them, and that for more than a field that was sent since the last read; a field that
+        was not sent in the step itself counts least, as the API may have cleared it.
 
         After each update of one thing it is read, and from the tail of *tour* on, where one thing is sent at
         a time, the reads are close together: an answer that was kept from before such an update is only seen
@@ -463,7 +463,8 @@ class _Planner:
         selectors = self.generator.selectors
         states: list[dict[str, Any]] = []
         changes: list[set[tuple[str, Any, Any]]] = []
-        seen: set[Any] = set()
+        seen: set[Any] = {""}
+        kinds = [tour.confined.get(case.label, "") for case in walk]
         for i, case in enumerate(walk):
             chosen = {n: v for n, v in case.body.items() if n in selectors}
             before = states[-1] if states else {}
@@ -487,6 +488,7 @@ class _Planner:
                 worth[step] = (
                     100 * values
                     + 30 * len(changes[step] - seen)
+                    + 25 * (kinds[step] not in seen)
                     + 6 * pair
                     + 2 * len(walk[step].body)
                     + len(fresh)
@@ -494,7 +496,7 @@ class _Planner:
                 )
             best = max(range(len(walk) * i // reads, len(walk) * (i + 1) // reads), key=worth.__getitem__)
             steps.append(best)
-            seen.update(states[best].items(), [tuple(states[best].items())], changes[best])
+            seen.update(states[best].items(), [tuple(states[best].items()), kinds[best]], changes[best])
         return [*sorted({*steps, *single}), *close]
 
     def show(self, walk: list[Case], read: list[int], tour: Tour) -> None:

@@ -255,6 +255,8 @@ class Tour:
         """The steps that send nearly what is stored, by their labels, each with what is different."""
         self.same: dict[str, list[str]] = {}
         """The steps, by their labels, each with the fields that it sends as they are stored."""
+        self.confined: dict[str, str] = {}
+        """The steps that write some channels alone, by their labels, each with its kind."""
         self.staying = 0
         self.tail = 0
         """The step from which on one thing is sent at a time."""
@@ -570,6 +572,8 @@ class Tour:
         ranked = [name for name in self.gen.selectors if name != self.primary]
         if ranked:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
+        if slot.still:
+            self.confined[label] = slot.kind
         kept = self.same[label] = self.kept(body, before) if slot.kind == "again" else []
         off = off | slot.still | left
         self.fill(_Step(body, off, full, led, self.near.get(label, ""), self.places(before, body)), kept)

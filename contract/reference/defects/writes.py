@@ -65,6 +65,13 @@ def has(**values: str) -> Callable[[Record, Record, Record], bool]:
     return lambda body, before, after: all(after[name] == value for name, value in values.items())
 
 
+def only(kind: str, **values: str) -> Callable[[Record, Record, Record], bool]:
+    """Return a test: the write sends nothing but fields of a *kind*, and the record had these values before."""
+    return lambda body, before, after: (
+        all(name.startswith(kind) for name in body) and all(before[name] == value for name, value in values.items())
+    )
+
+
 def sends(**values: str) -> Callable[[Record, Record, Record], bool]:
     """Return a test: the body has these values."""
     return lambda body, before, after: all(body.get(name) == value for name, value in values.items())
@@ -326,6 +333,11 @@ FRAME: tuple[Row, ...] = (
      "U.frame.call_relay_topic", copies("message_relay_topic", "call_relay_topic")),
     ("name-clears-address", "Sending a name clears e911_address_id.",
      "U.frame.e911_address_id", spills("name", e911_address_id=None)),
+    ("messages-lose-connector", "While a relay_connector answers calls, a write of messages alone clears its id.",
+     "U.frame.call_relay_connector_id",
+     when(only("message_", call_handler="relay_connector"), call_relay_connector_id=None)),
+    ("calls-lose-topic", "While a relay_topic takes messages, a write of calls alone clears message_relay_topic.",
+     "U.frame.message_relay_topic", when(only("call_", message_handler="relay_topic"), message_relay_topic=None)),
     ("write-fills-address", "A write sets e911_address_id to the number's own id.", "U.frame.e911_address_id",
      stored(lambda body, before, after: after.update(e911_address_id=before["id"]))),
     ("voice-drops-fax", "Sending call_receive_mode voice drops fax from the capabilities.",
