@@ -26,6 +26,8 @@ from contract.tour import REPEATS, Tour, Values, near
 
 OVERHEAD: Final = 30
 """Requests of a run beside its plan: reads before and after, custody, restoring."""
+GIVEN_UP: Final = 7
+"""Reads of the tour that a run gives up for what it has to send beside its plan, about."""
 FIRST: Final = 12
 """Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
 RESTING: Final = 20
@@ -313,7 +315,8 @@ class _Planner:
         if self.profile.thorough:
             # Every profile lays the values out for the same reads, so that its cases are the same ones.
             reads = self.reads(blocks, walk, PROFILES["standard"])
-            self.show(walk, self.worth_reading(walk, tour, reads), tour)
+            read = self.worth_reading(walk, tour, reads)
+            self.show(walk, read, self.likely(walk, read), tour)
             if left:  # What reads are to show has come in the place of other values.
                 rest, left = drawn[len(left) :], self.leftover(walk)[:spare]
                 drawn = (*left, *rest[max(0, len(left) + len(rest) - len(drawn)) :])
@@ -499,9 +502,17 @@ class _Planner:
             seen.update(states[best].items(), [tuple(states[best].items()), kinds[best]], changes[best])
         return [*sorted({*steps, *single}), *close]
 
-    def show(self, walk: list[Case], read: list[int], tour: Tour) -> None:
+    def likely(self, walk: list[Case], read: list[int]) -> set[int]:
+        """Those of the steps *read* after which is still read where the run gives up some of its reads."""
+        marks = {i: Case(label=str(i), operation=self.contract.retrieve.id) for i in read}
+        cases = [one for i, case in enumerate(walk) for one in (case, *([marks[i]] if i in marks else []))]
+        block = Block(name="tour", cases=tuple(cases)).thinned(GIVEN_UP, self.generator.selectors)
+        return {i for i, mark in marks.items() if mark in block.cases}
+
+    def show(self, walk: list[Case], read: list[int], likely: Collection[int], tour: Tour) -> None:
         """Exchange the values of a field between the steps of *walk* where a read after the steps *read*
-        would show a value of the field for the second time, and others never, or one that tells less. The steps
+        would show a value of the field for the second time, and others never, or one that tells less; those that
+        tell most are shown after the *likely* ones. The steps
         that send what is stored, or nearly that, follow what is stored now; those that are sent twice get values
         with something escaped in them.
         """
@@ -529,6 +540,12 @@ class _Planner:
                 others = [k for k in here if sent[k] not in often and _escaped(values[k])]
                 for k, other in zip(twice, others, strict=False):
                     values[k], values[other] = values[other], values[k]
+            tells = {repr(value): i for i, value in enumerate(self.generator.firm(name))}
+            once = [k for k in stand if sent[k] not in often]
+            best = sorted((values[k] for k in once), key=lambda value: tells.get(repr(value), len(tells)))
+            first = {max((i for i in every if i <= step), default=-1) for step in likely}
+            for k, value in zip(sorted(once, key=lambda k: sent[k] not in first), best, strict=True):
+                values[k] = value
             if values and values[-1] in values[-2:-1]:
                 # What is sent by itself at the end must change something.
                 values[0], values[-1] = values[-1], values[0]
