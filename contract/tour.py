@@ -1,50 +1,29 @@
-"""The tour: an Eulerian circuit over the values of the largest selector.
+"""The tour: one deterministic walk on which everything rides along that is to be sent.
 
-Each ordered change from one value to another is one step, and everything else rides along - the
-other selectors, every three-way combination of enumerated values, every boundary value of every
-free field, and in each step some fields that are *not* sent, because what stays is a promise too.
-Between the changes the largest selector stays for some steps: only the other channels are written, or
-what it requires, or all of that as it stands.
-
-First it is laid out where each step leads, and repaired until every combination is met; then each step
-is filled.
+Where each step leads is laid out by `contract.layout`; here it is filled: with what the selectors require, with every
+boundary value of every free field - and in each step some fields are *not* sent, because what stays is a promise too.
 """
 
 from __future__ import annotations
 
-import math
 import random
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations, cycle, islice, pairwise, product
-from operator import itemgetter
-from typing import Any, Final, Literal
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from contract.generate import Generator
+from contract.layout import SINGLES, Layout, Slot, Wanted
 from contract.model import Case
 from contract.spec import Field
 
-Pair = tuple[str, Any]
-"""A field and its value."""
 SHORT: Final = 49
 """Characters that are less than the shortest limit that is usual."""
-MANY: Final = 400
-"""When there are more combinations of three fields, only those with a selector are wanted."""
 
-__all__ = ["REPEATS", "RESTS", "Tour", "Values", "circuit", "near"]
+__all__ = ["REPEATS", "RESTS", "Tour", "Values", "near"]
 
 REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
-FROM, LATER = 3, 5
-"""Each value of the largest selector gets a step more at one of its visits, the third to the seventh."""
-GOALS: Final = 8
-"""Combinations that are tried where several are still wanted."""
-REPAIRS: Final = 1500
-"""Exchanges of chosen values that are tried, so that combinations which are still wanted are met."""
-SINGLES: Final = 4
-"""Steps with one thing in them for which there is always room."""
 STAYS, AT = 4, 2
 """What it is worth to have a field in a body while a selector stays, and where it stands, beside a change of it."""
 NEAR: Final = {1: "case", 3: "more", 5: "less"}
@@ -57,31 +36,10 @@ BEATEN: Final = 4
 """The time that a required companion is sent together with the name that takes precedence over it."""
 SPARE: Final = 44
 """Steps that aliases leave for what their values meet on the way."""
-STAYING: Final = 20
-"""Combinations that it is worth to leave another selector out of a step, where it was in every one so far."""
 STANDS: Final = 2
 """Times that another selector is not sent beside each value of the largest one, each time with another value."""
 RESTS: Final = 3
 """Fields that are sent by themselves, and after a rest: does each move the time stamp?"""
-
-
-def circuit(nodes: int, start: int = 0) -> list[int]:
-    """A closed walk over *nodes* nodes that takes each ordered pair of different ones once.
-
-    Shape:
-        ``nodes * (nodes - 1)`` targets; the walk begins and ends at *start*.
-
-    Source:
-        Hierholzer 1873; the complete digraph has in-degree = out-degree at every node.
-    """
-    unused = [[(n + k) % nodes for k in range(1, nodes)] for n in range(nodes)]
-    stack, walk = [start], []
-    while stack:
-        if unused[stack[-1]]:
-            stack.append(unused[stack[-1]].pop())
-        else:
-            walk.append(stack.pop())
-    return walk[::-1][1:]
 
 
 def near(value: Any, how: str, item: Field) -> Any:
@@ -176,35 +134,6 @@ class _Step:
     """See `Tour.places`."""
 
 
-_Kind = Literal["start", "change", "alone", "led", "beside", "again", "more", "single"]
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A step before it is filled: where it leads to, and what kind of step it is."""
-
-    target: Any
-    """Where the largest selector stands after it."""
-    kind: _Kind = "change"
-    """
-    ``start``: with all that there is; ``change``: the largest selector changes; ``alone``: it changes, and nothing is sent
-    but its channel. Where it stays: ``led`` is without it, but with what its value requires; ``beside`` is of the other
-    channels only; ``again`` sends it and what it requires as they stand, ``more`` with other values of these; ``single``
-    is one thing by itself.
-    """
-    state: dict[str, Any] = field(default_factory=dict)
-    """The enumerated values that stand after it, as far as they are known."""
-    still: frozenset[str] = frozenset()
-    """What must not be in it."""
-    stays: frozenset[str] = frozenset()
-    """Enumerated fields that stand as they did before it."""
-
-    @property
-    def partial(self) -> bool:
-        """True where the largest selector is not in it."""
-        return self.kind in {"led", "beside"}
-
-
 class Tour:
     """The deterministic walk; see the first lines of this module."""
 
@@ -220,25 +149,11 @@ class Tour:
         self.gen = gen = generator
         self.boundary = values
         self.shown = shown
-        self.random = chance
-        self.enums = {name: values for name, values in gen.enums.items() if len(values) > 1}
-        ranked = sorted(gen.selectors, key=lambda name: -len(gen.enums[name]))
-        self.primary = ranked[0] if ranked else next(iter(self.enums), None)
-        self.values: tuple[Any, ...] = gen.enums[self.primary] if self.primary else ()
-        self.others = sorted(
-            (name for name in self.enums if name != self.primary), key=lambda n: (-len(self.enums[n]), n)
-        )
-        names = [*([self.primary] if self.primary else []), *self.others]
-        self.core = frozenset(n for n in names if n in gen.selectors) or frozenset(names[:1])
-        """The fields without which no combination is wanted where there are very many."""
-        self.need = min(2, len(self.core)) if math.comb(len(names), 3) > MANY else 0
-        """How many of these are in each combination that is wanted."""
-        self.triples = self.wanted()
-        changes = len(self.values) * (len(self.values) - 1)
-        widest = max((len(values) for values in self._by_fields().values()), default=0)
+        self.layout = Layout(generator, chance)
+        self.primary = self.layout.primary
         groups = {gen.request.aliases_of((n,)) for n in gen.free}
         boundary = max((sum(len(self.boundary.firm.get(n, ())) for n in group) for group in groups), default=0)
-        self.bound = max(changes, widest, boundary)
+        self.bound = max(self.layout.bound, boundary)
         self.updates = 0
         self.coverage: dict[str, tuple[int, int]] = {}
         self.state: dict[str, Any] = {}
@@ -261,67 +176,23 @@ class Tour:
         self.tail = 0
         """The step from which on one thing is sent at a time."""
         self.held: dict[tuple[Any, str], int] = {}
-        self.stayed: set[tuple[Any, str]] = set()
-        """A value of the largest selector, and another one that stays in a step to it."""
         self.stood: set[tuple[Any, str, Any]] = set()
         """A value of the largest selector, and of another one that stood there and was not sent."""
         self.tried: set[tuple[str, Any, bool]] = set()
         """A field, where the selectors stood, and whether it was sent there."""
-        self.apart = set(self.triples)
+        self.apart = set(self.layout.triples)
         """Combinations that did not stand in one body yet."""
-        self.channels = {
-            name: gen.request.aliases_of({name}.union(*(c.companions for c in item.choices.values()))) & {*gen.fields}
-            for name, item in gen.selectors.items()
-        }
-        """Selector -> the fields of its channel, itself among them."""
-
-    def wanted(self) -> set[frozenset[tuple[str, Any]]]:
-        """Every combination of values of three enumerated fields (two, where there are only two).
-
-        With very many enumerated fields only the combinations with a selector are wanted, so that
-        the plan grows with the number of fields and not with its cube.
-        """
-        names = [(name, None) for name in ([self.primary] if self.primary else []) + self.others]
-        groups = [[name for name, _ in pairs] for pairs in self.among(names, min(3, len(names)), self.need)]
-        return {
-            frozenset(zip(group, values, strict=True))
-            for group in groups
-            if group
-            for values in product(*(self.enums.get(n, self.gen.enums[n]) for n in group))
-        }
-
-    def among(self, pairs: Iterable[Pair], size: int, need: int) -> Iterator[tuple[Pair, ...]]:
-        """Every choice of *size* out of *pairs* in which at least *need* are of `core`."""
-        if need <= 0:
-            yield from combinations(pairs, size)
-            return
-        parts: tuple[list[Pair], list[Pair]] = ([], [])
-        for pair in pairs:
-            parts[pair[0] not in self.core].append(pair)
-        for count in range(need, size + 1):
-            for some in combinations(parts[0], count):
-                yield from (some + others for others in combinations(parts[1], size - count))
-
-    def _by_fields(self) -> dict[frozenset[str], list[Any]]:
-        found: dict[frozenset[str], list[Any]] = {}
-        for triple in self.triples:
-            found.setdefault(frozenset(name for name, _ in triple), []).append(triple)
-        return found
 
     def cases(self) -> Iterator[Case]:
         """The steps, in order."""
-        if self.primary is None:
-            targets: list[Any] = [None] * self.bound
-        else:
-            order = list(range(len(self.values)))
-            self.random.shuffle(order)
-            targets = [self.values[order[i]] for i in circuit(len(order))] if len(order) > 1 else list(self.values)
+        layout = self.layout
+        targets = layout.targets() or [None] * self.bound
         limit = max(self.bound, len(targets)) * 5 // 4 - REPEATS
         made: list[Case] = []
         alone = iter(self.alone())
         singles: set[int] = set()
-        remaining = dict.fromkeys(sorted(self.triples, key=lambda one: sorted(map(repr, one))), True)
-        for slot in self.slots(targets, limit, dict(remaining)):
+        remaining = dict.fromkeys(sorted(layout.triples, key=lambda one: sorted(map(repr, one))), True)
+        for slot in layout.slots(targets, limit, dict(remaining)):
             if slot.kind != "single":
                 label = "tour start" if slot.kind == "start" else f"tour {len(made)}"
                 made.append(self.step(label, slot, remaining))
@@ -330,19 +201,19 @@ class Tour:
                 made.append(self.single(len(made), body))
         while remaining and len(made) < limit:
             wish = dict(next(iter(remaining)))
-            slot = _Slot(wish.get(self.primary or "", self.state.get(self.primary or "")))
-            self.choose(slot, self.state, remaining, [wish])
+            slot = Slot(wish.get(self.primary or "", self.state.get(self.primary or "")))
+            layout.choose(slot, self.state, remaining, [wish])
             made.append(self.step(f"tour {len(made)}", slot, remaining))
         while len(made) < limit - max(0, SINGLES - len(singles)) and any(self.boundary.left(n) for n in self.gen.free):
-            slot = _Slot(self.values[len(made) % len(self.values)] if self.values else None)
-            self.choose(slot, self.state, remaining)
+            slot = Slot(self.roomy(len(made)))
+            layout.choose(slot, self.state, remaining)
             made.append(self.step(f"tour {len(made)}", slot, remaining))
         while len(made) < limit and (body := next(alone, None)):
             singles.add(len(made))
             made.append(self.single(len(made), body))
         self.tail = next(i for i in range(len(made), -1, -1) if i - 1 not in singles)
         self.updates = len(made) + REPEATS
-        wanted = len(self.triples)
+        wanted = len(layout.triples)
         self.coverage = {
             **{
                 f"changes of {name}": (len(seen), len(self.gen.enums[name]) * (len(self.gen.enums[name]) - 1))
@@ -356,196 +227,37 @@ class Tour:
         }
         ranked = [name for name in self.gen.selectors if name != self.primary]
         if self.primary in self.gen.selectors and ranked:
-            pairs = len(self.values) * len(self.gen.enums[ranked[0]])
+            pairs = len(layout.values) * len(self.gen.enums[ranked[0]])
             self.coverage[f"pairs of {self.primary} and {ranked[0]}"] = (len(self.seen_pairs), pairs)
         yield from made
 
-    # ------------------------------------------------------------ where each step leads
-
-    def slots(self, targets: list[Any], limit: int, remaining: dict[frozenset[Pair], bool]) -> list[_Slot]:
-        """The steps to *targets*, and those between them where the largest selector stays; at most *limit*."""
-        if self.primary is None:
-            made = [_Slot(target) for target in targets]
-        else:
-            made = [_Slot(targets[-1], "start")]
-            room = limit - len(targets) - 1 - self.reserved(limit)
-            for i, target in enumerate(targets):
-                made.append(_Slot(target))
-                visit, visits = targets[: i + 1].count(target), targets.count(target)
-                if room > 0 and visit == min(self.values.index(target) % LATER + FROM, visits - 1):
-                    # A record must take such updates wherever it stands, and the answer shows what the change before
-                    # has left. Where nothing that is required can be another one, the other channels are written.
-                    room -= 1
-                    made.append(_Slot(target, "led" if self.free(self.primary, target) else "beside"))
-        before: dict[str, Any] = {}
-        left_alone: set[Pair] = set()
-        for slot in made:
-            stand = {(n, before[n]) for n in self.channels if n != self.primary and n in before}
-            if slot.kind == "change" and not stand <= left_alone:
-                slot.kind = "alone"
-                left_alone |= stand
-            self.choose(slot, before, remaining, self.leads() if slot.partial else ({},))
-            before = slot.state
-        self.repair(made, remaining)
-        for seen in self.seen_changes.values():
-            seen.clear()
-        return self.extended(made, limit, remaining)
-
-    def reserved(self, limit: int) -> int:
-        """How many of *limit* steps are kept for those with one thing in them."""
-        return min(SINGLES, limit // 16)
-
-    def choose(
-        self,
-        slot: _Slot,
-        before: Mapping[str, Any],
-        remaining: dict[frozenset[Pair], bool],
-        goals: Sequence[Mapping[str, Any]] = ({},),
-    ) -> None:
-        """Chooses the enumerated values of *slot*: those with which, and with one of *goals*, most combinations are met
-        that are still wanted.
+    def roomy(self, turn: int) -> Any:
+        """A value of the largest selector, another one at each *turn*, that leaves room for what has most boundary values
+        left, by all of its names.
         """
-        off = self.switched_off(before, slot.target)
-        slot.still = self.outside(slot)
-        state = {name: value for name, value in before.items() if name not in off}
-        if self.primary is not None:
-            state[self.primary] = slot.target
-        fixed = off | slot.still
-        tried = [
-            self.chosen({**state, **goal}, before, remaining, fixed.union(goal))
-            for goal in goals
-            if not fixed & {*goal}
-        ]
-        slot.state = max(
-            tried or [self.chosen(state, before, remaining, fixed)],
-            key=lambda one: sum(group in remaining for group in self.met(one)),
-        )
-        slot.stays = slot.still.union(n for n in self.gen.selectors if slot.state.get(n) == before.get(n))
-        self.tick(slot.state, remaining)
-        for name, seen in self.seen_changes.items():
-            if name in before and name in slot.state and before[name] != slot.state[name]:
-                seen.add((before[name], slot.state[name]))
-            elif slot.state.get(name) == before.get(name):
-                self.stayed.add((slot.target, name))
+        values, groups = self.layout.values, {self.gen.request.aliases_of((n,)) for n in self.gen.free}
+        most = max(groups, key=lambda group: (sum(map(self.boundary.left, group & {*self.gen.free})), sorted(group)))
+        found = [values[(turn + i) % len(values)] for i in range(len(values))]
 
-    def outside(self, slot: _Slot) -> frozenset[str]:
-        """The fields that are not of the channels to which *slot* is confined."""
-        if slot.kind not in {"alone", "beside"}:
-            return frozenset()
-        names = [name for name in self.channels if (name == self.primary) is (slot.kind == "alone")]
-        return frozenset(self.gen.fields).difference(*(self.channels[name] for name in names))
+        def fits(value: Any) -> bool:
+            return not self.layout.switched_off(self.state, value).union(self.layout.free(self.primary, value)) & most
 
-    def repair(self, slots: Sequence[_Slot], remaining: dict[frozenset[Pair], bool]) -> None:
-        """Exchanges values of *slots* until every combination stands in one of them, or as many as can be reached: one
-        that is still wanted is put where fewest others are lost.
-        """
-        count = Counter(group for slot in slots for group in self.met(slot.state))
-        names = [name for name in self.seen_changes if name != self.primary]
+        return next(filter(fits, found), next(iter(found), None))
 
-        def put(i: int, name: str, value: Any) -> Any:
-            """Gives *name* another value in the *i*-th slot; the one that it had."""
-            state = slots[i].state
-            had = state[name]
-            for group in self.met(state, name):
-                count[group] -= 1
-                if not count[group] and group in self.triples:
-                    remaining[group] = True
-            state[name] = value
-            for group in self.met(state, name):
-                count[group] += 1
-                remaining.pop(group, None)
-            return had
-
-        def follow(i: int, name: str) -> Iterator[int]:
-            """The *i*-th slot and those after it in which *name* stays."""
-            yield i
-            while (i := i + 1) < len(slots) and name in slots[i].stays and name in slots[i].state:
-                yield i
-
-        def changes() -> int:
-            return len({(n, a.state.get(n), b.state.get(n)) for a, b in pairwise(slots) for n in names})
-
-        where: dict[Any, list[int]] = {}
-        for i, slot in enumerate(slots):
-            where.setdefault(slot.target, []).append(i)
-        for _ in range(REPAIRS):
-            if not remaining:
-                return
-            group = next(iter(remaining))
-            remaining[group] = remaining.pop(group)  # The next time it is the turn of another one.
-            wish = {name: value for name, value in sorted(group, key=itemgetter(0)) if name != self.primary}
-            places = where.get(dict(group).get(self.primary or ""), range(len(slots)))
-            fit = [
-                i
-                for i in places
-                if all(n in (s := slots[i]).state and (s.state[n] == v or n not in s.stays) for n, v in wish.items())
-            ]
-            if not fit:
-                continue
-            i, left, turns = self.random.choice(fit), len(remaining), changes()
-            wrong = [(place, n) for n, v in wish.items() if slots[i].state[n] != v for place in follow(i, n)]
-            had = [(place, n, put(place, n, wish[n])) for place, n in wrong]
-            if len(remaining) > left or changes() < turns:
-                for place, n, value in reversed(had):
-                    put(place, n, value)
-
-    def extended(self, slots: list[_Slot], limit: int, remaining: dict[frozenset[Pair], bool]) -> list[_Slot]:
-        """*slots* with what there is room for up to *limit*: at a late visit of each value of the largest selector one
-        more step there, first where combinations are still wanted; and steps with one thing in them.
-        """
-        singles = max(0, min(self.reserved(limit), limit - len(slots)))
-        room = max(0, limit - len(slots) - singles)
-        last: dict[Any, int] = {}
-        for i, slot in enumerate(slots):
-            # What follows must not rest on what stood before it.
-            if self.primary is not None and (i + 1 == len(slots) or not slots[i + 1].still):
-                last[slot.target] = i
-        more: dict[int, list[_Slot]] = {}
-
-        def goals(target: Any) -> list[dict[str, Any]]:
-            return [dict(g) for g in islice((g for g in remaining if (self.primary, target) in g), GOALS)]
-
-        def add(target: Any, kind: _Kind) -> None:
-            here = more.setdefault(last[target], [])
-            before = here[-1] if here else slots[last[target]]
-            here.append(slot := _Slot(target, kind))
-            self.choose(slot, before.state, remaining, goals(target) or ({},))
-
-        late = sorted(last, key=last.__getitem__)
-        for target in late:
-            while room > 0 and goals(target):
-                add(target, "more")
-                room -= 1
-        # Where what is required has one value only, it is sent once more; elsewhere another one of it is, or none, by turns.
-        late.sort(key=lambda target: bool(self.free(self.primary, target)))
-        turns: Iterator[_Kind] = cycle(("more", "beside"))
-        for target in late[:room]:
-            add(target, next(turns) if self.free(self.primary, target) else "again")
-        for i in sorted(last.values()):
-            if singles and i not in more:
-                more[i] = [_Slot(slots[i].target, "single")]
-                singles -= 1
-        found: list[_Slot] = []
-        for i, slot in enumerate(slots):
-            found += [slot, *more.get(i, ())]
-        return [*found, *[_Slot(None, "single")] * singles]
-
-    # ------------------------------------------------------------ what each step sends
-
-    def step(self, label: str, slot: _Slot, remaining: dict[frozenset[Pair], bool]) -> Case:
+    def step(self, label: str, slot: Slot, remaining: Wanted) -> Case:
         """One update that leads where *slot* does, with as much else in it as is useful."""
         before, target, led = dict(self.state), slot.target, slot.kind == "led"
         self.staying += led
         if led and self.staying in NEAR:
             self.near[label] = NEAR[self.staying]
         full = slot.kind == "start" or (led and self.staying == WHOLE)
-        off = self.switched_off(before, target)
+        off = self.layout.switched_off(before, target)
         state = {n: v for n, v in before.items() if n in slot.still and n not in off}
         state |= {n: v for n, v in slot.state.items() if n not in off | slot.still}
         body: dict[str, Any] = {}
         if self.primary is not None and not slot.partial:
             body[self.primary] = target
-        names = [name for name in self.others if name in state and name not in slot.still]
+        names = [name for name in self.layout.others if name in state and name not in slot.still]
         body |= {name: state[name] for name in names if state[name] != before.get(name)}
         left: frozenset[str] = frozenset()
         for name in names:
@@ -563,8 +275,8 @@ class Tour:
                 self.stood.add((target, name, state[name]))
                 if not led:
                     left |= self.gen.request.aliases_of(self.gen.choice(name, state[name]).requires)
-        self.tick(state, remaining)
-        self.apart.difference_update(self.met(body))
+        self.layout.tick(state, remaining)
+        self.apart.difference_update(self.layout.met(body))
         self.state = state
         for name, seen in self.seen_changes.items():
             if name in before and name in state and before[name] != state[name]:
@@ -579,23 +291,6 @@ class Tour:
         self.fill(_Step(body, off, full, led, self.near.get(label, ""), self.places(before, body)), kept)
         return self.case(label, body=body, rested=slot.kind == "start")
 
-    def chosen(
-        self,
-        state: dict[str, Any],
-        before: Mapping[str, Any],
-        remaining: Mapping[frozenset[Pair], bool],
-        fixed: Collection[str],
-    ) -> dict[str, Any]:
-        """*state* with the values of all but the *fixed* fields with which most wanted combinations are met."""
-        for name in self.others:
-            if name not in fixed:
-                state[name] = self.best(name, state, before, remaining)
-        return state
-
-    def leads(self) -> list[dict[str, Any]]:
-        """Every value of the next largest field."""
-        return [{name: value} for name in self.others[:1] for value in self.enums[name]] or [{}]
-
     def case(self, label: str, **values: Any) -> Case:
         """A case of the update."""
         return Case(label=label, operation=self.operation, **values)
@@ -606,82 +301,15 @@ class Tour:
         self.rests -= rested
         return self.case(f"tour {step}: {' '.join(body)} alone", body=body, rested=rested)
 
-    def switched_off(self, before: Mapping[str, Any], target: Any) -> frozenset[str]:
-        """Companions of the value that is left: a server may clear them, so they are not sent along."""
-        name = self.primary
-        if name not in self.gen.selectors or name not in before or before[name] == target:
-            return frozenset()
-        assert name is not None
-        kept = set(self.gen.choice(name, target).companions)
-        return self.gen.request.aliases_of(set(self.gen.choice(name, before[name]).companions) - kept) - kept
-
-    def best(
-        self,
-        name: str,
-        state: Mapping[str, Any],
-        before: Mapping[str, Any],
-        remaining: Mapping[frozenset[tuple[str, Any]], bool],
-    ) -> Any:
-        """The value of *name* with which most wanted combinations are met; a change, where equal."""
-        known = [(other, value) for other, value in state.items() if other != name and other in self.gen.enums]
-        fixed = [pair for pair in known if pair[0] == self.primary or pair[0] in self.gen.selectors]
-        both = [(pair, sum(p in fixed for p in pair)) for pair in self.among(known, 2, self.need - (name in self.core))]
-        scores = []
-        for turn, value in enumerate(self.enums[name]):
-            mine = (name, value)
-            score = apart = 0
-            for pair, count in both:
-                group = frozenset((mine, *pair))
-                score += (group in remaining) << count
-                apart += (group in self.apart) << count
-            change = (before.get(name), value)
-            if name in self.seen_changes and before.get(name) not in {None, value}:
-                score += 3 * (change not in self.seen_changes[name])
-            if name in self.gen.selectors:
-                score += self.fresh(name, value, state, remaining)
-                # Once for each value of the largest selector it stays, and is not sent.
-                score += STAYING * (
-                    value == before.get(name) and (state.get(self.primary or ""), name) not in self.stayed
-                )
-            scores.append((score, apart, value != before.get(name), -turn, value))
-        return max(scores, key=lambda entry: entry[:4])[4]
-
-    def fresh(self, name: str, value: Any, state: Mapping[str, Any], remaining: Mapping[Any, bool]) -> int:
-        """How many wanted combinations are open for *value* beside the largest selector's."""
-        if self.primary is None or self.primary not in state:
-            return 0
-        pair = ((self.primary, state[self.primary]), (name, value))
-        return sum(
-            frozenset((*pair, (other, option))) in remaining
-            for other in self.others
-            if other != name
-            for option in self.enums[other]
-        )
-
-    def tick(self, state: Mapping[str, Any], remaining: dict[frozenset[tuple[str, Any]], bool]) -> None:
-        """Strikes out the combinations that *state* meets."""
-        for group in self.met(state):
-            remaining.pop(group, None)
-
-    def met(self, values: Mapping[str, Any], name: str = "") -> Iterator[frozenset[Pair]]:
-        """The combinations of three that stand in *values*; those with the field *name*, where it is given."""
-        pairs = [(n, v) for n, v in values.items() if n != name and (n == self.primary or n in self.others)]
-        size = min(3, len(self.others) + (self.primary is not None))
-        if not name:
-            yield from map(frozenset, self.among(pairs, size, self.need))
-            return
-        mine = (name, values[name])
-        yield from (frozenset((mine, *some)) for some in self.among(pairs, size - 1, self.need - (name in self.core)))
-
     def news(self, name: str, value: Any, body: Mapping[str, Any]) -> bool:
         """True where *value* beside what *body* holds makes a combination that no body held yet."""
-        return not self.apart.isdisjoint(g for g in self.met({**body, name: value}) if (name, value) in g)
+        return not self.apart.isdisjoint(g for g in self.layout.met({**body, name: value}) if (name, value) in g)
 
     def places(self, before: Mapping[str, Any], body: Mapping[str, Any]) -> dict[Any, int]:
         """Where the selectors stand after a step, and how they came there: each with what it is worth to have a
         field in a body there, and also not to have it.
         """
-        names = [name for name in self.core if name in self.state]
+        names = [name for name in self.layout.core if name in self.state]
         found: dict[Any, int] = {tuple((name, self.state[name]) for name in names): 1}
         for name in names:
             old, new = before.get(name), self.state[name]
@@ -785,12 +413,6 @@ class Tour:
                 if every or self.wins % 6 == 1:
                     body[wins] = body.pop(wins)  # It wins wherever it stands.
 
-    def spent(self, target: Any) -> bool:
-        """True where no boundary value is left of what *target* requires, by any name."""
-        needs = self.gen.choice(self.primary, target).requires if self.primary in self.gen.selectors else ()
-        names = self.gen.request.aliases_of(needs) & {*self.boundary.firm}
-        return bool(needs) and not any(self.boundary.left(name) for name in names)
-
     def kept(self, body: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
         """What is stored of what the values of selectors in *body* require, where they were the same *before*."""
         same = [name for name in self.gen.selectors if name in body and before.get(name) == body[name]]
@@ -802,12 +424,7 @@ class Tour:
         if self.primary is None or self.primary in body:
             return []
         left = [name for name in self.gen.selectors if name not in body and name in self.state]
-        return [other for name in left for other in self.free(name, self.state[name])]
-
-    def free(self, selector: str | None, value: Any) -> list[str]:
-        """What a value of a selector requires, and can be sent with more than one value."""
-        needs = self.gen.choice(selector, value).requires if selector in self.gen.selectors else ()
-        return [name for name in needs if name in self.gen.free and not self.gen.fields[name].resource]
+        return [other for name in left for other in self.layout.free(name, self.state[name])]
 
     def alone(self) -> Iterator[dict[str, Any]]:
         """Bodies with one thing in them: what they leave out must stay."""

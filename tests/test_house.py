@@ -19,7 +19,7 @@ LAYERS = (
     {"budget", "config", "custody", "difference", "document"},
     {"known", "spec"},
     {"generate", "rules", "send", "shape"},
-    {"answer", "mask"},
+    {"answer", "layout", "mask"},
     {"check", "tour", "derive", "explain", "export"},
     {"cases"},
     {"api", "behaviour", "ledger", "plan"},
