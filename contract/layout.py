@@ -282,9 +282,13 @@ class Layout:
         )
 
     def outside(self, slot: Slot) -> frozenset[str]:
-        """The fields that are not of the channels to which *slot* is confined."""
+        """The fields that are not of the channels to which *slot* is confined; where there is one channel only, what is
+        beside it is of none.
+        """
         if slot.kind not in {"alone", "beside"}:
             return frozenset()
+        if len(self.channels) < 2:
+            return self.channels.get(self.primary or "", frozenset())
         names = [name for name in self.channels if (name == self.primary) is (slot.kind == "alone")]
         return frozenset(self.gen.fields).difference(*(self.channels[name] for name in names))
 

@@ -288,7 +288,11 @@ class Tour:
             self.confined[label] = slot.kind
         kept = self.same[label] = self.kept(body, before) if slot.kind == "again" else []
         off = off | slot.still | left
-        self.fill(_Step(body, off, full, led, self.near.get(label, ""), self.places(before, body)), kept)
+        step = _Step(body, off, full, led, self.near.get(label, ""), self.places(before, body))
+        self.fill(step, kept)
+        if not body and self.primary is not None:  # That an empty update is accepted, nobody promises.
+            body[self.primary] = target
+            self.fill(step, kept)
         return self.case(label, body=body, rested=slot.kind == "start")
 
     def case(self, label: str, **values: Any) -> Case:

@@ -337,6 +337,22 @@ def test_with_very_many_fields_only_combinations_with_a_selector_are_wanted() ->
     assert many <= 4.5 * few
 
 
+@pytest.mark.parametrize(("fields", "values", "selectors", "wide"), [(2, 2, 1, 8), (2, 3, 1, 3), (3, 2, 2, 5)])
+def test_no_update_that_is_to_be_accepted_is_empty(fields: int, values: int, selectors: int, wide: int) -> None:
+    """Also where there is hardly anything beside the selectors: the documents do not say that nothing may be sent."""
+
+    def enumerated(count: int, **more: Any) -> dict[str, Any]:
+        return {"type": "string", "enum": [f"v{i}" for i in range(count)], **more}
+
+    sent = {f"f{i}": enumerated(values) for i in range(selectors, fields)}
+    for i in range(selectors):
+        sent[f"f{i}"] = enumerated(wide, **{"x-selector": {f"v{k}": {} for k in range(wide)}})
+    contract = lamp({REQUEST: sent, "components/schemas/Setting/x-aliases": MISSING})
+    for seed in range(3):
+        accepted = [c for b in plan(contract, seed=seed).blocks for c in b.cases if c.expect == "accept"]
+        assert all(case.body is MISSING or case.body for case in accepted)
+
+
 @pytest.mark.parametrize("selectors", [0, 1, 2])
 def test_very_many_fields_and_few_selectors(selectors: int) -> None:
     """Where there is no selector the first enumerated field stands in its place."""
