@@ -84,24 +84,6 @@ class Share:
     """The file in which they count their requests."""
 
 
-class _Clock:
-    """What the threads of a run share."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-        self.silent = 0
-        self.kept = 0
-        """Bytes of unusually large answers that are kept for the reports."""
-        self.gone = False
-        """True where the API was lost on the way, or the credentials were."""
-
-    def sleep(self, seconds: float) -> None:
-        """Waits, unless the run is told to stop."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and (self.budget.restoring or not self.budget.stopped):
-            time.sleep(min(left, 0.1))
-
-
 def run(
     settings: Settings,
     credentials: Mapping[str, str],
@@ -173,7 +155,12 @@ class Runner:
         """Requests of each record that reads may take, where these find nothing to look into."""
         self.each = (most - reserve) // len(settings.ids) - self.late
         """Requests for each record; what is left of all would depend on which record is how far."""
-        self.clock = _Clock(self.budget)
+        self.silent = 0
+        """Answers in a row that say that nobody is there."""
+        self.gone = False
+        """True where the API was lost on the way, or the credentials were."""
+        self.large = 0
+        """Bytes of unusually large answers that are kept for the reports."""
         self.generator = Generator(contract.update, settings.resources)
         self.sessions: list[Session] = []
         self.snapshots: dict[str, JSONObject] = {}
@@ -231,22 +218,28 @@ class Runner:
         Raises:
             ConfigError: a certificate or the proxy cannot be used.
         """
-        made = sender(self.settings, self.contract, self.given, self.budget, self.transport, self.clock.sleep)
+        made = sender(self.settings, self.contract, self.given, self.budget, self.transport, self.sleep)
         made.sent = self._sent
         return Session(self.judge, made, self.ledger, id, self.generator)
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, unless the run is told to stop."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and (self.budget.restoring or not self.budget.stopped):
+            time.sleep(min(left, 0.1))
 
     def _sent(self, case: Case, url: str, content: bytes | None, response: Response) -> None:
         """Keeps an exchange for the reports, and notices when nobody answers any more."""
         with self.lock:
             if len(self.result.exchanges) < 3000:
-                self.clock.kept += max(0, len(response.content) - USUAL)
-                if self.clock.kept > LARGE and len(response.content) > USUAL:
+                self.large += max(0, len(response.content) - USUAL)
+                if self.large > LARGE and len(response.content) > USUAL:
                     response = response.slim()
                 self.result.exchanges.append(Exchange(case=case, url=url, content=content, response=response))
             gone = GONE | ({401, 403} if case.credentials == "right" and case.target == "own" else set())
-            self.clock.silent = self.clock.silent + 1 if response.status in gone else 0
-            if self.clock.silent >= SILENCE and not self.budget.restoring:
-                self.clock.gone = True
+            self.silent = self.silent + 1 if response.status in gone else 0
+            if self.silent >= SILENCE and not self.budget.restoring:
+                self.gone = True
                 self.budget.stop(f"the API answers nothing but {response.status} any more")
         if self.progress is not None:
             self.progress(self.budget.spent, max(self.planned, self.budget.spent))
@@ -508,7 +501,7 @@ class Runner:
     def _unlooked(self) -> None:
         """Settles what nobody can look into any more."""
         self.ledger.fold()
-        noise = sum(s.sender.noise for s in self.sessions) + self.clock.gone
+        noise = sum(s.sender.noise for s in self.sessions) + self.gone
         alone = not (self.ledger.bygone or any(s.foreign for s in self.sessions))
         self.ledger.settle(noise, alone=alone, early=all(len(s.updates) < FEW for s in self.sessions))
 

@@ -34,7 +34,7 @@ from contract.report import restored_lines
 from contract.reproduce import Look
 from contract.restore import _Way, differences, restore
 from contract.result import Result
-from contract.run import _Clock, restore_all, run
+from contract.run import Runner, restore_all, run
 from contract.send import Credentials, Sender
 from contract.session import Session
 from contract.walk import Walk
@@ -1109,7 +1109,7 @@ def twins(server: Running, folder: Path, seed: int, monkeypatch: pytest.MonkeyPa
     turns, mine = Turns(seed), threading.local()
     late = turns.random.randrange(230)
 
-    def sleep(clock: _Clock, seconds: float) -> None:
+    def sleep(runner: Runner, seconds: float) -> None:
         turns.wait(mine.who, int(seconds / 0.015) + 1)
 
     def twin(who: int) -> Result:
@@ -1121,7 +1121,7 @@ def twins(server: Running, folder: Path, seed: int, monkeypatch: pytest.MonkeyPa
         finally:
             turns.end()
 
-    monkeypatch.setattr(_Clock, "sleep", sleep)
+    monkeypatch.setattr(Runner, "sleep", sleep)
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(twin, [0, 1]))
 

@@ -11,7 +11,7 @@ from contract import reference
 from contract.config import Settings
 from contract.errors import Undecided
 from contract.result import Result
-from contract.run import _Clock, run
+from contract.run import Runner, run
 from contract.walk import TURN
 
 
@@ -56,7 +56,7 @@ def test_no_record_explores_on_what_another_one_needs(tmp_path: Path, monkeypatc
 def test_deep_rests_before_an_update_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only after a rest does an update show that it moves the time stamp; a run that has no time to spare does without."""
     slept: list[float] = []
-    monkeypatch.setattr(_Clock, "sleep", lambda self, seconds: slept.append(seconds))
+    monkeypatch.setattr(Runner, "sleep", lambda self, seconds: slept.append(seconds))
     with reference.running() as server:
         carried_out(server, tmp_path, profile="deep", max_requests=320, max_seconds=600)
         rests = [seconds for seconds in slept if seconds > TURN - 0.5]
