@@ -44,6 +44,8 @@ LISTS: Final = ("meanwhile", "later", "later on", "later still", "after")
 """Moments of the tour at which the list is read as well."""
 UNUSUAL: Final = 12
 """What a list is worth more for each kind of unusual text that it shows and none before it; see `Block.parts`."""
+BY_ITSELF: Final = 30
+"""What a list is worth more right after an update of that text by itself."""
 CLOSE: Final = 3
 """Reads in a row at the end of the tour, each after one update."""
 DRAWN: Final = 10
@@ -102,7 +104,8 @@ class Block:
     def parts(self, enums: Mapping[str, Collection[Any]], text: str = "") -> Iterator[tuple[Block, str]]:
         """The block in parts, each with the list that is due after it: that is right after a read, so that it is
         known what a list has to show; and where it shows most that no earlier one showed, of the fields *enums*,
-        those with most values above all, and of what is unusual in the field *text*.
+        those with most values above all, and of what is unusual in the field *text*; and once after an update of that
+        field by itself, which may not have reached what lists are made of.
         """
         state: dict[str, Any] = {}
         moments: dict[int, dict[Any, int]] = {}
@@ -110,6 +113,7 @@ class Block:
             if case.body is MISSING:
                 shown = {(n, v): len(enums[n]) for n, v in state.items() if n in enums and isinstance(v, str)}
                 moments[i] = shown | dict.fromkeys(_unusual(state.get(text)), UNUSUAL)
+                moments[i] |= {ALONE: BY_ITSELF} if {*self.cases[max(0, i - 2)].fields} == {text} else {}
             else:
                 state |= case.fields
         chosen: set[int] = set()

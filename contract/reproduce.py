@@ -474,7 +474,7 @@ class Look:
             if settable and not refused:
                 # It may show the record as it was before the last update.
                 self.apart(settable, before.get(settable))
-            establish(session, before)
+            establish(session, before, wanted)
             session.trial([*refused], read=True)
             with session.unnoted():
                 _, response = session.perform(case)
@@ -549,7 +549,7 @@ class Look:
         if not any(one.operation == self.update for one in cases):
             if of_answer(self.rule):
                 # What was shown wrongly may not be there any more.
-                establish(session, failure.interaction.before)
+                establish(session, failure.interaction.before, {found.leaf: None})
         elif always or excluded or not under(self.rule, *OF_ONE):
             establish(session, failure.state, case.body, whole=whole)
             if under(self.rule, "frame") and found.name in self.generator.fields and len(cases) == 1:

@@ -194,6 +194,8 @@ class _Way:
         """Fields that no update should set, and that stood in one on the way back that was accepted."""
         self.passed: list[Mapping[str, tuple[Any, Any]]] = []
         """What differed after each turn that changed something."""
+        self.stale = False
+        """True where reads were seen not to show what the answer to the update before them shows."""
         self.circles = False
         """True where one turn undoes what another did, as where two names of one thing were found with two values that
         they cannot have any more: trying longer does not help.
@@ -286,6 +288,7 @@ class _Way:
             if self.tries == tries:
                 turns.pop(0)
                 continue
+            answered = self.session.now
             now = _read(self.session)
             left = self.differences(now, exactly=True)
             done = self.offered | (set() if self.lost else once)
@@ -295,6 +298,9 @@ class _Way:
             if self.passed[-1:] != [left]:
                 self.circles = self.circles or left in self.passed
                 self.passed.append(left)
+            if left and self.latest and not (self.stale or self.differences(answered, exactly=True)):
+                self.stale = True
+                turns[1:1] = [self.moved, self.at_once]
             # What is lost again and again may be lost because of what is in it: in parts it may not be.
             losses = losses + 1 if self.lost else 0
             if losses in {0, PATIENT} or self.tries <= 0:
@@ -393,6 +399,21 @@ class _Way:
         given = {n: self.record[n] for n in names if self.record.get(n) is not None or n in left}
         body, later = self.groups(given)
         self.put({**body, **{n: v for n, v in later.items() if n in left}} if self.accepted else {})
+
+    def moved(self, left: Mapping[str, tuple[Any, Any]]) -> None:
+        """Moves the selectors away and back, where null clears what that leaves: reads may show what is kept from before
+        such a change.
+        """
+        for name, values in self.generator.enums.items() if self.session.clears else ():
+            stands = self.record.get(name)
+            other = next((value for value in values if value != stands), None)
+            if name not in self.generator.selectors or other is None or stands not in values or self.tries < BACK:
+                continue
+            away = self.generator.complete({name: other})
+            if self.put(away):
+                needed = {n: self.record.get(n) for n in self.generator.choice(name, stands).requires}
+                back = {n: self.record.get(n) for n in away if n != name}
+                self.put({**back, name: stands, **{n: value for n, value in needed.items() if value is not None}})
 
     def aside(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """What is not stored while a selector stands where it does goes back while it stands elsewhere."""

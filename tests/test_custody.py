@@ -1208,6 +1208,19 @@ def test_values_that_this_run_wrote_long_before_are_someone_elses(tmp_path: Path
     assert "another run may be writing there" in " ".join(entry.reason for entry in result.entries)
 
 
+def test_reads_that_are_kept_until_a_selector_changes_are_made_to_show_the_record(tmp_path: Path) -> None:
+    """The answers show that it is back and the reads do not: a selector is moved away and back, and they do."""
+    with reference.running(defect="retrieve-cached-until-handler") as server:
+        before = record(server)
+        found = run(settings(server, tmp_path), credentials(server))
+        now = record(server)
+
+    assert found.verdict == "broken"
+    assert found.restored[server.ids[0]].verdict == "restored"
+    assert found.requests <= 300
+    assert {**now, "updated_at": None} == {**before, "updated_at": None}
+
+
 @pytest.mark.parametrize("defect", ["third-write-lost", "message-method-not-stored"])
 def test_the_apis_own_changes_are_not_taken_for_someone_elses(defect: str, tmp_path: Path) -> None:
     """What the API itself loses or changes is broken, as before."""

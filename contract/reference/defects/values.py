@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from contract.reference.behaviour import Behaviour, Hook
 from contract.reference.exchange import LIST, RETRIEVE, UPDATE, Exchange
 from contract.reference.fields import REQUEST, REQUIRES, URLS, USES, Record
-from contract.reference.kit import Row, counted, held, hook, shown_as, stored, table, text
+from contract.reference.kit import Row, counted, held, hook, shown, shown_as, stored, table, text
 
 __all__ = ["DEFECTS"]
 
@@ -255,6 +255,25 @@ def stale(operation: str, age: str, *, elsewhere: bool = False) -> Behaviour:
     return hook(render=render)
 
 
+def cached_until_handler(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show in a retrieve what it was like at the first one after the last change of call_handler."""
+    kept = x.server.memory.setdefault("cached", {})
+    if x.operation == UPDATE and x.before is not None and x.before["call_handler"] != record["call_handler"]:
+        kept.pop(record["id"], None)
+    return inner(x, kept.setdefault(record["id"], record) if x.operation == RETRIEVE else record)
+
+
+def indexed_name(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show in a list the name that came with the last write of a call_handler."""
+    names = x.server.memory.setdefault("index", {})
+    if x.operation == UPDATE and x.before is not None:
+        names.setdefault(record["id"], x.before["name"])
+        if "call_handler" in x.sent:
+            names[record["id"]] = record["name"]
+    stale = x.operation == LIST and record["id"] in names
+    return inner(x, record | {"name": names[record["id"]]} if stale else record)
+
+
 def second_behind(inner: Hook, x: Exchange, record: Record) -> Any:
     """Show in the list what the number was like before every second of the writes that change it."""
     behind = x.server.memory.setdefault("second", {})
@@ -382,6 +401,12 @@ STORE: tuple[Row, ...] = (
      "U.echo U.echo.*", stale_echo(*REQUEST)),
     ("retrieve-cached", "A retrieve shows the number as it was when it was first read.",
      "U.read_back U.read_back.*", stale(RETRIEVE, "read")),
+    ("retrieve-cached-until-handler", "A retrieve is kept until call_handler changes.",
+     "U.read_back U.read_back.*", hook(render=cached_until_handler)),
+    ("list-name-indexed", "The list shows the name that came with the last write of a call_handler.", "L.read_back",
+     hook(render=indexed_name)),
+    ("list-blank-for-null", "The list shows a blank for call_relay_context where that is null.", "L.read_back",
+     shown(lambda view: view.update(call_relay_context=view["call_relay_context"] or ""), LIST)),
     ("retrieve-behind-elsewhere",
      "A retrieve over another connection than that of the last write shows the number as it was before it.",
      "U.read_back U.read_back.*", stale(RETRIEVE, "last", elsewhere=True)),
