@@ -798,6 +798,7 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
             body[companion] = sample(companion, f"a{next(tags)}")
         yield UPDATE, body, {}
         yield UPDATE, {"message_fallback_url": f"https://a{next(tags)}.example/"}, {}
+        yield UPDATE, {"call_fallback_url": f"https://a{next(tags)}.example/"}, {}
     for body in ({"message_fallback_method": "GET"}, *[{"message_fallback_url": "https://same.example/"}] * 2):
         yield UPDATE, body, {}
 
