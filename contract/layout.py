@@ -185,7 +185,7 @@ class Layout:
             before = slot.state
         self.repair(made, remaining)
         for seen in self.seen_changes.values():
-            seen.clear()
+            seen.clear()  # What was exchanged may be another change now.
         return self.extended(made, limit, remaining)
 
     def reserved(self, limit: int) -> int:
@@ -308,7 +308,7 @@ class Layout:
 
     def repair(self, slots: Sequence[Slot], remaining: Wanted) -> None:
         """Exchanges values of *slots* until every combination stands in one of them, or as many as can be reached: one
-        that is still wanted is put where fewest others are lost.
+        that is still wanted is put somewhere by chance, and stays there where no more are wanted for it than before.
         """
         count = Counter(group for slot in slots for group in self.met(slot.state))
         names = [name for name in self.seen_changes if name != self.primary]
