@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contract.errors import SendError, Undecided
-from contract.model import MISSING, JSONObject
+from contract.model import MISSING, JSONObject, is_empty
 from contract.send import LOST
 from contract.session import Session, respelled
 from contract.shape import same
@@ -133,8 +133,10 @@ def establish(session: Session, before: JSONObject | None, sent: Any = None, *, 
         if settable and not generator.clash((name,)) & set(body):
             body[name] = value
     for other in request.needed(body):
-        if other not in body and before.get(other) is not None:
-            body[other] = before[other]
+        # What no answer shows may have to be sent all the same.
+        value = before.get(other) if other in before else next(iter(generator.firm(other)), None)
+        if other not in body and value is not None:
+            body[other] = value
     if not whole and all(same(None, value, now.get(name)) for name, value in body.items()):
         body = {}
     if body and body != session.dead_end:
@@ -213,6 +215,8 @@ class _Way:
         usual = [self.at_once, self.defaults, self.crossed, self.values_first, self.in_parts, self.whole, self.blanks]
         if self.bare():
             usual.insert(0, usual.pop(usual.index(self.values_first)))
+        if self.hopeless & {*self.generator.selectors}:
+            usual[1:1] = [self.parked, self.at_once]
         now = self.turned(now, usual)
         # An update that was given up may be carried out all the same, a little later; and one that was
         # accepted and not stored may only have come too soon after another.
@@ -342,6 +346,21 @@ class _Way:
         for body in self.groups(left):
             self.put(body)
 
+    def parked(self, left: Mapping[str, tuple[Any, Any]]) -> None:
+        """A selector that cannot go back goes where it requires nothing but what was found: what it requires where it
+        stands would have to stay as well.
+        """
+        body: dict[str, Any] = {}
+        now = self.session.now
+        for name in self.generator.selectors:
+            stuck = name in self.hopeless and now.get(name) != self.record.get(name)
+            for value in self.generator.enums[name] if stuck else ():
+                needs = {n: self.record.get(n) for n in self.generator.choice(name, value).requires}
+                if self.hopeless.isdisjoint(needs) and not any(map(is_empty, needs.values())):
+                    body |= {name: value, **needs}
+                    break
+        self.put(body)
+
     def crossed(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """An API that mixes two fields up on writing is given them the other way round."""
         pairs = {
@@ -379,7 +398,10 @@ class _Way:
         rest = {**body, **later}
         units += [{n: v} for n, v in rest.items() if v is not None]
         self.halve(units)
-        self.halve([{n: v} for n, v in rest.items() if v is None and n not in self.hopeless])
+        # What is required where a selector stands that cannot go back has to stay.
+        stuck = {n: now.get(n) for n in self.generator.selectors if n in self.hopeless}
+        held = self.hopeless.union(self.request.needed(stuck))
+        self.halve([{n: v} for n, v in rest.items() if v is None and n not in held])
 
     def halve(self, units: list[dict[str, Any]]) -> None:
         if not units or self.tries <= 0:

@@ -16,7 +16,7 @@ from contract.model import MISSING, Case, Finding, JSONObject, under
 from contract.session import Session
 from contract.shape import same
 
-__all__ = ["Suspects", "Trial", "held"]
+__all__ = ["Suspects", "Trial", "held", "leaked"]
 
 Trial = tuple[list[Case], bool, Any]
 """Cases that may show a failure again, whether it takes a read after them, and the body that matters."""
@@ -24,6 +24,8 @@ MOST: Final = 4
 """The most refused updates that are tried for a change which was seen only later."""
 UNHELD: Final = 3
 """Updates back to which the one is looked for that wrote what changed later."""
+UNIQUE: Final = 16
+"""Characters of a text that nobody writes by chance."""
 PREFIX: Final = 3
 """Updates that are sent before one that shows nothing by itself."""
 
@@ -33,6 +35,17 @@ def held(session: Session, finding: Finding) -> bool:
     name = finding.name
     bodies = [case.fields for case, _ in session.refusals]
     return any(name in body and _told_as(body[name], finding.actual) for body in bodies)
+
+
+def leaked(session: Session, finding: Finding) -> bool:
+    """True where a field shows a text that nothing but refused updates of this run held."""
+    shown, name = finding.actual, finding.name
+    if not isinstance(shown, str) or len(shown) < UNIQUE or not held(session, finding):
+        return False
+    fields = session.contract.request.aliases_of((name,)) if name in session.contract.request.fields else {name}
+    found = session.updates[0][2] if session.updates else None
+    accepted = [case.fields.get(field) for case, _, _ in session.updates for field in fields]
+    return not any(_told_as(value, shown) for value in [*accepted, *(found or {}).values()])
 
 
 def _told_as(sent: Any, shown: Any) -> bool:

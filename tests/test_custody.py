@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from contract import reference
+from contract import spec as specs
 from contract.budget import Budget
 from contract.check import Judge
 from contract.cli import main
@@ -821,10 +822,9 @@ def test_what_only_the_platform_can_set_is_tried_once(tmp_path: Path) -> None:
 
     assert found.status == 0, found.text
     assert sum(b'"call_handler":"call_flow"' in sent.replace(b" ", b"") for sent in bodies[-12:]) == 1
-    assert now["call_handler"] != before["call_handler"] == "call_flow"
-    assert {name: now[name] for name in ("name", "message_handler")} == {
-        name: before[name] for name in ("name", "message_handler")
-    }
+    changed = {name for name in before if before[name] != now[name] and not name.endswith("_resource_id")}
+    assert changed == {"call_handler"}
+    assert before["call_handler"] == "call_flow"
 
 
 def test_what_one_record_cannot_have_back_another_one_gets(tmp_path: Path) -> None:
@@ -1264,6 +1264,33 @@ def test_errors_of_restoring_are_told_and_not_raised(tmp_path: Path) -> None:
     assert issubclass(SendError, ContractError)
 
 
+class Demanding(Direct):
+    """A server that takes neither null nor blank where that would not change anything, and no text beyond 64 characters."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """A refusal of what the documents say nothing about."""
+        with suppress(ValueError):
+            body = json.loads(request.read())
+            if any(value in (None, "") or len(str(value)) > 64 for value in body.values()):
+                error = {"detail": "is not valid", "status": "422", "title": "Invalid Attribute", "code": "422"}
+                return httpx.Response(422, json={"errors": [error]})
+        return super().handle_request(request)
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 100])
+def test_a_name_of_which_nothing_is_documented_need_not_be_taken_as_it_stands(name: str, tmp_path: Path) -> None:
+    """That it was found does not make it a value that has to be accepted: the run ends, and nothing is called broken."""
+    with reference.running() as server:
+        put(server, {"name": name})
+        found = run(settings(server, tmp_path), credentials(server), transport=Demanding(server))
+        now = record(server)
+
+    assert found.status == 2, found.verdict
+    assert [entry.rule.id for entry in found.entries if entry.verdict == "broken"] == []
+    assert "could not be put back, so nothing was changed" in found.problem
+    assert now["name"] == name
+
+
 class Holding(Direct):
     """A server that takes null for what a handler requires only where it is null already."""
 
@@ -1281,6 +1308,38 @@ class Holding(Direct):
                     error = {"detail": "can't be null", "status": "422", "title": "Invalid Attribute", "code": "422"}
                     return httpx.Response(422, json={"errors": [error]})
         return super().handle_request(request)
+
+
+class Requiring(Direct):
+    """A server that takes no null for what the handlers require where they stand."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """A refusal where one of these would be empty."""
+        with suppress(ValueError):
+            body = json.loads(request.read())
+            there = json.loads(
+                super().handle_request(httpx.Request("GET", request.url, headers=request.headers)).read()
+            )
+            after = {**there, **body} if "id" in there and isinstance(body, dict) else {}
+            if any(after.get(name, "") is None for name in specs.load().request.needed(after)):
+                error = {"detail": "can't be null", "status": "422", "title": "Invalid Attribute", "code": "422"}
+                return httpx.Response(422, json={"errors": [error]})
+        return super().handle_request(request)
+
+
+def test_beside_a_handler_that_cannot_go_back_everything_else_does(tmp_path: Path) -> None:
+    """It is left where it requires what was found, so that nothing of this run has to stay."""
+    with reference.running(variant="call-flow-found") as server:
+        before = record(server)
+        chosen = settings(server, tmp_path, allow_unrestorable=True)
+        found = run(chosen, credentials(server), transport=Requiring(server))
+        now = record(server)
+
+    assert found.status == 0, found.problem
+    assert now["call_handler"] == "laml_webhooks"
+    left = {name for name in before if before[name] != now[name] and not name.endswith("_resource_id")}
+    assert left == {"call_handler"}
+    assert found.requests <= 300
 
 
 def test_a_new_number_that_cannot_be_emptied_again_ends_the_run_early(tmp_path: Path) -> None:

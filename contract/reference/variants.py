@@ -15,7 +15,8 @@ from email.utils import format_datetime
 from types import MappingProxyType
 from typing import Any
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from contract.reference.behaviour import Behaviour, Hook, Variant
 from contract.reference.exchange import LIST, Exchange, Refusal
@@ -121,12 +122,23 @@ def as_gzip(response: Response) -> Response:
     return response
 
 
+class Chunked(Response):
+    """An answer whose body is sent in pieces, without a length beforehand."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        body = bytes(self.body)
+        for start in range(0, len(body), 100):
+            await send({"type": "http.response.body", "body": body[start : start + 100], "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
 def chunked(response: Response) -> Response:
-    """Send the body in pieces, without a length beforehand."""
-    body = bytes(response.body)
-    pieces = (body[start : start + 100] for start in range(0, len(body), 100))
-    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-    return StreamingResponse(pieces, response.status_code, headers)
+    """Send the body in pieces."""
+    made = Chunked(bytes(response.body), response.status_code, dict(response.headers))
+    del made.headers["content-length"]
+    return made
 
 
 def escaped(response: Response) -> Response:
