@@ -41,6 +41,10 @@ def main(args: list[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("contract: ended", err=True)
         sys.exit(2)
+    except OSError as error:
+        _hush()
+        _tell(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
+        sys.exit(2)
     except Exception as error:  # Python would exit with 1, and that says that the API is broken.
         _failed(error)
         sys.exit(2)
@@ -169,7 +173,9 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 @click.option("--sarif", metavar="FILE", help="Write SARIF 2.1.0 too.")
 @click.option("--code-quality", metavar="FILE", help="Write GitLab's code-quality JSON too.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only what is broken, and the verdict.")
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Print only what is broken, and the verdict; of a dry run what it reaches."
+)
 def run(
     against: str | None,
     accept: bool,
@@ -187,13 +193,14 @@ def run(
       export CONTRACT_USERNAME=project CONTRACT_PASSWORD=token
       contract run --base-url https://staging.example.com/api/relay/rest --id 3fa85f64-…
     """
-    from contract import known
+    from contract import files, known
     from contract.errors import ContractError
 
     config = options["config"]
     settings = _settings(options)
     if dry_run:
-        return _dry_run(settings)
+        return _dry_run(settings, quiet)
+    files.ready(settings.report_dir, junit, sarif, code_quality)
     old = _earlier(against, settings)
     file = None
     if accept:
@@ -230,6 +237,9 @@ def _show(result: Result, settings: Settings, quiet: bool) -> None:
             click.echo(line)
     except BrokenPipeError:
         _hush()  # The reports are still to be written, and the exit status to be told.
+    except OSError as error:
+        _hush()
+        _tell(f"the output cannot be written: {error.strerror}")
 
 
 def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None) -> bool:
@@ -280,21 +290,22 @@ def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
     return 1 if 1 in both else max(both)
 
 
-def _dry_run(settings: Settings) -> int:
+def _dry_run(settings: Settings, quiet: bool) -> int:
     from contract.mask import shown
     from contract.model import MISSING
     from contract.prepare import prepare
 
     contract, plan = prepare(settings)
     most = 120 if sys.stdout.isatty() else sys.maxsize  # Whoever keeps it wants all of it.
-    for block in plan.blocks:
+    for block in () if quiet else plan.blocks:
         click.echo(click.style(f"{block.name}: {len(block.cases)} requests", bold=True))
         for case in block.cases:
             operation = contract.operations[case.operation]
             sent = case.body if case.content is None else case.content.decode("utf-8", "replace")
             body = f"  {shown(sent, most)}" if sent is not MISSING else ""
             click.echo(f"  {case.expect:<11} {case.label}  [{operation.method}]{body}")
-    click.echo()
+    if not quiet:
+        click.echo()
     for name, (reached, wanted) in plan.coverage.items():
         click.echo(f"{name}: {reached} of {wanted}")
     for name in plan.unreachable:

@@ -523,6 +523,9 @@ def both(
     from contract.run import run
 
     found, unsure = [], False
+    pairs = [*pairs]
+    for settings, _ in pairs:
+        files.ready(settings.report_dir)
     for settings, given in pairs:
         mask = mask_of(settings, given)
         result = run(settings, given)

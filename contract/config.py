@@ -86,6 +86,8 @@ MOST: Final = 2**53
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("a text is wanted")
+    if "\0" in value:
+        raise ValueError("a text has no NUL")
     return value
 
 
@@ -247,7 +249,7 @@ def resolve(
         layer = f"{path}"
         if key not in KEYS:
             raise ConfigError(f"the key {key!r} is not known.{nearest(key, KEYS)}", layer=layer)
-        if key in _PATHS and isinstance(value, str) and value and path is not None:
+        if key in _PATHS and isinstance(value, str) and value and "\0" not in value and path is not None:
             value = str((path.parent / Path(value).expanduser()).resolve())
         found[key] = (value, layer)
     found.update(ini or {})

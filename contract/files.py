@@ -9,10 +9,21 @@ from contract import junit as junit_report
 from contract import sarif as sarif_report
 from contract.example import example
 from contract.mask import Mask
-from contract.report import data, encoded, store
+from contract.report import data, encoded, probe, store
 from contract.result import Result
 
-__all__ = ["write", "write_all", "write_asked"]
+__all__ = ["ready", "write", "write_all", "write_asked"]
+
+
+def ready(folder: str, *files: str | None) -> None:
+    """Finds out, before a request is sent, whether the reports can be written to *folder*, and the other *files* that
+    were asked for.
+
+    Raises:
+        ConfigError: one cannot be written.
+    """
+    for path in (Path(folder, "run.json"), *(Path(file) for file in files if file)):
+        probe(path)
 
 
 def write(result: Result, folder: Path, mask: Mask, *, fixed: bool = False) -> Path:

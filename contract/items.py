@@ -269,6 +269,7 @@ class ContractRun:
                 folder, workers = Path(self.worker["contract_folder"]), int(self.worker["workercount"])
                 result = together(settings, credentials(), folder, workers=workers, only=self.only)
             else:
+                files.ready(settings.report_dir)
                 result = run(settings, credentials(), only=self.only)
         except ContractError as error:
             return self.mask.line(str(error))

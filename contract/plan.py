@@ -324,6 +324,7 @@ class _Planner:
             if left:  # What reads are to show has come in the place of other values.
                 rest, left = drawn[len(left) :], self.leftover(walk)[:spare]
                 drawn = (*left, *rest[max(0, len(left) + len(rest) - len(drawn)) :])
+            drawn = tuple(self.filled([*walk, *left], drawn))
             tour.coverage["boundary values"] = self.bounds([*walk, *(c for c in drawn if c.expect == "accept")])
             place = [block.name for block in blocks].index("random")
             cases = (*self.once_more(walk), *drawn)  # As its body is now.
@@ -376,15 +377,36 @@ class _Planner:
 
     def bounds(self, walk: list[Case]) -> tuple[int, int]:
         """How many boundary values of the free fields *walk* sends, and how many there are."""
-        sent = {(name, repr(value)) for case in walk for name, value in case.body.items()}
+        sent = self.sent(walk)
         every = {(name, repr(value)) for name, values in self.cases.values.firm.items() for value in values}
         return len(sent & every), len(every)
 
+    def sent(self, walk: list[Case]) -> set[tuple[str, str]]:
+        """The fields that *walk* sends, each with the text of its value, where answers show what becomes of it."""
+        return {(n, repr(value)) for case in walk for n, value in self.cases.values.judged(case.body).items()}
+
+    def unsent(self, walk: list[Case]) -> dict[str, list[Any]]:
+        """The boundary values of each field that *walk* does not send, or not so that an answer shows them."""
+        sent = self.sent(walk)
+        return {n: [v for v in vs if (n, repr(v)) not in sent] for n, vs in self.cases.values.firm.items()}
+
+    def filled(self, walk: list[Case], drawn: Iterable[Case]) -> Iterator[Case]:
+        """The cases *drawn*, with boundary values that *walk* does not send in the place of drawn ones."""
+        left, filled = self.unsent(walk), dict[str, Any]()
+        for case in drawn:
+            if case.expect != "accept" or case in walk:
+                yield case
+                continue
+            body = filled.get(repr(case.body))
+            if body is None:
+                judged = self.cases.values.judged(case.body)
+                body = case.body | {name: left[name].pop(0) for name in judged if left.get(name)}
+                filled[repr(case.body)] = body
+            yield replace(case, body=body)
+
     def leftover(self, walk: list[Case]) -> list[Case]:
         """The boundary values that *walk* is too short for, of as many fields at once as there are."""
-        sent = {(name, repr(value)) for case in walk for name, value in case.body.items()}
-        left = {n: [v for v in vs if (n, repr(v)) not in sent] for n, vs in self.cases.values.firm.items()}
-        cases: list[Case] = []
+        left, cases = self.unsent(walk), list[Case]()
         while any(left.values()):
             body: dict[str, Any] = {}
             for name, values in left.items():
@@ -521,9 +543,11 @@ class _Planner:
         with something escaped in them.
         """
         nearly, same, often = tour.near, tour.same, self.repeated(walk)
+        judged = [self.cases.values.judged(case.body) for case in walk]
         for name in self.cases.values.firm:
             every = [i for i, case in enumerate(walk) if name in case.body]
-            sent = [i for i in every if walk[i].label not in nearly and name not in same.get(walk[i].label, ())]
+            fixed = {i for i in every if walk[i].label in nearly or name in same.get(walk[i].label, ())}
+            sent = [i for i in every if i not in fixed and name in judged[i]]
             values = [walk[i].body[name] for i in sent]
             last = {max((i for i in every if i <= step), default=-1) for step in read}
             stand = [k for k, i in enumerate(sent) if i in last]

@@ -6,6 +6,7 @@ fields are replaced before anything is written anywhere.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -41,6 +42,7 @@ __all__ = [
     "fragment_path",
     "lines",
     "opened",
+    "probe",
     "restored_lines",
     "store",
     "tally",
@@ -238,10 +240,12 @@ def opened(path: Path) -> Iterator[IO[str]]:
     Raises:
         ConfigError: it cannot be written there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.parent / f".{path.name}.{os.getpid()}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             yield file
         temporary.replace(path)
     except OSError as error:
@@ -249,6 +253,26 @@ def opened(path: Path) -> Iterator[IO[str]]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def probe(path: Path) -> None:
+    """Finds out whether *path* can be written, before there is anything to write; nothing of that is left.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    absent = [folder for folder in path.parents if not folder.exists()]
+    try:
+        with suppress(_Probed), opened(path):
+            raise _Probed
+    finally:
+        for folder in absent:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+class _Probed(Exception):
+    """There is nothing to write yet."""
 
 
 def store(path: Path, text: str) -> Path:

@@ -253,7 +253,13 @@ class Look:
             return False
         if under(self.rule, "read_back"):
             return self.lost(name) > 1
-        return under(self.rule, "frame") and self.changed(name, failure.finding.actual) > 1
+        if not under(self.rule, "frame", "idempotence"):
+            return False
+        seen = self.changed(name, failure.finding.actual)
+        if len(seen) > 1 and under(self.rule, "idempotence"):
+            # It does not take the same update twice: any that does not send the field will do.
+            failure.finding = replace(failure.finding, rule=seen[-1].rule, message=seen[-1].message)
+        return len(seen) > 1
 
     def lost(self, name: str) -> int:
         """How many updates of one field, each followed by a read, are not shown by that."""
@@ -273,19 +279,19 @@ class Look:
             lost += accepted and ours and any(f.rule.startswith(self.rule) for f in found)
         return lost
 
-    def changed(self, name: str, value: Any) -> int:
-        """How many updates of another field change this one to *value*."""
+    def changed(self, name: str, value: Any) -> list[Finding]:
+        """What is found where updates of another field change this one to *value*."""
         session, marker = self.session, self.generator.marker
         if marker is None or marker == name:
-            return 0
-        changed = 0
+            return []
+        changed: list[Finding] = []
         for i in range(2 * SERIES):
-            if session.sender.budget.left < 2 or changed > 1 or (i == SERIES and not changed):
+            if session.sender.budget.left < 2 or len(changed) > 1 or (i == SERIES and not changed):
                 break
             self.apart(name, value)
             case = Case(label="one of a series", operation=self.update, body={marker: self.text()})
             found = session.trial([replace(case, body=self.generator.complete(dict(case.body)))])
-            changed += any(f.rule.startswith(self.rule) and f.name == name for f in found)
+            changed += [f for f in found if under(f.rule, "frame") and f.name == name][:1]
         return changed
 
     def text(self) -> str:
@@ -471,12 +477,14 @@ class Look:
         options = {name: self.generator.options(name)[:3] for name in wanted if name in self.generator.fields}
         settable = max(options, key=lambda name: len(options[name]), default="")
         before = self.failures[0].interaction.before or {}
-        seen = 0
+        seen, moved = 0, False
         for turn in range(2 * self.times):
-            if settable and not refused:
-                # It may show the record as it was before the last update.
-                self.apart(settable, before.get(settable))
-            establish(session, before, wanted)
+            if not moved:
+                if settable and not refused:
+                    # It may show the record as it was before the last update.
+                    self.apart(settable, before.get(settable))
+                establish(session, before, wanted)
+            there, moved = moved, False
             session.trial([*refused], read=True)
             with session.unnoted():
                 _, response = session.perform(case)
@@ -490,9 +498,10 @@ class Look:
                     return True
             elif turn > self.times - 1 + seen or not settable or refused:
                 return False
-            else:
-                # The list may follow every second update that changes something: two more, and the one back, do not
-                # keep step with that.
+            elif not there:
+                # The list may follow every second update that changes something, or those alone that change more than
+                # this field: it is looked at after two more of these, and after the one back, which do not keep step.
+                moved = True
                 for value in [v for v in options[settable] if v != before.get(settable)][:2]:
                     session.attempt(self.generator.complete({settable: value}), "one update more")
         return False

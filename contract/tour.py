@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -65,7 +66,7 @@ def near(value: Any, how: str, item: Field) -> Any:
 
 
 class Values:
-    """The boundary values of every field, each with how many of them were given out."""
+    """The boundary values of every field, and those of them that were not sent yet."""
 
     def __init__(self, generator: Generator, seed: int) -> None:
         self.generator = generator
@@ -74,21 +75,35 @@ class Values:
             values = list(self.generator.firm(name))
             turn = (i * 7 + seed) % len(values)
             self.firm[name] = values[turn:] + values[:turn]
-        self.used = dict.fromkeys(self.firm, 0)
+        self.due = {name: [*values] for name, values in self.firm.items()}
+        self.turns = dict.fromkeys(self.firm, 0)
         self.marks = 0
 
     def take(self, name: str) -> Any:
         """The next boundary value of a field, or a value of its enum."""
         if name in self.generator.enums:
             return self.generator.enums[name][0]
-        values = self.firm[name]
-        value = values[self.used[name] % len(values)]
-        self.used[name] += 1
-        return value
+        if due := self.due[name]:
+            due.append(due.pop(0))
+            return due[-1]
+        self.turns[name] += 1
+        return self.firm[name][(self.turns[name] - 1) % len(self.firm[name])]
 
     def left(self, name: str) -> int:
         """How many boundary values of a field were not sent yet."""
-        return max(0, len(self.firm[name]) - self.used[name])
+        return len(self.due[name])
+
+    def judged(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What *body* sends of which an answer shows what becomes of it: no alias beside the one that wins."""
+        groups = [group for group in self.generator.request.aliases if group.wins in body]
+        lost = {name for group in groups for name in group.fields if name != group.wins}
+        return {name: value for name, value in body.items() if name not in lost}
+
+    def sent(self, body: Mapping[str, Any]) -> None:
+        """Takes note of an update that is sent for certain."""
+        for name, value in self.judged(body).items():
+            if value in self.due.get(name, ()):
+                self.due[name].remove(value)
 
     def mark(self, body: dict[str, Any], tag: str) -> dict[str, Any]:
         """*body*, which begins with what is refused, with harmless changes that show if it is applied in part."""
@@ -172,6 +187,8 @@ class Tour:
         """The steps, by their labels, each with the fields that it sends as they are stored."""
         self.confined: dict[str, str] = {}
         """The steps that write some channels alone, by their labels, each with its kind."""
+        self.visits: Counter[str] = Counter()
+        """How often each field came to be required."""
         self.staying = 0
         self.tail = 0
         """The step from which on one thing is sent at a time."""
@@ -281,6 +298,7 @@ class Tour:
         for name, seen in self.seen_changes.items():
             if name in before and name in state and before[name] != state[name]:
                 seen.add((before[name], state[name]))
+                self.visits.update([*self.gen.choice(name, state[name]).requires])
         ranked = [name for name in self.gen.selectors if name != self.primary]
         if ranked:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
@@ -297,6 +315,7 @@ class Tour:
 
     def case(self, label: str, **values: Any) -> Case:
         """A case of the update."""
+        self.boundary.sent(values["body"])
         return Case(label=label, operation=self.operation, **values)
 
     def single(self, step: int, body: Mapping[str, Any]) -> Case:
@@ -382,8 +401,9 @@ class Tour:
             enough = not whole and left < self.bound * 5 // 4 - REPEATS - self.total
             return not enough or self.due(name, step.places) >= 0
         if gen.fields[name].resource:
-            # There is one id only: once it is stored, sending it again shows nothing.
-            return name in self.stored and (step.full or not (self.total + i) % 6)
+            # There is one id only: where it stands already, nobody sees whether it is stored when it is required. An API
+            # may clear it when it is not required any more: it is sent then after every third time alone.
+            return name in self.stored and (step.full or (self.visits[name] % 3 == 1 and (self.total + i) % 4 > 1))
         if name in used:
             # Now and then without it; not in step with an API that counts to three.
             return (self.total + self.total // 3) % 3 != 2
@@ -403,7 +423,8 @@ class Tour:
             if loser and spare and wins not in step.off and not every:
                 # What a selector's value requires loses as well, once for each value.
                 self.beaten[loser] = self.beaten.get(loser, 0) + 1
-                if self.beaten[loser] == BEATEN:
+                spent = not self.boundary.left(loser) and self.boundary.left(wins) > 0
+                if self.beaten[loser] == BEATEN or spent:
                     body[wins] = self.take(wins, step)
                 continue
             free = [n for n in group.fields if n != wins and n in gen.fields and n not in step.off and n not in body]

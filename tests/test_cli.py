@@ -143,6 +143,7 @@ PLAIN = REFS.replace("unevaluatedThing: 1", "maxLength: 9")
             ["--base-url", "https://me:secret-pw@x.example/a", "--id", "x"],
             ["credentials do not belong in the address"],
         ),
+        ({"contract.toml": 'report_dir = "a\\u0000b"'}, [], ["report_dir", "a text has no NUL", "contract.toml"]),
         ({"contract.toml": 'base_ulr = "x"'}, [], ["base_ulr", "Did you mean 'base_url'", "contract.toml"]),
         ({"contract.toml": "ids = []"}, [], ["the list is empty", "contract.toml"]),
         ({"contract.toml": "ids = ["}, [], ["is not TOML", "contract.toml"]),
@@ -252,17 +253,33 @@ def test_the_exit_status_says_what_was_found(
     assert json.loads((tmp_path / "reports" / "run.json").read_text())["verdict"] == verdict.lower()
 
 
-def test_a_report_that_cannot_be_written_is_told_after_the_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("args", [("--report-dir", "file"), ("--junit", "file/x.xml"), ("--sarif", ".")])
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_sent(
+    args: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was found is shown all the same, and the status says that something went wrong."""
-    (tmp_path / "reports").write_text("a file")
+    """Nobody waits for a run of which the report is lost, and nothing is left where it was tried."""
+    (tmp_path / "file").write_text("a file")
     with environment(tmp_path, monkeypatch) as (server, proxy):
-        found = command(capsys, "run", "--base-url", proxy.base_url, "--id", server.ids[0], "--profile", "smoke")
+        found = command(capsys, "run", "--base-url", proxy.base_url, "--id", server.ids[0], *args)
 
-    assert found[0] == 2
-    assert "KEPT: " in found[1]
+    assert (found[0], found[1], proxy.exchanges) == (2, "", 0)
     assert "cannot be written" in found[2]
+    assert found[2].count("\n") == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_output_that_cannot_be_written_leaves_the_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reports are written all the same, and one line says what is wrong."""
+    with environment(tmp_path, monkeypatch) as (server, proxy), Path("/dev/full").open("w") as full:
+        args = ["run", "--base-url", proxy.base_url, "--id", server.ids[0], "--profile", "smoke"]
+        done = subprocess.run(
+            [sys.executable, "-m", "contract", *args], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 0
+    assert done.stderr == "contract: the output cannot be written: No space left on device\n"
+    assert (tmp_path / "reports" / "run.json").is_file()
 
 
 def test_dry_run_shows_every_request_and_sends_none(
@@ -276,6 +293,16 @@ def test_dry_run_shows_every_request_and_sends_none(
     assert "nothing was sent" in out
     assert len([line for line in out.splitlines() if "[PUT]" in line]) > 100
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_quiet_dry_run_shows_what_it_reaches(capsys: pytest.CaptureFixture[str]) -> None:
+    """No request is listed."""
+    options = ["--base-url", "http://127.0.0.1:9", "--id", "x"]
+    whole, brief = (command(capsys, "run", "--dry-run", *options, *more)[1] for more in ([], ["-q"]))
+
+    assert whole.endswith(f"\n\n{brief}")
+    assert "boundary values: " in brief
+    assert "[PUT]" not in brief
 
 
 # -------------------------------------------------------------- rules and explain

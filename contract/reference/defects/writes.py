@@ -248,7 +248,7 @@ ACCEPT: tuple[Row, ...] = (
      "U.rejection.no_server_error",
      refusing(lambda body, before: {"call_relay_topic", "call_request_method"} <= body.keys(), "", 502)),
     ("whole-record-validated", "A number with relay_connector refuses a body without call_handler.",
-     "U.accept U.accept.*",
+     "U.accept U.accept.* U.handler.message_handler.*.accepted",
      refusing(lambda body, before: before["call_handler"] == "relay_connector" and "call_handler" not in body,
               "Call handler is not valid")),
     ("fallback-required", "laml_webhooks is refused where no call_fallback_url is sent or stored.",
