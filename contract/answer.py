@@ -15,8 +15,8 @@ from typing import Any, Final
 import jsonschema_rs
 
 from contract.document import escape
-from contract.formats import canonical
-from contract.model import MISSING, Finding, Interaction, JSONObject, Response, Rule, is_empty
+from contract.formats import anchor, canonical, escapes
+from contract.model import MISSING, Finding, Interaction, JSONObject, Response, Rule, is_empty, under
 from contract.shape import Group, RecordShape, said, same
 from contract.spec import Contract, Operation
 
@@ -114,14 +114,14 @@ class Answers:
     def __init__(self, contract: Contract, rules: Mapping[str, Rule], secrets: Iterable[str]) -> None:
         self.contract = contract
         self.rules = rules
-        self.hidden = [secret.encode() for secret in secrets]
+        self.hidden = [(secret, anchor(secret).encode()) for secret in secrets]
         self.update = contract.update
         self.listing = contract.listing
         self.fields = contract.record
         self.key = contract.identity
         """The field that names a record, if there is one."""
-        self.left: dict[str, dict[str, Any]] = {}
-        """Record -> what bodies about which the documents are silent may have left in it."""
+        self.left: dict[str, dict[str, list[Any]]] = {}
+        """Record -> field -> what bodies about which the documents are silent may have left in it."""
         request = contract.request.fields.values()
         # What is write-only for no reason that is stated may be shown: a field nobody documented is no failure.
         secret = (item.name for item in request if item.write_only and item.format == "password")
@@ -195,12 +195,19 @@ class Answers:
         problem = self._leak(response) or self._shown(response.body) or self._quoted(response)
         result.tell(not problem, names.no_leak, problem, expected="no secrets", actual="(masked)")
 
+    def tells(self, response: Response) -> bool:
+        """True where an answer holds a credential of this run, however it is escaped."""
+        for secret, part in self.hidden:
+            held = part in response.content and escapes(secret).search(response.content.decode("utf-8", "replace"))
+            if held or any(secret in value for value in response.headers.values()):
+                return True
+        return False
+
     def _leak(self, response: Response) -> str:
         """What an answer holds that it must not, in words."""
         content = response.content
-        for secret in self.hidden:
-            if secret in content or any(secret.decode() in value for value in response.headers.values()):
-                return "the answer holds a credential of this run"
+        if self.tells(response):
+            return "the answer holds a credential of this run"
         marked = response.body is MISSING or any(mark in content for mark in _MARKS)
         if marked and _TRACE.search(self._unasked(response)):
             return "the answer holds a stack trace"
@@ -232,8 +239,7 @@ class Answers:
             return ""
         texts = (self._unasked(response), *response.headers.values())
         for name, value in told:
-            forms = (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
-            if any(form in text for form in forms for text in texts):
+            if any(anchor(value) in text and escapes(value).search(text) for text in texts):
                 return f"the answer holds what was sent as {name}, which is only ever written"
         return ""
 
@@ -254,7 +260,7 @@ class Answers:
         wanted: tuple[int, ...] = ()
         if case.credentials != "right":
             wanted = (401, 403)
-        elif case.rule.rpartition(".")[2] in {"unknown_id", "foreign_id"}:
+        elif under(case.rule, "access.unknown_id", "access.foreign_id"):
             wanted = (404,)
         if status in wanted or (not wanted and response.refused):
             result.single.append(case.rule)
@@ -332,8 +338,9 @@ class Answers:
             return
         case = interaction.case
         if case.open and isinstance(case.body, Mapping) and interaction.id and case.target == "own":
-            sent = {name: case.body[name] for name in case.open if name in case.body}
-            self.left.setdefault(interaction.id, {}).update(sent)
+            left = self.left.setdefault(interaction.id, {})
+            for name in {*case.open} & {*case.body}:  # What comes later may be ignored.
+                left.setdefault(name, []).append(case.body[name])
         found = self._findings(operation, record, response.body, "", interaction.id)
         result.findings += found
         wrong = {f.rule for f in found}
@@ -365,9 +372,10 @@ class Answers:
         if not found:
             return found
         left = self.left.get(id, {})
-        own = {n for n, value in left.items() if same(None, shown.get(n, MISSING), value)} - self.malformed
+        own = {n for n, sent in left.items() if any(same(None, shown.get(n, MISSING), value) for value in sent)}
+        own -= self.malformed
         # What an API derives of it holds it too.
-        values = [left[name] for name in own]
+        values = [value for name in own for value in left[name]]
         own |= {n for n, f in self.fields.items() if f.changes == "derived" and shown.get(n) in values}
         own = {f"{operation.id}.format.{name}" for name in own}
         told = [f for f in found if f.rule not in own]

@@ -72,7 +72,7 @@ class Cases:
 
     def access(self) -> Iterator[Case]:
         """Requests without the right to ask, and for what is not there."""
-        if not self.thorough and self.update.security:
+        if not self.thorough and self.update.guarded:
             for operation, kind in ((self.update, "wrong_password"), (self.contract.retrieve, "no_credentials")):
                 body = self.mark({}, "access") if operation is self.update else MISSING
                 yield replace(self.stranger(operation, kind), body=body)
@@ -118,7 +118,7 @@ class Cases:
 
     def strangers(self, operation: Operation) -> Iterator[Case]:
         """Requests of one operation without credentials, or with some that are not right."""
-        if not operation.security:
+        if not operation.guarded:
             return
         writes, reads = operation is self.update, operation is self.contract.retrieve
         # An API that looks at a part of the password alone most likely does so in every operation.

@@ -8,7 +8,6 @@ read or the list does.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
@@ -286,8 +285,12 @@ class Judge:
         if before is None:
             return
         body, first = interaction.case.fields, len(result.findings)
+        # Another name for what is sent follows it, and where nothing is said of what is not sent, all of that may change.
+        free = self.request.aliases_of({*body} & {*self.request.fields}) - {*body}
+        if self.update.unsent is None:
+            free |= {*self.fields} - {*body} - {*self.never}
         for name, item in self.fields.items():
-            if name not in record or name not in before:
+            if name not in record or name not in before or name in free:
                 continue
             now = record[name]
             set_by = self.request.fields.get(name)
@@ -313,8 +316,8 @@ class Judge:
         for name, other, rule in self.ordered:
             mine, theirs = instant(record.get(name)), instant(record.get(other))
             if mine is not None and theirs is not None:
-                # Only where one shows fractions and the other does not, rounding may turn them round.
-                rounded = ("." in record[name]) != ("." in record[other])
+                # Only where one shows more of a second than the other does, rounding may turn them round.
+                rounded = len(_fraction(record[name])) != len(_fraction(record[other]))
                 early = theirs - mine > (SLACK if rounded else timedelta(0))
                 message, limit = f"{name} is before {other}", f"not before {record[other]}"
                 result.tell(not early, rule, message, f"/{escape(name)}", expected=limit, actual=record[name])
@@ -382,17 +385,18 @@ class Judge:
         pairs += [(self.listing[0].id, f"{self.listing[0].id}.read_back")] if self.listing else []
         for name in sorted(self.restless):
             for other, rule in pairs:
-                shown = [
-                    (id, json.dumps(record[name])) for id, record in views if id in {read, other} and name in record
-                ]
+                shown = [(id, record[name]) for id, record in views if id in {read, other} and name in record]
                 turns = sum(one[0] != following[0] for one, following in pairwise(shown))
                 if turns < TURNS:
                     continue
-                values = [{value for id, value in shown if id == operation} for operation in (other, read)]
-                if values[0] == values[1] or max(map(len, values)) > 1:
+                item = self.fields[name]
+                (expected, *others), (actual, *more) = (
+                    [value for id, value in shown if id == operation] for operation in (other, read)
+                )
+                steady = all(same(item, one, expected) for one in others) and all(same(item, a, actual) for a in more)
+                if not steady or same(item, expected, actual):
                     result.single.append(rule.format(name))
                     continue
-                expected, actual = (json.loads(*some) for some in values)
                 message = f"{turns} times in turns, a read shows another {name} than the answer to the update does"
                 if other != update:
                     message, expected, actual = f"the list always shows another {name} than a read", actual, expected
@@ -474,3 +478,8 @@ def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
         return True
     empty = shown is None or shown == "" or (item.default is not MISSING and shown == item.default)
     return how in {"blank", "null"} and empty
+
+
+def _fraction(time: str) -> str:
+    """The digits of a fraction of a second in a date-time."""
+    return time.partition(".")[2].rstrip("Zz").partition("+")[0].partition("-")[0]

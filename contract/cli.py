@@ -406,7 +406,9 @@ def explain(rule: str, config: str | None, spec: str | None) -> int:
     "--db", type=click.Path(dir_okay=False, path_type=Path), help="Database to keep; a temporary one without."
 )
 @click.option("--defect", metavar="NAME", help="One named way to be wrong; see: contract defects --list.")
-@click.option("--variant", metavar="NAME", help="One named way to be right that the documents leave open.")
+@click.option(
+    "--variant", metavar="NAME", help="One named way to be right that the documents leave open; some, joined by +."
+)
 def serve(port: int, db: Path | None, defect: str | None, variant: str | None) -> int:
     """Serve the reference server on loopback, until it is interrupted.
 

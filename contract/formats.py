@@ -13,9 +13,22 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from html import escape
 from typing import Any, Final
 
-__all__ = ["CUSTOM", "SIZES", "UNDIALLED", "calling_regions", "canonical", "instant", "is_e164", "is_region", "matches"]
+__all__ = [
+    "CUSTOM",
+    "SIZES",
+    "UNDIALLED",
+    "anchor",
+    "calling_regions",
+    "canonical",
+    "escapes",
+    "instant",
+    "is_e164",
+    "is_region",
+    "matches",
+]
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 
@@ -104,3 +117,36 @@ def _instant(value: str) -> datetime | None:
 def instant(value: Any) -> datetime | None:
     """The moment that an RFC 3339 date-time names, in UTC; nothing where it names none."""
     return _instant(value) if isinstance(value, str) else None
+
+
+@cache
+def anchor(text: str) -> str:
+    """The longest part of *text* that stands as it is however *text* is escaped; see `escapes`."""
+    return max(re.findall("[A-Za-z0-9]+", text), key=len, default="")
+
+
+@cache
+def escapes(text: str) -> re.Pattern[str]:
+    """Matches *text* as it is, and as JSON, URLs and HTML escape it, in small letters or capitals, JSON in JSON too.
+
+    Source: RFC 8259, section 7; RFC 3986, section 2.1; HTML 13.5, named character references.
+    """
+    return re.compile("".join(map(_escapes, text)))
+
+
+def _escapes(char: str) -> str:
+    """A pattern for one character and its escapes."""
+    if char.isascii() and char.isalnum():
+        return char
+    units = char.encode("utf-16-be", "surrogatepass")
+    pairs = [units[i : i + 2].hex() for i in range(0, len(units), 2)]
+    ways = [
+        rf"\\*{re.escape(char)}",
+        "".join(rf"\\+u(?i:{pair})" for pair in pairs),
+        "".join(f"%(?i:{byte:02x})" for byte in char.encode("utf-8", "surrogatepass")),
+        f"&#(?:0*{ord(char)}|(?i:x0*{ord(char):x}));",
+    ]
+    ways += [rf"\\+{short}" for control, short in zip("\b\f\n\r\t", "bfnrt", strict=True) if char == control]
+    ways += [re.escape(escape(char))] if escape(char) != char else []
+    ways += [r"\+"] if char == " " else []
+    return f"(?:{'|'.join(ways)})"

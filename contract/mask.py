@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from contract.config import Settings, credentials
+from contract.formats import anchor, escapes
 from contract.model import MISSING
 from contract.send import Credentials
 
@@ -62,19 +63,20 @@ class Mask:
 
     def text(self, text: str) -> str:
         """*text* without secrets, in whichever way they are escaped, and without what is masked."""
-        for secret in self.secrets if any(head in text for head in _heads(self.secrets)) else ():
+        for secret in filter(None, self.secrets):
+            if anchor(secret) in text:
+                text = escapes(secret).sub("***", text)
             for form in _forms(secret):
-                text = text.replace(form, "***")
                 # Where a text was cut, half of a secret may stand at its end.
                 if len(form) > 4 and form[:4] in text[-len(form) :]:
                     cut = next((n for n in range(len(form) - 1, 3, -1) if text.endswith(form[:n])), 0)
                     text = text[:-cut] + "***" if cut else text
         for name in self.names:
             if f'"{name}"' in text:
-                text = re.sub(rf'("{re.escape(name)}"\s*:\s*")((?:[^"\\]|\\.)*)', self._member, text)
+                text = re.sub(rf'("{re.escape(name)}"\s*:\s*)("(?:[^"\\]|\\.)*|-?\d+)', self._member, text)
         for value in self.values:
-            if value in text:
-                text = text.replace(value, self._masked(value))
+            if anchor(value) in text:
+                text = escapes(value).sub(str(self._masked(value)).replace("\\", r"\\"), text)
         return text
 
     def line(self, text: str) -> str:
@@ -82,7 +84,8 @@ class Mask:
         return plain(self.text(text))
 
     def _member(self, found: re.Match[str]) -> str:
-        return found[1] + str(self._masked(found[2]))
+        quoted = '"' if found[2].startswith('"') else ""
+        return found[1] + quoted + str(self._masked(found[2].removeprefix('"')))
 
     def value(self, value: Any, name: str = "") -> Any:
         """*value*, which stands in a field called *name*, as it may be shown."""
@@ -130,12 +133,6 @@ def _forms(secret: str) -> tuple[str, ...]:
     """*secret* as it is, and as it stands in JSON, in a URL and in HTML."""
     forms = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe=""))
     return tuple(dict.fromkeys(f for f in (*forms, quote(secret), escape(secret)) if f))
-
-
-@cache
-def _heads(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """The first four characters of every form of *secrets*: a text without any of them holds no secret."""
-    return tuple(dict.fromkeys(form[:4] for secret in secrets for form in _forms(secret)))
 
 
 def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:

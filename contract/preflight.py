@@ -34,19 +34,14 @@ def look(session: Session, base_url: str) -> JSONObject | None:
     case = Case(label="the record as it was found", operation=session.contract.retrieve.id)
     _, response = session.perform(case)
     _understand(session, base_url, response)
-    if session.known is None or response.problem or _tells(session, response):
+    if session.known is None or response.problem or session.judge.answers.tells(response):
         # What others may read differently is nothing to put back later, and a secret is not to be kept.
         _confirm(session)
         if session.known is None or session.last is None or response.status < 500:
             return None
-        if session.last.problem or _tells(session, session.last):
+        if session.last.problem or session.judge.answers.tells(session.last):
             return None
     return dict(session.known)
-
-
-def _tells(session: Session, response: Response) -> bool:
-    """True where an answer holds the credentials of this run."""
-    return any(secret in response.content for secret in session.judge.answers.hidden)
 
 
 def _understand(session: Session, base_url: str, response: Response) -> None:

@@ -236,18 +236,22 @@ def opened(path: Path) -> Iterator[IO[str]]:
 
     Shape:
         UTF-8, lines end with ``\\n`` on every system; half of a surrogate pair is written as an escape.
+        A link is followed, and a device or a pipe, such as ``/dev/stdout``, is written to as it is.
 
     Raises:
         ConfigError: it cannot be written there.
     """
-    temporary = path.parent / f".{path.name}.{os.getpid()}"
+    target = Path(os.path.realpath(path))
+    temporary = target.parent / f".{target.name}.{os.getpid()}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        place = path if _is_special(path) else temporary
+        with place.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             yield file
-        temporary.replace(path)
+        if place is temporary:
+            temporary.replace(target)
     except OSError as error:
         raise ConfigError(f"the report {path} cannot be written: {error.strerror or error}") from error
     finally:
@@ -261,6 +265,8 @@ def probe(path: Path) -> None:
     Raises:
         ConfigError: it cannot.
     """
+    if _is_special(path):
+        return
     absent = [folder for folder in path.parents if not folder.exists()]
     try:
         with suppress(_Probed), opened(path):
@@ -269,6 +275,11 @@ def probe(path: Path) -> None:
         for folder in absent:
             with suppress(OSError):
                 folder.rmdir()
+
+
+def _is_special(path: Path) -> bool:
+    """True for a device or a pipe, and for what stands in its place where output is redirected."""
+    return path.is_relative_to("/dev") or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 class _Probed(Exception):

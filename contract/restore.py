@@ -67,7 +67,9 @@ def differences(
     request = contract.request
     found: dict[str, tuple[Any, Any]] = {}
     for name, item in contract.record.items():
-        if item.changes in {"on-write", "derived", "anytime"} or name not in record or name not in now:
+        set_by = request.fields.get(name)
+        itself = item.changes in {"on-write", "derived", "anytime"} and (set_by is None or set_by.read_only)
+        if itself or name not in record or name not in now:
             continue
         if not same(item, record[name], now[name]):
             default = request.fields[name].default if name in request.fields else None

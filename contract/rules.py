@@ -115,8 +115,8 @@ class _Maker:
         if item.required:
             text = f"{name} is always there"
             yield self.rule("shape", f"{name}.present", text, item.facet("present"), of=item)
-        if item.types:
-            kinds = " or ".join(item.types)
+        if item.shaped:
+            kinds = " or ".join(item.types) or "as its schema says"
             text = f"{name} is {kinds}" + "".join(f", {b} {item.schema[b]}" for b in BOUNDS if b in item.schema)
             yield self.rule("shape", f"{name}.type", text, item.facet("type"), of=item)
         if not item.nullable:
@@ -140,7 +140,7 @@ class _Maker:
         op = self.operation
         prefix = "and leaves no trace" if self.writes else "and shows nothing"
         fact = op.error_facts.get(401, op.fact)
-        if op.security:
+        if op.guarded:
             yield self.rule("access", "", f"{op.label} is refused to whoever has no right to ask", fact)
             yield self.rule("access", "no_credentials", f"without credentials the answer is 401 or 403 {prefix}", fact)
             scheme = self.contract.schemes[op.security[0]]

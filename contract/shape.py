@@ -77,7 +77,7 @@ class RecordShape:
             mine: list[str] = []
             if item.required:
                 self.always.append(f"{operation}.shape.{name}.present")
-            if item.types:
+            if item.shaped:
                 mine.append(f"{operation}.shape.{name}.type")
             if not item.nullable:
                 mine.append(f"{operation}.shape.{name}.null")
@@ -173,6 +173,8 @@ class RecordShape:
                 yield finding("null", f"{name} is null", " or ".join(kinds))
             elif allowed is not None and None not in allowed:
                 yield finding("enum", f"{name} is null", list(item.enum))
+            elif not kinds and (error := self._detail(item, None)):
+                yield finding("type", f"{name}: {error}", said(item.schema))
             return
         if kinds and not any(_is(value, kind) for kind in kinds):
             yield finding("type", f"{name} has the wrong type", " or ".join(kinds))

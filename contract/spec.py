@@ -71,6 +71,24 @@ class Choice:
         return (*self.requires, *self.uses)
 
 
+_SAID: Final = frozenset(
+    [
+        "$comment",
+        "default",
+        "deprecated",
+        "description",
+        "enum",
+        "example",
+        "examples",
+        "format",
+        "readOnly",
+        "title",
+        "writeOnly",
+    ]
+)
+"""What a schema says of a field beside the shape of its values."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One property of a request or response body."""
@@ -91,6 +109,11 @@ class Field:
         """The JSON types that it may have, null included; empty where any will do."""
         kinds = self.schema.get("type", ())
         return (kinds,) if isinstance(kinds, str) else tuple(kinds)
+
+    @property
+    def shaped(self) -> bool:
+        """True where the schema says more of a value than which ones there are, and of which format."""
+        return bool(self.types) or any(not (w in _SAID or w.startswith("x-")) for w in self.schema)
 
     @property
     def nullable(self) -> bool:
@@ -327,6 +350,8 @@ class Operation:
     links: tuple[Link, ...]
     security: tuple[str, ...]
     """The names of the security schemes, empty where none is needed."""
+    guarded: bool
+    """True where credentials are needed: they may be sent, and none of the ways to ask is ``{}``."""
     unsent: Fact | None
     """Set where the documents say that fields which are not sent stay as they are."""
     media_type: str = "application/json"
@@ -404,13 +429,13 @@ class Contract:
 
     @cached_property
     def record(self) -> Mapping[str, Field]:
-        """The fields that the update's answer shows; none where it is not documented as an object.
+        """The fields that the answers to the update and to the read show; none where they are not documented as objects.
 
         Raises:
-            SpecError: as `update`.
+            SpecError: as `update` and `retrieve`.
         """
-        response = self.update.response
-        return response.fields if response is not None else {}
+        shown = [op.response for op in (self.update, self.retrieve) if op.response is not None]
+        return {name: item for response in reversed(shown) for name, item in response.fields.items()}
 
     @cached_property
     def retrieve(self) -> Operation:
@@ -669,6 +694,7 @@ class _Reader:
             error_facts=error_facts,
             links=links,
             security=sent or schemes,
+            guarded=bool(schemes) and {} not in security,
             unsent=fact if unsent else None,
             pointer=pointer,
             line=self.document.lines.get(pointer),

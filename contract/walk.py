@@ -46,7 +46,8 @@ class Walk:
         self.accepted: set[str] = set()
         self.cleared: set[str] = set()
         self.nulled: set[str] = set()
-        """Fields for which null was sent: a blank may count as stored where null would do."""
+        """Fields that are blank where null was sent, as an API shows what is empty; a blank that came in another way may
+        count as stored."""
         self.ignored: set[str] = set()
         """The formats of fields that null did not empty."""
         self.later: list[Case] = []
@@ -211,7 +212,6 @@ class Walk:
             active = request.aliases_of(request.needed(known))
             stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, empty)}
             body = {n: empty for n in request.fields if n in stored and n not in active}
-            self.nulled |= {*body} if empty is None else set()
             # What is never shown may be stored all the same. That it was cleared is believed where
             # null is seen to clear what is shown, in the same request, and left nothing of the same kind as it was.
             hidden = {n for case in self.later for n in case.absent if n not in known} - self.cleared
@@ -228,6 +228,8 @@ class Walk:
             result, response = self.session.ask(f"{how} to clear companions", body, dict.fromkeys(body, how))
             now = result.record or {}
             stood = [n for n in body if n in now and not is_empty(before.get(n))]
+            if empty is None and any(now[n] == "" for n in stood):
+                self.nulled |= {n for n in body if now.get(n) == ""}
             if empty is None and stood and response.ok:
                 self.ignored |= {request.fields[n].format for n in stood if not is_empty(now[n])}
                 self.cleared |= {n for n in hidden if request.fields[n].format not in self.ignored}

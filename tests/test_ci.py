@@ -404,6 +404,27 @@ def test_files_are_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_link_and_a_pipe_stay_what_they_are(tmp_path: Path) -> None:
+    """A report goes where a link leads, and into a pipe: neither is replaced by a file."""
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    (tmp_path / "real").write_text("old", encoding="utf-8")
+    link.symlink_to("real")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for path in (link, pipe):
+            report.probe(path)
+            report.store(path, "new")
+        read = os.read(reader, 10)
+    finally:
+        os.close(reader)
+    assert read == b"new"
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert (tmp_path / "real").read_text(encoding="utf-8") == "new"
+
+
 def test_folder_is_a_file(tmp_path: Path) -> None:
     """A report that cannot be written anywhere is an error that names it."""
     (tmp_path / "reports").write_text("in the way", encoding="utf-8")

@@ -20,7 +20,9 @@ VARIANTS = sorted(reference.VARIANTS)
 LAWFUL = (
     "ai-agent-accepted",
     "blank-ids-stored",
+    "blank-ids-stored+null-ignored",
     "blanks-found-count",
+    "blanks-found-count+null-refused",
     "chunked",
     "newer-fields-absent",
     "null-ignored",

@@ -184,7 +184,7 @@ def _app(
     return create_app(
         database=path,
         defects=[defect] if defect else [],
-        variants=[variant] if variant else [],
+        variants=variant.split("+") if variant else [],
         durable=durable,
         mutate=mutate,
     )
