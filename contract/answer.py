@@ -28,11 +28,12 @@ _TRACE: Final = re.compile(
     r"|\bat [\w.$<>]+\([\w$]+\.(?:java|kt|scala|cs|js|ts):\d+"
     r"|\.rb:\d+:in [`']"
     r"|#\d+ /[^\s:]+\.php\(\d+\)"
+    r"|\bat [\w.`<>$+]+\([^()\n]*\) in \S+:line \d+"
     r"|goroutine \d+ \[running\]"
     r"|\.(?:js|ts):\d+:\d+\)"
 )
-_ESCAPED: Final = re.compile(r'\\(["ntr])')
-"""Quotation marks and blanks as they stand in JSON."""
+_ESCAPED: Final = re.compile(r'\\(["ntr/]|u0022|u0027)')
+"""Quotation marks, strokes and blanks as they stand in JSON."""
 _MARKS: Final = (b"\\", b"(", b"`", b"'")
 """A stack trace in JSON holds one of these (a line break is a backslash), and they are found at once."""
 _MASKED: Final = re.compile(r"[*•]{3}|(?i:^x{4,})")
@@ -120,6 +121,7 @@ class Answers:
         self.fields = contract.record
         self.key = contract.identity
         """The field that names a record, if there is one."""
+        self.asked = {*contract.request.fields}
         self.left: dict[str, dict[str, list[Any]]] = {}
         """Record -> field -> what bodies about which the documents are silent may have left in it."""
         request = contract.request.fields.values()
@@ -214,7 +216,8 @@ class Answers:
         if response.status >= 400 and b"@" in content and _LOGIN.search(content):
             return "the answer holds an address with a password in it"
         if isinstance(response.body, dict) and not response.body.keys() <= self.fields.keys():
-            for name in response.body.keys() - self.fields.keys():
+            # A refusal may be about a field of the request, and name it.
+            for name in response.body.keys() - self.fields.keys() - (set() if response.ok else self.asked):
                 if _secret(response.body[name]) and _SECRET_KEY.search(name):
                     return f"the answer holds a field {name!r}"
         return ""
@@ -292,7 +295,7 @@ class Answers:
         if (operation.id, status) not in self._errors:
             self._errors[operation.id, status] = jsonschema_rs.Draft202012Validator(dict(schema))
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if response.body is MISSING:
+        if response.body is MISSING or response.problem:
             message = f"the body of the {status} is not JSON: {response.problem or 'it is empty'}"
             result.broken(rule, message, expected="JSON", actual=_brief(response))
         elif kind != operation.media_type:
@@ -445,7 +448,7 @@ def _without(value: Any, names: Collection[str]) -> Any:
 
 
 def _unescaped(found: re.Match[str]) -> str:
-    return '"' if found[1] == '"' else " "
+    return {'"': '"', "u0022": '"', "u0027": "'", "/": "/"}.get(found[1], " ")
 
 
 def _brief(response: Response) -> str:

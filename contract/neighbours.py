@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from contract.answer import Judgement
@@ -291,19 +291,28 @@ def _to_give(text: Any, known: Any) -> bool:
 
 def _goes_on(response: Response, count: int) -> bool:
     """True where an answer that shows *count* records says in another way than with ``next`` that there is more of the
-    list: with a header (RFC 8288), with a count that is larger, or with a mark.
+    list: with a header (RFC 8288, or one of those that are called like it), with a count that is larger, or a mark.
     """
     if re.search('rel="?next', response.headers.get("link", "")):
         return True
-    if not isinstance(response.body, Mapping):
-        return False
-    for part in (response.body, *[value for value in response.body.values() if isinstance(value, Mapping)]):
-        for name, value in part.items():
-            marked = bool(value) and any(word in name.lower() for word in ("next", "more", "cursor"))
-            counted = type(value) is int and any(word in name.lower() for word in ("total", "count"))
-            if marked or (counted and value > count):
-                return True
+    told = [(name, value) for name, value in response.headers.items() if name.startswith("x-")]
+    for name, value in (*told, *_notes(response.body)):
+        low = name.lower()
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        marked = bool(value) and any(word in low for word in ("next", "more", "cursor"))
+        pages = low.replace("-", "_").endswith(("pages", "page_count", "last_page"))
+        if marked or (pages and type(number) is int and number > 1):
+            return True
+        if type(number) is int and number > count and any(word in low for word in ("total", "count")):
+            return True
     return False
+
+
+def _notes(body: Any) -> Iterator[tuple[str, Any]]:
+    """The members of *body* and of the objects in it, but not those of what is listed."""
+    for name, value in body.items() if isinstance(body, Mapping) else ():
+        yield name, value
+        yield from _notes(value)
 
 
 def next_page(body: Any) -> str:

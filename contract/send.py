@@ -479,7 +479,7 @@ class Sender:
 
     def _read(self, response: httpx.Response, most: int) -> bytes:
         """The body, decompressed, up to *most* bytes."""
-        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        coding = response.headers.get("content-encoding", "identity").strip().lower().removeprefix("x-")
         if coding not in {"identity", "gzip", "deflate", ""}:
             raise SendError(f"the answer is encoded as {coding!r}, which was not asked for", kind="final")
         inflate = zlib.decompressobj(47) if coding in {"gzip", "deflate"} else None
@@ -487,6 +487,9 @@ class Sender:
         for chunk in cast("httpx.SyncByteStream", response.stream):
             raw += len(chunk)
             part = inflate.decompress(chunk, most + 1 - size) if inflate is not None else chunk
+            while inflate is not None and inflate.eof and inflate.unused_data and size + len(part) <= most:
+                rest, inflate = inflate.unused_data, zlib.decompressobj(47)  # gzip may come in several members.
+                part += inflate.decompress(rest, most + 1 - size - len(part))
             size += len(part)
             if size > most or raw > most:
                 raise SendError(f"the answer is larger than {most:,} bytes", kind="final")

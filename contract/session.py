@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -442,11 +443,11 @@ def _slim(record: JSONObject | None) -> JSONObject | None:
 
 
 def _short(value: Any) -> Any:
-    """*value*, or where it is large its beginning, its size and its hash."""
+    """*value*, or where it is large its beginning, its size and a checksum."""
     if isinstance(value, (str, list, dict)):
         text = value if isinstance(value, str) else _text(value)
         if len(text) > USUAL:
-            return f"{text[:200]}… ({len(text)} characters, {hash(text) & 0xFFFFFFFF:08x})"
+            return f"{text[:200]}… ({len(text)} characters, {zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x})"
     return value
 
 

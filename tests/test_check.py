@@ -24,7 +24,7 @@ from contract.send import decode
 from contract.shape import RecordShape, same
 from contract.spec import Body
 from tests import kit
-from tests.fragments import REQUEST, RESPONSE, lamp
+from tests.fragments import REQUEST, RESPONSE, changed, lamp
 from tests.strategies import json_values
 from tests.subscriptions import FRAGMENT
 
@@ -599,6 +599,7 @@ def test_a_key_that_is_not_shown_is_not_compared() -> None:
         "app/models/lamp.rb:12:in `save'",
         "app/models/lamp.rb:12:in 'Lamp#save'",
         "#0 /var/www/lamp.php(12): set()",
+        "   at Example.Lamps.Set(String id) in /srv/Lamps.cs:line 42",
         "goroutine 1 [running]:\nmain.main()",
         f"the password is {SECRET}",
     ],
@@ -637,6 +638,36 @@ def test_what_is_no_leak(body: Any) -> None:
     case = Case(label="a", operation="set_lamp", expect="unspecified")
     result = JUDGE.judge(Interaction(case=case, response=answer(body, 422)))
     assert "set_lamp.rejection.no_leak" in result.evidence
+
+
+@pytest.mark.parametrize(
+    "content", [rb'{"error": "#0 \/var\/lamp.php(3): f()"}', rb'{"error": "File \u0022a.py\u0022, line 3, in f"}']
+)
+def test_a_trace_is_found_however_it_is_escaped(content: bytes) -> None:
+    """Some libraries escape strokes and quotation marks."""
+    case = Case(label="a", operation="set_lamp", expect="unspecified")
+    result = JUDGE.judge(Interaction(case=case, response=answer(content, 422)))
+    assert [f.rule for f in result.findings] == ["set_lamp.rejection.no_leak"]
+
+
+@pytest.mark.parametrize(
+    "content", [rb'{"error": "pw\/with\u002bplus"}', rb'{"error": "pw%2Fwith%2bplus"}', b'["pw/with+plus"]']
+)
+def test_a_credential_is_found_however_it_is_escaped(content: bytes) -> None:
+    """JSON and URLs have several ways to write one text."""
+    case = Case(label="a", operation="set_lamp", expect="unspecified")
+    result = Judge(CONTRACT, ("pw/with+plus",)).judge(Interaction(case=case, response=answer(content, 422)))
+    assert "set_lamp.rejection.no_leak" in {f.rule for f in result.findings}
+
+
+def test_a_refusal_may_name_the_field_that_it_is_about() -> None:
+    """What is told of a password in a request is no password."""
+    contract = lamp({f"{REQUEST}/password": {"type": "string", "writeOnly": True}})
+    told = Interaction(
+        case=Case(label="a", operation="set_lamp", expect="unspecified"),
+        response=answer({"error": "no", "password": "must have 8 characters"}, 422),
+    )
+    assert Judge(contract).judge(told).findings == []
 
 
 def test_what_people_write_into_a_record_is_no_leak() -> None:
@@ -1332,3 +1363,88 @@ def test_documented_bodies_that_are_shown_are_kept(name: str) -> None:
         shown = {**record, **{k: v for k, v in sent.items() if k in body.fields}}
         case = Case(label="a", operation=contract.update.id, body=sent)
         assert judge.judge(Interaction(case=case, response=answer(shown), before=record)).findings == []
+
+
+# ------------------------------------------------------------- schemas that say less
+
+
+def test_a_schema_without_a_type_is_judged() -> None:
+    """What `oneOf` excludes is a wrong type, null too, and there is a rule that says so."""
+    contract = lamp({f"{RESPONSE}/extra": {"oneOf": [{"type": "string"}, {"type": "integer"}]}})
+    judge = Judge(contract)
+    assert "show_lamp.shape.extra.type" in judge.rules
+    for extra, found in (("x", []), ([1], ["show_lamp.shape.extra.type"]), (None, ["show_lamp.shape.extra.type"])):
+        assert [f.rule for f in judge.judge(look("show_lamp", {**RECORD, "extra": extra})).findings] == found
+    free = lamp({f"{RESPONSE}/extra": {"description": "Anything."}})
+    assert "show_lamp.shape.extra.type" not in Judge(free).rules
+
+
+def test_credentials_that_may_be_left_out_are_not_asked_for() -> None:
+    """One of several ways to ask is to ask without any."""
+    contract = lamp({"security": [{}, {"basic": []}]})
+    assert not [id for id in rules(contract) if "credentials" in id or "password" in id or "wrong_user" in id]
+    assert contract.update.security == ("basic",)
+
+
+def test_a_companion_may_be_called_like_a_foreign_id() -> None:
+    """A body without it gets a 422, and not a 404."""
+    text = changed({}).replace('"leader"', '"foreign_id"')
+    judge = Judge(spec.loads(text))
+    rule = "set_lamp.handler.mode.follow.requires.foreign_id"
+    assert rule in judge.rules
+    assert judge.judge(refused(rule, 422)).findings == []
+
+
+def test_another_name_for_what_is_sent_may_change_beside_an_unknown_key() -> None:
+    """An API may mirror what is sent in its aliases."""
+    sent = {"label": "Door", "x_unknown": 1}
+    mirrored = put(sent, {"caption": "Door"}, expect="unspecified", rule="set_lamp.rejection.unknown_key")
+    assert JUDGE.judge(mirrored).findings == []
+
+
+def test_what_is_not_sent_may_change_where_nothing_is_said_of_it() -> None:
+    """Without `x-unsent` an update may be a replacement, beside an unknown key as well."""
+    judge = Judge(lamp({"paths/~1lamps~1{id}/put/x-unsent": MISSING}))
+    reset = put(
+        {"label": "Door", "x": 1}, {"color": "green"}, expect="unspecified", rule="set_lamp.rejection.unknown_key"
+    )
+    assert judge.judge(reset).findings == []
+    assert JUDGE.judge(reset).findings != []
+
+
+def test_a_refusal_of_which_the_json_is_wrong_is_told() -> None:
+    """A key that stands twice leaves open what is meant."""
+    twice = Interaction(
+        case=Case(
+            label="a", operation="set_lamp", expect="reject", rule="set_lamp.rejection.mode.enum", body={"mode": "x"}
+        ),
+        response=answer(b'{"error": "a", "error": "b"}', 422),
+    )
+    assert [f.rule for f in JUDGE.judge(twice).findings] == ["set_lamp.rejection.error_body"]
+
+
+def test_another_notation_of_a_time_is_no_other_time() -> None:
+    """What changes at any time may be shown as Z by one operation, and as an offset by another."""
+    judge = Judge(lamp({f"{RESPONSE}/seen": {"type": "string", "format": "date-time", "x-changes": "anytime"}}))
+
+    def views(read: str) -> list[tuple[str, dict[str, Any]]]:
+        return [("set_lamp", {"seen": "2030-01-01T00:00:00Z"}), ("show_lamp", {"seen": read})] * 20
+
+    assert judge.in_turns(views("2030-01-01T02:00:00+02:00")).findings == []
+    assert [f.leaf for f in judge.in_turns(views("2030-01-01T02:00:00Z")).findings] == ["seen"]
+
+
+def test_a_time_may_be_shown_with_less_of_a_second_than_another() -> None:
+    """A record that was never updated was updated when it was created, however that is rounded."""
+    created = {"since": "2030-01-01T00:00:00.123456Z", "until": "2030-01-01T00:00:00.123Z"}
+    assert JUDGE.judge(look("show_lamp", {**RECORD, **created})).findings == []
+    early = {"since": "2030-01-01T00:00:02.123456Z", "until": "2030-01-01T00:00:00.123Z"}
+    assert len(JUDGE.judge(look("show_lamp", {**RECORD, **early})).findings) == 1
+
+
+def test_a_field_that_only_the_read_shows_is_of_the_record() -> None:
+    """What an update leaves out of its answer is put back and compared as well."""
+    short = {"type": "object", "properties": {"id": {"type": "string"}, "label": {"type": "string"}}}
+    place = "paths/~1lamps~1{id}/put/responses/200/content/application~1json/schema"
+    contract = lamp({place: short})
+    assert {"id", "label", "mode", "period", "call"} <= {*contract.record}

@@ -39,6 +39,7 @@ from contract.run import Runner, restore_all, run
 from contract.send import Credentials, Sender
 from contract.session import Session
 from contract.walk import Walk
+from tests.fragments import REQUEST, RESPONSE, lamp
 from tests.kit import CONTRACT, Turns, broken, credentials, outcome, record, settings
 from tests.proxy import Exchange, Lost, Proxy, faulty, passing
 
@@ -1289,6 +1290,15 @@ def test_a_name_of_which_nothing_is_documented_need_not_be_taken_as_it_stands(na
     assert [entry.rule.id for entry in found.entries if entry.verdict == "broken"] == []
     assert "could not be put back, so nothing was changed" in found.problem
     assert now["name"] == name
+
+
+@pytest.mark.parametrize("changes", ["anytime", "derived", "on-write"])
+def test_what_an_update_can_set_goes_back_whatever_else_changes_it(changes: str) -> None:
+    """A field that the API changes by itself as well is no exception."""
+    state = {"type": "string", "enum": ["active", "paused"]}
+    contract = lamp({f"{REQUEST}/state": state, f"{RESPONSE}/state": {**state, "x-changes": changes}})
+    assert differences(contract, {"state": "active"}, {"state": "paused"}) == {"state": ("active", "paused")}
+    assert differences(contract, {"until": "2030-01-01T00:00:00Z"}, {"until": "2031-01-01T00:00:00Z"}) == {}
 
 
 class Holding(Direct):

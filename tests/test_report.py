@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -67,6 +69,32 @@ def test_secrets_are_replaced_in_keys_and_values_of_every_depth() -> None:
 
     assert Mask(secrets=SECRETS).value(value) == {"a": [1, None, True, {"***": "x***"}], "b": None, "c": [1.5, "***"]}
     assert Mask().value(value) == {**value, "b": None, "c": [1.5, secret]}
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        json.dumps,
+        lambda text: json.dumps(text, ensure_ascii=False),
+        lambda text: json.dumps(text).replace("/", "\\/"),
+        lambda text: json.dumps(json.dumps(text)),
+        lambda text: "".join(c if c.isalnum() and c.isascii() else f"\\u{ord(c):04X}" for c in text),
+        quote,
+        lambda text: quote_plus(text).lower(),
+        html.escape,
+    ],
+    ids=["JSON", "UTF-8", "strokes", "twice", "capitals", "URL", "form", "HTML"],
+)
+def test_a_secret_is_masked_however_it_is_written(write: Callable[[str], str]) -> None:
+    """In JSON, in JSON in JSON, in a URL and in HTML, in small letters and in capitals."""
+    secret = 'pw/wi th+slash-9"é&\\x'
+    assert Mask(secrets=(secret,)).text(f"a {write(secret)} b").replace('"', "").replace("\\", "") == "a *** b"
+
+
+def test_a_masked_number_is_masked_in_every_notation() -> None:
+    """As a number, and with its plus sign escaped."""
+    mask = Mask(secrets=("x",), names=("number",), values=("+15558675309",))
+    assert "5558675309" not in mask.text('{"number": 15558675309, "n": "\\u002b15558675309 or %2B15558675309"}')
 
 
 def test_an_empty_secret_masks_nothing() -> None:

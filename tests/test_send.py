@@ -731,6 +731,16 @@ def test_a_list_may_be_larger_than_a_record() -> None:
         assert sender.send(LIST).body == []
 
 
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
+def test_gzip_in_several_members_is_read(coding: str) -> None:
+    """A server may compress a body in parts, one after the other (RFC 1952)."""
+    import gzip
+
+    packed = gzip.compress(b'{"a": ') + gzip.compress(b'"') + gzip.compress(b'x"}')
+    with at(lambda exchange: exchange.send(whole(packed, f"Content-Encoding: {coding}"))) as sender:
+        assert sender.send(READ, ID).body == {"a": "x"}
+
+
 def test_gzip_is_read() -> None:
     """A compressed answer is decompressed, in one piece or in many."""
     import gzip
