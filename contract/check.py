@@ -462,7 +462,15 @@ class Judge:
         rule = f"{self.contract.retrieve.id}.access.foreign_id"
         if found is None or rule not in self.rules:
             return []
-        return [Finding(rule=rule, message="the list shows a record of somebody else's", pointer=found[0], actual=id)]
+        return [
+            Finding(
+                rule=rule,
+                message="the list shows a record of somebody else's",
+                pointer=found[0],
+                expected="absent",
+                actual=id,
+            )
+        ]
 
 
 def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:

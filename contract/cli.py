@@ -146,6 +146,8 @@ def _settings(options: dict[str, Any]) -> Settings:
 def _style(text: str, name: str) -> str:
     from contract.report import COLOURS
 
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
     colour, bold = COLOURS.get(name, ("", False))
     return click.style(text, fg=colour or None, bold=bold or None)
 
@@ -414,7 +416,7 @@ def serve(port: int, db: Path | None, defect: str | None, variant: str | None) -
 
     \b
     Example:
-      contract serve --port 0 --defect update-not-stored
+      contract serve --port 0 --defect write-not-stored
     """
     from contract import reference
     from contract.errors import ConfigError

@@ -186,15 +186,16 @@ class Custody:
         if found is not None and not resume:
             self.lock.release()
             raise CustodyError(
-                f"an earlier run on {self.id} was cut off and left it changed; put it back with: "
-                f"contract restore --base-url {shlex.quote(self.base_url.rstrip('/'))}{self._folder()}"
+                f"an earlier run on {self.id} was cut off and left it changed; put it back with: {self.way}"
             )
         return found
 
-    def _folder(self) -> str:
-        """The option that names the state directory, where it is not the usual one."""
+    @property
+    def way(self) -> str:
+        """The command that puts back what a journal holds."""
         folder = self.journal.path.parent
-        return "" if folder == state_directory() else f" --state-dir {shlex.quote(str(folder))}"
+        place = "" if folder == state_directory() else f" --state-dir {shlex.quote(str(folder))}"
+        return f"contract restore --base-url {shlex.quote(self.base_url.rstrip('/'))}{place}"
 
     def release(self) -> None:
         """Gives the lease back."""

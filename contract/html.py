@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import jinja2
 
+from contract.config import Settings
 from contract.difference import cut, difference, pretty
 from contract.ledger import Entry
 from contract.mask import Mask, plain
@@ -49,6 +50,7 @@ def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
         total=len(entries),
         bar=list(_bar(counts)),
         command=_command(result),
+        more=_more(result.settings),
         failures=[
             _told(result, entry, mask, number) for number, entry in enumerate((e for e in entries if e.failures), 1)
         ],
@@ -142,7 +144,9 @@ def _lead(result: Result, counts: Counter[str]) -> Iterator[str]:
     if left:
         yield f"Not everything could be put back: see {', '.join(left)} below."
     elif result.restored:
-        yield "What was changed was put back and read back."
+        unseen = dict.fromkeys(name for done in result.restored.values() for name in done.unseen)
+        but = f", but for what no answer shows: {', '.join(unseen)}" if unseen else ""
+        yield f"What was changed was put back and read back{but}."
 
 
 def _bar(counts: Counter[str]) -> Iterator[tuple[str, float, float]]:
@@ -171,6 +175,14 @@ def _command(result: Result) -> str:
     if settings.allow_unrestorable:
         parts.append("--allow-unrestorable")
     return " ".join(map(shlex.quote, parts))
+
+
+def _more(settings: Settings) -> str:
+    """What the line that repeats the run leaves to a configuration file, in words."""
+    names = [
+        name for name in ("resources", "bystander_ids", "foreign_ids", "known_failures") if getattr(settings, name)
+    ]
+    return ", ".join(names)
 
 
 # -------------------------------------------------------------------------- failures

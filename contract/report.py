@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -53,10 +54,12 @@ STEPS: Final = 4
 """Requests that the line for sending a failure again takes at most."""
 
 
-def curl(contract: Contract, base_url: str, case: Case, id: str, body: Any, mask: Mask) -> str:
+def curl(
+    contract: Contract, base_url: str, case: Case, id: str, body: Any, mask: Mask, foreign: str = "SOMEONE_ELSES_ID"
+) -> str:
     """One line that sends the case again; credentials are named, not shown."""
     operation = contract.operations[case.operation]
-    target = {"own": id, "unknown": unknown(operation, id), "malformed": MALFORMED}.get(case.target, "SOMEONE_ELSES_ID")
+    target = {"own": id, "unknown": unknown(operation, id), "malformed": MALFORMED}.get(case.target, foreign)
     parts = ["curl", "-sS", "-X", operation.method]
     security = contract.schemes.get(operation.security[0], {}) if operation.security else {}
     bearer = security.get("scheme") == "bearer"
@@ -205,10 +208,12 @@ def _again(result: Result, one: Failure, mask: Mask) -> str:
         steps.append(case)
     elif len(steps) < 2:
         steps = [replace(case, body=one.body)]
-    id, other = one.interaction.id, one.interaction.other
+    id, other, settings = one.interaction.id, one.interaction.other, result.settings
+    line = partial(
+        curl, contract, settings.base_url, mask=mask, foreign=next(iter(settings.foreign_ids), "SOMEONE_ELSES_ID")
+    )
     lines = [
-        curl(contract, result.settings.base_url, step, id if step.operation == update else other or id, step.body, mask)
-        for step in steps[-STEPS:]
+        line(case=step, id=id if step.operation == update else other or id, body=step.body) for step in steps[-STEPS:]
     ]
     return " && ".join([*(line.replace("-sS", "-sS -o /dev/null", 1) for line in lines[:-1]), lines[-1]])
 
@@ -484,7 +489,7 @@ def restored_lines(id: str, done: Any, mask: Mask, style: Style = unstyled) -> I
             was, stands = mask.value(before, field), mask.value(now, field)
             yield f"        {plain(field)}: was {shown(was, 80)}, is {shown(stands, 80)}"
         if done.note:
-            yield "        its journal is kept; when that is over: contract restore"
+            yield f"        its journal is kept; when that is over: {mask.line(done.way or 'contract restore')}"
     if done.filled:
         yield f"        null before, at the documented default now: {plain(', '.join(done.filled))}"
     if done.unseen:

@@ -46,6 +46,8 @@ class Restored:
     filled: tuple[str, ...] = ()
     """Fields that were null and have their documented default now, which says the same."""
     note: str = ""
+    way: str = ""
+    """The command with which to try again later."""
     theirs: tuple[str, ...] = ()
     """Fields that someone else wrote during the run, and that were left alone."""
 

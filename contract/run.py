@@ -147,7 +147,9 @@ class Runner:
         self.judge = Judge(contract, given.secrets)
         self.ledger = account(settings, self.judge.rules, only)
         # Each further record has to be read, proved and put back as well.
-        own = PROFILES[settings.profile].requests + PER_RECORD * (len(settings.ids) - 1)
+        profile = PROFILES[settings.profile]
+        own = profile.requests + PER_RECORD * (len(settings.ids) - 1)
+        own += 0 if profile.thorough else 2 * len(settings.bystander_ids[1:])
         most = min(settings.max_requests, own)
         reserve = min(RESERVE * len(settings.ids), most // 5)
         self.budget = Budget(most, settings.max_seconds, reserve, rate=settings.rate, most=settings.max_requests)
@@ -536,7 +538,7 @@ class Runner:
         if theirs:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
             done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
-        self.result.restored[session.id] = done
+        self.result.restored[session.id] = replace(done, way=custody.way)
         # What was tried in every way there is needs no journal: that stays only where trying again may help.
         if done.verdict != "not_restored" or not done.note:
             custody.journal.remove()
@@ -593,7 +595,7 @@ def restore_all(settings: Settings, credentials: Mapping[str, str]) -> dict[str,
         try:
             held = custody.acquire(resume=True)
         except CustodyError as error:
-            done[id] = Restored(verdict="not_restored", note=str(error))
+            done[id] = Restored(verdict="not_restored", note=str(error), way=custody.way)
             continue
         with ExitStack() as stack:
             stack.callback(custody.release)

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from contract import reference
-from contract.cli import cli, main
+from contract.cli import _style, cli, main
 from contract.custody import Journal
 from contract.reference import Running
 from tests.kit import record
@@ -293,6 +293,16 @@ def test_dry_run_shows_every_request_and_sends_none(
     assert "nothing was sent" in out
     assert len([line for line in out.splitlines() if "[PUT]" in line]) > 100
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colours_are_left_out_where_they_are_not_wanted(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As https://no-color.org asks, and for a terminal that has none."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert _style("BROKEN", "broken") != "BROKEN"
+    monkeypatch.setenv(name, value)
+    assert _style("BROKEN", "broken") == "BROKEN"
 
 
 def test_a_quiet_dry_run_shows_what_it_reaches(capsys: pytest.CaptureFixture[str]) -> None:

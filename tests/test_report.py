@@ -252,6 +252,16 @@ def test_a_line_names_the_variables_and_never_their_values(more: Mapping[str, An
     assert curl(CONTRACT, BASE + "/", case, ID, MISSING, Mask()) == line
 
 
+def test_a_line_names_the_foreign_id_that_was_given(tmp_path: Path) -> None:
+    """It can be pasted as it is."""
+    with reference.running(defect="foreign-readable") as server:
+        found = run(settings(server, tmp_path), credentials(server))
+    text = "\n".join(lines(found, Mask()))
+
+    assert f"/phone_numbers/{server.foreign_ids[0]}" in text
+    assert "SOMEONE_ELSES_ID" not in text
+
+
 def test_a_line_quotes_what_it_sends() -> None:
     """Quotes, blanks and what a terminal obeys survive a shell, as JSON that says the same."""
     body = {"name": 'it\'s "$HOME" `id` \x1b[31m\u202e🏢\ud800'}
@@ -442,6 +452,10 @@ def test_what_could_not_be_told_is_told() -> None:
         (
             Restored(verdict="not_restored", note="no connection"),
             ["x could not be put back whole: no connection", "its journal is kept", "contract restore"],
+        ),
+        (
+            Restored(verdict="not_restored", note="it is gone", way="contract restore --base-url https://a.example"),
+            ["when that is over: contract restore --base-url https://a.example"],
         ),
         (
             Restored(verdict="not_restored", left={"name": ("a", "b")}, theirs=("name",)),

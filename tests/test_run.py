@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -283,6 +284,17 @@ def test_smoke_takes_forty_requests_at_most(tmp_path: Path) -> None:
 
     assert (found.verdict, found.requests <= 40) == ("kept", True)
     assert not any(entry.lacking for entry in found.entries)
+
+
+def test_smoke_reads_each_bystander_again(tmp_path: Path) -> None:
+    """Further ones have their own requests."""
+    with reference.running() as server:
+        chosen = settings(server, tmp_path, profile="smoke", bystander_ids=server.ids[1:5])
+        found = run(chosen, credentials(server))
+
+    assert (found.verdict, found.problem) == ("kept", "")
+    reads = Counter(one.url.rpartition("/")[2] for one in found.exchanges if "bystander" in one.case.label)
+    assert reads == dict.fromkeys(server.ids[1:5], 2)
 
 
 def test_several_numbers_share_the_plan_and_are_all_put_back(tmp_path: Path) -> None:
