@@ -589,7 +589,8 @@ class Look:
         refused = case.expect == "reject" and case.rule == self.rule
         if not isinstance(body, Mapping) or len(body) < 3 - refused or len(cases) > 1:
             return body
-        if not refused and case.expect != "accept":
+        # What is wrong with one answer is so whether the documents say what becomes of the body or not.
+        if not refused and case.expect != "accept" and not (case.expect == "unspecified" and of_answer(self.rule)):
             return body
 
         def fails(part: dict[str, Any]) -> bool:
