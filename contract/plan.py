@@ -544,6 +544,7 @@ class _Planner:
         """
         nearly, same, often = tour.near, tour.same, self.repeated(walk)
         judged = [self.cases.values.judged(case.body) for case in walk]
+        places: dict[str, tuple[list[int], set[int]]] = {}
         for name in self.cases.values.firm:
             every = [i for i, case in enumerate(walk) if name in case.body]
             fixed = {i for i in every if walk[i].label in nearly or name in same.get(walk[i].label, ())}
@@ -579,6 +580,8 @@ class _Planner:
                 values[0], values[-1] = values[-1], values[0]
             for i, value in zip(sent, values, strict=True):
                 walk[i] = replace(walk[i], body={**walk[i].body, name: value})
+            places[name] = (sent, {sent[k] for k in stand})
+        self.tell_apart(walk, places, often)
         stored: dict[str, Any] = {}
         for i, case in enumerate(walk):
             case = walk[i] = replace(case, body=case.body | {n: stored[n] for n in same.get(case.label, ())})
@@ -588,6 +591,25 @@ class _Planner:
                 fresh = {n: value for n, value in made.items() if value != stored[n]}
                 case = walk[i] = replace(case, body={**case.body, **fresh})
             stored.update(case.body)
+
+    def tell_apart(
+        self, walk: list[Case], places: Mapping[str, tuple[list[int], set[int]]], often: Collection[int]
+    ) -> None:
+        """Exchange values where a step sends one text in two fields: which of them an API took would not show. *places*
+        holds for each field the steps that may be exchanged, and those that reads show, which stay among themselves.
+        """
+        for name, (sent, stand) in places.items():
+            for i in sent:
+                mine = walk[i].body[name]
+                if all(other == name or value != mine for other, value in walk[i].body.items()):
+                    continue
+                for j in sent:
+                    theirs = walk[j].body[name]
+                    alike = (i in stand, i in often) == (j in stand, j in often)
+                    if alike and theirs not in walk[i].body.values() and mine not in walk[j].body.values():
+                        walk[i] = replace(walk[i], body={**walk[i].body, name: theirs})
+                        walk[j] = replace(walk[j], body={**walk[j].body, name: mine})
+                        break
 
     def once_more(self, walk: list[Case]) -> list[Case]:
         """The first body of *walk*, for long after it: an API may have kept that it was carried out before."""

@@ -152,6 +152,16 @@ def test_every_boundary_value_is_sent(seed: int) -> None:
     assert wanted - sent == set()
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_hardly_a_step_sends_one_text_in_two_fields(seed: int) -> None:
+    """Which of them an API took would not show, beside those that are sent twice or nearly as they are stored."""
+    free = {n for n, f in BUNDLED.request.fields.items() if not (f.enum or f.resource)}
+    texts = [[v for n, v in body.items() if n in free] for body in steps(block(made("with ids", seed=seed), "tour"))]
+    alike = [some for some in texts if len({*some}) < len(some)]
+    assert sum(len(some) > 1 for some in texts) > 100
+    assert len(alike) <= 6
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_coverage_is_what_it_says(name: str) -> None:
     """The boundary values that are called sent are sent: nearly all of them, also where the tour is too short for it."""
