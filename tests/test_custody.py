@@ -1301,16 +1301,23 @@ def test_what_an_update_can_set_goes_back_whatever_else_changes_it(changes: str)
     assert differences(contract, {"until": "2030-01-01T00:00:00Z"}, {"until": "2031-01-01T00:00:00Z"}) == {}
 
 
-class Holding(Direct):
+class Strict(Direct):
+    """A server that looks at what stands before it takes something."""
+
+    def there(self, request: httpx.Request) -> dict[str, Any]:
+        """What a read shows where *request* goes."""
+        read = httpx.Request("GET", request.url, headers=request.headers)
+        return dict(json.loads(super().handle_request(read).read()))
+
+
+class Holding(Strict):
     """A server that takes null for what a handler requires only where it is null already."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """A refusal where a required URL would be emptied."""
         with suppress(ValueError):
             body = json.loads(request.read())
-            there = json.loads(
-                super().handle_request(httpx.Request("GET", request.url, headers=request.headers)).read()
-            )
+            there = self.there(request)
             for channel in ("call", "message") if "id" in there and isinstance(body, dict) else ():
                 after = {**there, **body}
                 url, handler = f"{channel}_request_url", after[f"{channel}_handler"]
@@ -1320,16 +1327,14 @@ class Holding(Direct):
         return super().handle_request(request)
 
 
-class Requiring(Direct):
+class Requiring(Strict):
     """A server that takes no null for what the handlers require where they stand."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """A refusal where one of these would be empty."""
         with suppress(ValueError):
             body = json.loads(request.read())
-            there = json.loads(
-                super().handle_request(httpx.Request("GET", request.url, headers=request.headers)).read()
-            )
+            there = self.there(request)
             after = {**there, **body} if "id" in there and isinstance(body, dict) else {}
             if any(after.get(name, "") is None for name in specs.load().request.needed(after)):
                 error = {"detail": "can't be null", "status": "422", "title": "Invalid Attribute", "code": "422"}
@@ -1368,16 +1373,14 @@ def test_a_new_number_that_cannot_be_emptied_again_ends_the_run_early(tmp_path: 
     assert held.requests < 80
 
 
-class Settled(Direct):
+class Settled(Strict):
     """A server that takes no null for a message handler that has a value."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """A refusal where the handler would be emptied."""
         with suppress(ValueError):
             body = json.loads(request.read())
-            there = json.loads(
-                super().handle_request(httpx.Request("GET", request.url, headers=request.headers)).read()
-            )
+            there = self.there(request)
             if isinstance(body, dict) and body.get("message_handler", "") is None and there["message_handler"]:
                 error = {"detail": "can't be null", "status": "422", "title": "Invalid Attribute", "code": "422"}
                 return httpx.Response(422, json={"errors": [error]})
