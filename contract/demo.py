@@ -5,6 +5,9 @@ Needs no account and no network beyond loopback; what it writes is the same at e
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,10 +47,15 @@ def demo(folder: Path, style: Style, echo: Callable[[str], Any]) -> int:
 
             write_all(result, folder, mask)
     echo("The servers of this demonstration are gone. To try a line from above, start the second one again:")
-    echo(f"  contract serve --defect {DEFECT}")
+    echo(f"  {_command()} serve --defect {DEFECT}")
     echo("and take CONTRACT_USERNAME and CONTRACT_PASSWORD from the line that it prints.")
     echo(f"reports: {folder / 'run.html'}")
     return 0 if verdicts == ["kept", "broken"] else 1
+
+
+def _command() -> str:
+    """How this tool is called from here: it may be installed where the shell does not look."""
+    return "contract" if shutil.which("contract") else f"{os.path.relpath(sys.executable)} -m contract"
 
 
 def _run(defect: str | None) -> tuple[Result, Mask]:

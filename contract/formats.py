@@ -119,6 +119,10 @@ def instant(value: Any) -> datetime | None:
     return _instant(value) if isinstance(value, str) else None
 
 
+DEEP: Final = 8
+"""The most strokes before an escaped character: a text of strokes alone must not take long to look through."""
+
+
 @cache
 def anchor(text: str) -> str:
     """The longest part of *text* that stands as it is however *text* is escaped; see `escapes`."""
@@ -141,12 +145,12 @@ def _escapes(char: str) -> str:
     units = char.encode("utf-16-be", "surrogatepass")
     pairs = [units[i : i + 2].hex() for i in range(0, len(units), 2)]
     ways = [
-        rf"\\*{re.escape(char)}",
-        "".join(rf"\\+u(?i:{pair})" for pair in pairs),
+        rf"\\{{,{DEEP}}}{re.escape(char)}",
+        "".join(rf"\\{{1,{DEEP}}}u(?i:{pair})" for pair in pairs),
         "".join(f"%(?i:{byte:02x})" for byte in char.encode("utf-8", "surrogatepass")),
         f"&#(?:0*{ord(char)}|(?i:x0*{ord(char):x}));",
     ]
-    ways += [rf"\\+{short}" for control, short in zip("\b\f\n\r\t", "bfnrt", strict=True) if char == control]
+    ways += [rf"\\{{1,{DEEP}}}{short}" for control, short in zip("\b\f\n\r\t", "bfnrt", strict=True) if char == control]
     ways += [re.escape(escape(char))] if escape(char) != char else []
     ways += [r"\+"] if char == " " else []
     return f"(?:{'|'.join(ways)})"

@@ -42,7 +42,7 @@ def leaked(session: Session, finding: Finding) -> bool:
     shown, name = finding.actual, finding.name
     if not isinstance(shown, str) or len(shown) < UNIQUE or not held(session, finding):
         return False
-    fields = session.contract.request.aliases_of((name,)) if name in session.contract.request.fields else {name}
+    fields = session.contract.request.aliases_of((name,))
     found = session.updates[0][2] if session.updates else None
     accepted = [case.fields.get(field) for case, _, _ in session.updates for field in fields]
     return not any(_told_as(value, shown) for value in [*accepted, *(found or {}).values()])

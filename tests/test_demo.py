@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,17 @@ def test_examples_are_the_committed_ones(shown: tuple[Path, int, list[str]]) -> 
 
     assert names
     assert [n for n in names if (committed / n).read_bytes() != (folder / n).read_bytes()] == []
+
+
+def test_the_line_to_go_on_with_can_be_typed(
+    shown: tuple[Path, int, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the shell does not find the command, the interpreter that has it is named."""
+    line = next(line for line in shown[2] if " serve --defect " in line)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    hidden = shlex.split(demo._command())
+
+    assert line.split()[-2:] == ["--defect", demo.DEFECT]
+    done = subprocess.run([*hidden, "serve", "--help"], capture_output=True, text=True, check=False)
+    assert "Serve the reference server" in done.stdout
+    assert hidden[1:] == ["-m", "contract"]
