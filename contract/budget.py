@@ -10,7 +10,7 @@ from typing import Final
 
 from contract.errors import Undecided
 
-__all__ = ["MAX_TOTAL", "USUAL", "Budget"]
+__all__ = ["MAX_TOTAL", "USUAL", "Budget", "shortest"]
 
 MAX_TOTAL: Final = 32_000_000
 """The most bytes that all answers of a run may have together, beside `USUAL` for each."""
@@ -145,6 +145,18 @@ class Budget:
         self.stopped = self.stopped or reason
 
 
+def shortest(requests: int, rate: str) -> float:
+    """The least seconds that so many requests take at a rate such as ``50/s``."""
+    count, seconds = _parts(rate) if rate else (1, 0)
+    return (requests - 1) // count * seconds
+
+
+def _parts(rate: str) -> tuple[int, int]:
+    """Requests, and the seconds in which so many may be sent."""
+    count, _, unit = rate.partition("/")
+    return int(count), {"s": 1, "m": 60, "h": 3600}[unit]
+
+
 def _limiter(rate: str) -> Callable[[], bool] | None:
     """Something that says whether one request more is allowed now, for a rate such as ``50/s``; nothing
     where there is no limit.
@@ -153,7 +165,6 @@ def _limiter(rate: str) -> Callable[[], bool] | None:
         return None
     from pyrate_limiter import Duration, Limiter, Rate
 
-    count, _, unit = rate.partition("/")
-    duration = {"s": Duration.SECOND, "m": Duration.MINUTE, "h": Duration.HOUR}[unit.strip() or "s"]
-    limiter = Limiter(Rate(int(count), duration))
+    count, seconds = _parts(rate)
+    limiter = Limiter(Rate(count, Duration.SECOND * seconds))
     return lambda: bool(limiter.try_acquire("contract", blocking=False))

@@ -200,10 +200,11 @@ def run(
 
     config = options["config"]
     settings = _settings(options)
+    if not dry_run:
+        files.ready(settings.report_dir, junit, sarif, code_quality)
+    old = _earlier(against, settings)
     if dry_run:
         return _dry_run(settings, quiet)
-    files.ready(settings.report_dir, junit, sarif, code_quality)
-    old = _earlier(against, settings)
     file = None
     if accept:
         settings, file = known.place(settings, config)
@@ -295,9 +296,10 @@ def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
 def _dry_run(settings: Settings, quiet: bool) -> int:
     from contract.mask import shown
     from contract.model import MISSING
-    from contract.prepare import prepare
+    from contract.prepare import affordable, prepare
 
     contract, plan = prepare(settings)
+    affordable(settings, plan)
     most = 120 if sys.stdout.isatty() else sys.maxsize  # Whoever keeps it wants all of it.
     for block in () if quiet else plan.blocks:
         click.echo(click.style(f"{block.name}: {len(block.cases)} requests", bold=True))

@@ -14,7 +14,7 @@ import httpx
 
 from contract import known
 from contract import spec as specs
-from contract.budget import Budget
+from contract.budget import Budget, shortest
 from contract.config import Settings
 from contract.errors import ConfigError, nearest
 from contract.ledger import LACKING, Ledger
@@ -23,7 +23,7 @@ from contract.plan import Plan, needed, plan
 from contract.send import Credentials, Sender
 from contract.spec import Contract
 
-__all__ = ["account", "need_credentials", "prepare", "sender", "trust", "usable_proxy"]
+__all__ = ["account", "affordable", "need_credentials", "prepare", "sender", "trust", "usable_proxy"]
 
 
 def prepare(
@@ -58,6 +58,21 @@ def prepare(
         foreign_ids=settings.foreign_ids,
     )
     return contract, made if only is None else needed(made, contract, only)
+
+
+def affordable(settings: Settings, made: Plan) -> None:
+    """Makes sure that the rate that is set allows for the plan.
+
+    Raises:
+        ConfigError: it would take longer than the run may.
+    """
+    count = sum(not case.unless for case in made.cases)
+    if (least := shortest(count, settings.rate)) > settings.max_seconds:
+        problem = (
+            f"{count} requests take {least:,} seconds at {settings.rate}, and a run may take "
+            f"{settings.max_seconds:g}; set a higher rate, or max_seconds"
+        )
+        raise ConfigError(problem, layer=settings.layers.get("rate", ""))
 
 
 def account(settings: Settings, rules: Mapping[str, Rule], only: frozenset[str] | None = None) -> Ledger:

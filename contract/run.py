@@ -34,7 +34,7 @@ from contract.model import Case, Interaction, JSONObject, Response, of_time
 from contract.neighbours import Neighbours
 from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, plan, split
 from contract.preflight import look, uncleared, unrestorable
-from contract.prepare import account, need_credentials, prepare, sender
+from contract.prepare import account, affordable, need_credentials, prepare, sender
 from contract.reduce import Refusals
 from contract.reproduce import investigate
 from contract.restore import Restored, differences, recall, restore
@@ -185,6 +185,7 @@ class Runner:
     def carry_out(self) -> Result:
         """The whole run."""
         result = self.result
+        affordable(self.settings, self.plan)
         folder = state_directory(self.settings.state_dir)
         with ExitStack() as stack:
             held = []

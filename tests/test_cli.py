@@ -315,6 +315,29 @@ def test_a_quiet_dry_run_shows_what_it_reaches(capsys: pytest.CaptureFixture[str
     assert "[PUT]" not in brief
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_rate_that_cannot_be_enough_is_told_at_once(
+    more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the time that the requests would take, and what sets the rate; nothing is sent."""
+    with environment(tmp_path, monkeypatch) as (server, proxy):
+        monkeypatch.setenv("CONTRACT_RATE", "100/h")
+        found = command(capsys, "run", *more, "--base-url", proxy.base_url, "--id", server.ids[0])
+
+    assert (found[0], proxy.exchanges) == (2, 0)
+    assert re.search(r"2\d\d requests take 7,200 seconds at 100/h, and a run may take \d+; set a higher", found[2])
+    assert "CONTRACT_RATE" in found[2]
+
+
+def test_a_dry_run_reads_the_earlier_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the run itself would stumble over."""
+    options = ["--base-url", "http://127.0.0.1:9", "--id", "x", "--against", "none.json"]
+    status, out, errors = command(capsys, "run", "--dry-run", *options)
+
+    assert (status, out) == (2, "")
+    assert "none.json" in errors
+
+
 # -------------------------------------------------------------- rules and explain
 
 
