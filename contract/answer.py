@@ -294,12 +294,12 @@ class Answers:
         rule = f"{operation.id}.rejection.error_body"
         if (operation.id, status) not in self._errors:
             self._errors[operation.id, status] = jsonschema_rs.Draft202012Validator(dict(schema))
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = response.headers.get("content-type", "")
         if response.body is MISSING or response.problem:
             message = f"the body of the {status} is not JSON: {response.problem or 'it is empty'}"
             result.broken(rule, message, expected="JSON", actual=_brief(response))
-        elif kind != operation.media_type:
-            message = f"the media type of the {status} is not JSON"
+        elif wrong := _media_problem(kind, operation.media_type):
+            message = f"the body of the {status} is not as documented: {wrong}"
             result.broken(rule, message, expected=operation.media_type, actual=kind or "(none)")
         elif not self._errors[operation.id, status].is_valid(response.body):
             from jsonschema import Draft202012Validator
@@ -393,14 +393,10 @@ class Answers:
         if (operation.id, value) in self._good:
             result.single.append(rule)
             return
-        kind, _, rest = value.partition(";")
-        right = kind.strip().lower() == operation.media_type
-        charset = re.search(r'charset\s*=\s*"?([^";\s]+)', rest, re.IGNORECASE)
-        good = right and (charset is None or charset[1].lower() in {"utf-8", "utf8"})
-        if good and len(self._good) < 100:
+        wrong = _media_problem(value, operation.media_type)
+        if not wrong and len(self._good) < 100:
             self._good.add((operation.id, value))
-        message = "the answer's media type is not JSON" if not right else "the answer names a charset that is not UTF-8"
-        result.tell(good, rule, message, expected=operation.media_type, actual=value or "(none)")
+        result.tell(not wrong, rule, wrong, expected=operation.media_type, actual=value or "(none)")
 
     def _list(self, operation: Operation, record: RecordShape, body: Any, result: Judgement) -> None:
         """A list of records."""
@@ -438,6 +434,16 @@ def is_id(shown: Any, id: str) -> bool:
     that was given in capitals is written in small letters by most.
     """
     return shown in (id, canonical(id)) or (type(shown) is int and str(shown) == id)
+
+
+def _media_problem(value: str, media: str) -> str:
+    """What is wrong with a Content-Type where *media* is documented; nothing if it is right."""
+    kind, _, rest = value.partition(";")
+    if kind.strip().lower() != media:
+        return "the answer's media type is not JSON"
+    charset = re.search(r'charset\s*=\s*"?([^";\s]+)', rest, re.IGNORECASE)
+    known = charset is None or charset[1].lower() in {"utf-8", "utf8"}
+    return "" if known else "the answer names a charset that is not UTF-8"
 
 
 def _without(value: Any, names: Collection[str]) -> Any:

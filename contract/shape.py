@@ -46,10 +46,14 @@ def same(item: Field | None, a: Any, b: Any) -> bool:
     """True where two values of a field say the same: lists of enumerated values in any order, times
     in any notation, everything else to the letter.
     """
-    if (a == b and type(a) is type(b)) or (a != a and b != b):
-        return True
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(None, value, b[name]) for name, value in a.items())
     if item is not None and item.item_enum and isinstance(a, list) and isinstance(b, list):
         return sorted(map(repr, a)) == sorted(map(repr, b))
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(same(None, one, other) for one, other in zip(a, b, strict=True))
+    if (a == b and type(a) is type(b)) or (a != a and b != b):
+        return True
     if item is not None and item.format == "date-time":
         one, two = instant(a), instant(b)
         return one is not None and two is not None and abs(one - two) < SLACK

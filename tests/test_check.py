@@ -448,8 +448,9 @@ def test_a_weakly_known_error_body_is_not_judged() -> None:
 @pytest.mark.parametrize(
     ("body", "headers", "words", "pointer"),
     [
-        ({"error": "no"}, {"content-type": "text/html"}, "the media type of the 422 is not JSON", ""),
-        ({"error": "no"}, {}, "the media type of the 422 is not JSON", ""),
+        ({"error": "no"}, {"content-type": "text/html"}, "the answer's media type is not JSON", ""),
+        ({"error": "no"}, {}, "the answer's media type is not JSON", ""),
+        ({"error": "no"}, {"content-type": "application/json; charset=latin1"}, "a charset that is not UTF-8", ""),
         (b"", JSON, "the body of the 422 is not JSON: it is empty", ""),
         (b"<html>", JSON, "the body of the 422 is not JSON: it is not well-formed", ""),
         ({"error": 7}, JSON, "7 is not of type 'string'", "/error"),
@@ -1144,6 +1145,11 @@ def test_an_open_value_has_a_rule() -> None:
         ("since", "2030-01-01T00:00:00Z", "never", False),
         ("", ["a", "b"], ["b", "a"], False),
         ("", {"a": 1}, {"a": 1}, True),
+        ("", {"a": 1}, {"a": True}, False),
+        ("", {"a": 1}, {"b": 1}, False),
+        ("", [{"a": [1]}], [{"a": [1.0]}], True),
+        ("", [{"a": [1]}], [{"a": [True]}], False),
+        ("", [1], [1, 1], False),
         ("", MISSING, MISSING, True),
         ("", MISSING, None, False),
     ],
