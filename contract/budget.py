@@ -1,4 +1,20 @@
-"""What a run may spend: requests and seconds, counted over all of its threads and processes."""
+"""What a run may spend: requests and seconds, counted over all of its threads and processes.
+
+How the 300 requests of a standard run are divided, with the bundled fragment, an id for each resource and one
+of another project:
+
+* 267: the plan
+    x 18 access, 16 refusals, 25 omissions
+    x 175 of the tour: its updates, and as many reads as there is room for
+    x 5 drawn bodies, 26 questions on which the documents are silent, 2 others
+* 30: `OVERHEAD`
+    x 8 for the way back (`RESERVE`), which nothing else may take
+    x the record and its neighbours, read before and after; the lists in between; the state machine (`EXPLORED`)
+* 3: `MARGIN`, and what rounding leaves
+
+Where something is found, less is asked on which the documents are silent, until there are `INVESTIGATION` requests
+for looking into it, at most `ONE_RULE` for one rule.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +26,66 @@ from typing import Final
 
 from contract.errors import Undecided
 
-__all__ = ["MAX_TOTAL", "USUAL", "Budget", "shortest"]
+__all__ = [
+    "AFTERWARDS",
+    "AT_ONCE",
+    "BESIDE_RANDOM",
+    "CLOSING",
+    "EXPLORED",
+    "INVESTIGATION",
+    "IN_PARTS",
+    "LAST",
+    "LOOKING_BACK",
+    "MARGIN",
+    "MAX_TOTAL",
+    "ONE_RULE",
+    "OVERHEAD",
+    "PER_RECORD",
+    "PROOF",
+    "RESERVE",
+    "RESTING",
+    "SIGHTS",
+    "USUAL",
+    "Budget",
+    "shortest",
+]
 
+RESERVE: Final = 8
+"""Requests that are kept for putting one record back."""
+AT_ONCE: Final = 5
+"""Requests that are enough to put a record back where one update, and one with nulls, do it as far as is known."""
+IN_PARTS: Final = 14
+"""Requests that are kept for the way back, beside the others, where documented bodies are refused or fail: it may
+have to be gone in parts."""
+OVERHEAD: Final = 30
+"""Requests of a run beside its plan: reads before and after, custody, restoring."""
+MARGIN: Final = 2
+"""Requests that a run keeps free where nothing was found."""
+PROOF: Final = 3
+"""Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
+BESIDE_RANDOM: Final = 5
+"""Requests of the random part beside the bodies that Hypothesis draws."""
+EXPLORED: Final = 6
+"""Requests of the state machine in every standard run."""
+LOOKING_BACK: Final = 6
+"""Requests that the state machine leaves for reading other records again, and for what that may show."""
+LAST: Final = 4
+"""Requests after what is asked where the documents are silent, beside those that the plan counts."""
+CLOSING: Final = 10
+"""Requests after the last block, and those that a lawful API may cost more than was planned."""
+AFTERWARDS: Final = 8
+"""Requests that the plan leaves, beside the way back, for looking into what it found in its last part."""
+INVESTIGATION: Final = 28
+"""Requests that a run needs for looking into failures: where there are any, it asks less of what the documents
+are silent about, and does not ask for anything by chance."""
+ONE_RULE: Final = 14
+"""The most requests that looking into one rule may cost."""
+PER_RECORD: Final = 30
+"""Requests that a run may send more for each record beside the first."""
+SIGHTS: Final = 12
+"""Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
+RESTING: Final = 20
+"""Requests that another record may send while one rests, about."""
 MAX_TOTAL: Final = 32_000_000
 """The most bytes that all answers of a run may have together, beside `USUAL` for each."""
 USUAL: Final = 20_000

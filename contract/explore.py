@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from contract.budget import EXPLORED, LOOKING_BACK
 from contract.config import Settings
 from contract.errors import SendError, Undecided
 from contract.ledger import Failure
@@ -33,10 +34,6 @@ ROUND: Final = 40
 STEPS: Final = 8
 SHRINK: Final = 120
 """Requests that shrinking one failure may cost."""
-SPARE: Final = 6
-"""Requests that a bounded run leaves for reading other records again, and for what that may show."""
-SMALL: Final = 6
-"""Requests of the part that every standard run explores."""
 
 
 class _Stop(BaseException):
@@ -179,7 +176,9 @@ def explore(session: Session, settings: Settings, *, most: int, small: bool = Fa
     base = session.known
     for turn in count():
         # Failures that are known have to be looked into afterwards.
-        left = min(budget.left - SPARE, SMALL) if small else min(budget.left, most - session.sender.count) - 60
+        left = (
+            min(budget.left - LOOKING_BACK, EXPLORED) if small else min(budget.left, most - session.sender.count) - 60
+        )
         if left <= 2 or budget.time_left <= (1 if small else 5):
             return
         hunt = _Hunt(session, session.sender.count + left, known, base=base)
@@ -200,7 +199,7 @@ def _search(hunt: _Hunt, settings: Settings, turn: int, small: bool) -> None:
     )
     chosen = hypothesis.settings(
         database=None if small else _database(settings.database),
-        max_examples=SMALL if small else ROUND,
+        max_examples=EXPLORED if small else ROUND,
         stateful_step_count=4 if small else STEPS,
         deadline=None,
         phases=phases,

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
+from contract.budget import BESIDE_RANDOM, MARGIN, OVERHEAD, PROOF, RESTING, SIGHTS
 from contract.cases import Cases, excluding
 from contract.generate import Generator, draw
 from contract.model import MISSING, Case, JSONObject
@@ -24,16 +25,8 @@ from contract.rules import rules as rules_of
 from contract.spec import Contract
 from contract.tour import REPEATS, Tour, Values, near
 
-OVERHEAD: Final = 30
-"""Requests of a run beside its plan: reads before and after, custody, restoring."""
 GIVEN_UP: Final = 7
 """Reads of the tour that a run gives up for what it has to send beside its plan, about."""
-FIRST: Final = 12
-"""Requests of the record that also sees to the lists and to the state machine, beside its share of the cases."""
-RESTING: Final = 20
-"""Requests that another record may send while one rests, about."""
-PROOF: Final = 3
-"""Reads that prove a block of refusals, about; and updates that clear what has to be absent."""
 TOLD: Final = 12
 """What a read is worth less where the answer to the next update shows the same values of the selectors."""
 FEWEST: Final = 2
@@ -54,15 +47,8 @@ CHOICE: Final = 4
 """Bodies that are drawn for each one that is sent, where there is room for many."""
 POOL: Final = 160
 """Bodies that are drawn at most, to choose from."""
-MORE: Final = 5
-"""Requests of the random part beside the bodies that Hypothesis draws."""
-INVESTIGATION: Final = 28
-"""Requests that a run needs for looking into failures: where there are any, it asks less of what the documents
-are silent about, and does not ask for anything by chance."""
-MARGIN: Final = 2
-"""Requests that a run keeps free where nothing was found."""
 
-__all__ = ["INVESTIGATION", "OVERHEAD", "PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
+__all__ = ["PROFILES", "Block", "Plan", "Profile", "needed", "plan", "split"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +244,7 @@ def split(whole: Plan, shares: int) -> list[list[Block]]:
     if shares <= 1:
         return [list(whole.blocks)]
     parts: list[list[Block]] = [[] for _ in range(shares)]
-    weight = [FIRST, *[0] * (shares - 1)]
+    weight = [SIGHTS, *[0] * (shares - 1)]
     for block in sorted(whole.blocks, key=lambda b: -b.cost):
         if block.name != "tour":
             least = weight.index(min(weight))
@@ -424,7 +410,7 @@ class _Planner:
         others = sum(
             not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
         )
-        sent = others + profile.random + MORE * profile.thorough + len(walk) + REPEATS * profile.thorough
+        sent = others + profile.random + BESIDE_RANDOM * profile.thorough + len(walk) + REPEATS * profile.thorough
         return profile.requests - MARGIN - OVERHEAD - sent
 
     def interleave(self, walk: list[Case], tour: Tour, reads: int) -> Iterator[Case]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
+from contract.budget import IN_PARTS, ONE_RULE
 from contract.check import MOVES_AFTER
 from contract.errors import SendError, Undecided
 from contract.formats import instant
@@ -29,13 +30,8 @@ __all__ = ["Look", "investigate"]
 
 RULES: Final = 8
 """The most rules that are looked into."""
-SHARE: Final = 14
-"""The most requests that one rule may cost."""
 GROUPS: Final = 3
 """Times that server errors and accepted updates have to take turns before the errors are no accident."""
-PARTS: Final = 14
-"""Requests that are kept for the way back, beside the others, where documented bodies are refused or fail: it may
-have to be gone in parts."""
 UNDONE: Final = 2
 """Times that a text which only this run knows has to come back."""
 SERIES: Final = 6
@@ -52,7 +48,7 @@ def investigate(session: Session, least: int | None = None) -> None:
     """
     ledger, budget, noise = session.ledger, session.sender.budget, session.sender.noise
     if any(of_acceptance(f.finding.rule) or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
-        budget.reserve += min(PARTS, budget.left // 2)
+        budget.reserve += min(IN_PARTS, budget.left // 2)
     Refusals(session).explain()
     ledger.fold()
     kept = budget.reserve
@@ -71,7 +67,7 @@ def investigate(session: Session, least: int | None = None) -> None:
             # It only warns: not worth a request.
             failures[0].confirmed = True
             continue
-        if ledger.weak(rule) and budget.left < budget.granted + SHARE:
+        if ledger.weak(rule) and budget.left < budget.granted + ONE_RULE:
             failures[0].untried = True  # What was granted for lost answers is not for warnings.
             continue
         looked.append(rule)
@@ -146,7 +142,7 @@ class Look:
         self.failures = failures
         self.suspects = Suspects(session, rule)
         self.update = session.contract.update.id
-        self.limit = session.sender.budget.spent + SHARE
+        self.limit = session.sender.budget.spent + ONE_RULE
         name = failures[0].finding.name
         shown = session.judge.fields.get(name)
         self.restless = (
@@ -216,7 +212,7 @@ class Look:
             since = last
         else:
             self.times = 1
-            while len(since) > 1 and budget.spent < self.limit + SHARE:
+            while len(since) > 1 and budget.spent < self.limit + ONE_RULE:
                 half = since[len(since) // 2 :]
                 since = half if self.again(failure, half, True) else since[: len(since) // 2]
             self.times = 2

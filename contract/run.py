@@ -24,7 +24,18 @@ import httpx
 
 from contract import spec as specs
 from contract.answer import Judgement
-from contract.budget import USUAL, Budget
+from contract.budget import (
+    AFTERWARDS,
+    AT_ONCE,
+    CLOSING,
+    INVESTIGATION,
+    LAST,
+    OVERHEAD,
+    PER_RECORD,
+    RESERVE,
+    USUAL,
+    Budget,
+)
 from contract.check import Judge
 from contract.config import Settings
 from contract.custody import Custody, Journal, state_directory
@@ -32,7 +43,7 @@ from contract.errors import ConfigError, ContractError, CustodyError, SendError,
 from contract.generate import Generator
 from contract.model import Case, Interaction, JSONObject, Response, of_time
 from contract.neighbours import Neighbours
-from contract.plan import INVESTIGATION, OVERHEAD, PROFILES, Block, Plan, plan, split
+from contract.plan import PROFILES, Block, Plan, plan, split
 from contract.preflight import look, uncleared, unrestorable
 from contract.prepare import account, affordable, need_credentials, prepare, sender
 from contract.reduce import Refusals
@@ -54,18 +65,6 @@ T = TypeVar("T")
 # updates, 11 reads, 5 lists); 9 for reads without leave, 6 by chance, 48 where the documents are silent; 2 for an id in
 # other letters, 3 for the bystanders and 3 for the way back. The nine that are left are for looking into what is found
 # last, or for a longer way back; what is found earlier takes the place of what the documents are silent about.
-RESERVE: Final = 8
-"""Requests that are kept for putting one record back."""
-AT_ONCE: Final = 5
-"""Requests that are enough to put a record back where one update, and one with nulls, do it as far as is known."""
-AFTERWARDS: Final = 8
-"""Requests that the plan leaves, beside the way back, for looking into what it found in its last part."""
-LAST: Final = 4
-"""Requests after what is asked where the documents are silent, beside those that the plan counts."""
-PER_RECORD: Final = 30
-"""Requests that a run may send more for each record beside the first."""
-CLOSING: Final = 10
-"""Requests after the last block, and those that a lawful API may cost more than was planned."""
 LARGE: Final = 2_000_000
 """Bytes of unusually large answers that are kept for the reports."""
 FEW: Final = 6

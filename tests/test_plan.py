@@ -15,11 +15,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from contract import spec
+from contract.budget import INVESTIGATION, MARGIN, OVERHEAD, RESTING
 from contract.formats import matches
 from contract.generate import Generator
 from contract.layout import circuit
 from contract.model import MISSING, Case
-from contract.plan import INVESTIGATION, LISTS, MARGIN, OVERHEAD, PROFILES, RESTING, Block, Plan, needed, plan, split
+from contract.plan import LISTS, PROFILES, Block, Plan, needed, plan, split
 from contract.rules import rules
 from contract.spec import Contract
 from contract.tour import REPEATS, RESTS, Tour, Values, near
