@@ -205,15 +205,15 @@ class Neighbours:
         session, other = self.session, self._at(id)
         case = Case(label=f"the bystander {id} {when}", operation=self.contract.retrieve.id)
         judged, response = other.perform(case)
-        if wrong := [f for f in judged.findings if f.rule == f"{self.contract.retrieve.id}.shape.identity"]:
-            compared = Judgement()
-            compared.findings = wrong
-            if made := self._add(case, response, None, compared, id):
+        # Another 4xx may mean that the id was set wrongly.
+        if (response.ok or response.status >= 500) and (made := self._add(case, response, None, judged, id)):
+            again, _ = other.perform(case)
+            # Nothing may be written before the record is kept.
+            if when == "after" and not any(failure.finding in again.findings for failure in made) and self._one_more():
                 again, _ = other.perform(case)
-                if not any(failure.finding in again.findings for failure in made) and self._one_more():
-                    again, _ = other.perform(case)
-                for failure in made:
-                    failure.confirmed = failure.finding in again.findings
+            for failure in made:
+                failure.confirmed = failure.finding in again.findings
+        if any(f.rule == f"{self.contract.retrieve.id}.shape.identity" for f in judged.findings):
             session.ledger.reasons[self.rule] = f"the bystander {id} is answered with another record"
             return
         if other.known is None:

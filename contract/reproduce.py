@@ -248,31 +248,39 @@ class Look:
         if name not in self.generator.fields or session.sender.noise or session.foreign or session.ledger.bygone:
             return False
         if under(self.rule, "read_back"):
-            return self.lost(name) > 1
+            return len(self.lost(name)) > 1
         if not under(self.rule, "frame", "idempotence"):
             return False
+        if under(self.rule, "frame") and len(found := self.lost(name, UNDONE)) == UNDONE:
+            # It was the answer before that showed what is not stored.
+            case, finding = found[-1]
+            for other in self.failures:
+                other.finding = replace(other.finding, rule=finding.rule, message=finding.message)
+            failure.finding, failure.cases, failure.read, failure.body = finding, (case,), True, case.body
+            return True
         seen = self.changed(name, failure.finding.actual)
         if len(seen) > 1 and under(self.rule, "idempotence"):
             # It does not take the same update twice: any that does not send the field will do.
             failure.finding = replace(failure.finding, rule=seen[-1].rule, message=seen[-1].message)
         return len(seen) > 1
 
-    def lost(self, name: str) -> int:
-        """How many updates of one field, each followed by a read, are not shown by that."""
+    def lost(self, name: str, most: int = SERIES) -> list[tuple[Case, Finding]]:
+        """Those of some updates of one field, each followed by a read, that are not shown by that, with what it shows."""
         session = self.session
+        rule = self.rule if under(self.rule, "read_back") else f"{self.update}.read_back.{name}"
         values = list(self.generator.options(name)[:SERIES])
         # An API may count what changes something alone.
         values.sort(key=lambda value: same(None, value, session.now.get(name)))
-        lost = 0
-        for i in range(SERIES):
-            if session.sender.budget.left < 2 or lost > 1 or len(values) < 2:
+        lost = list[tuple[Case, Finding]]()
+        for i in range(most):
+            if session.sender.budget.left < 2 or len(lost) > 1 or len(values) < 2:
                 break
             body = self.generator.complete({name: values[i % len(values)]})
             response, _ = session.attempt(body, "one of a series")
-            accepted = response is not None and response.ok
-            found = session.trial([], read=True)
-            ours = not session.novel(name, session.now.get(name))
-            lost += accepted and ours and any(f.rule.startswith(self.rule) for f in found)
+            found = [f for f in session.trial([], read=True) if f.rule.startswith(rule)]
+            if response is not None and response.ok and not session.novel(name, session.now.get(name)):
+                case = Case(label="one of a series", operation=self.update, body=body)
+                lost += [(case, f) for f in found[:1]]
         return lost
 
     def changed(self, name: str, value: Any) -> list[Finding]:

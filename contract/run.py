@@ -408,7 +408,7 @@ class Runner:
                 break
             if block is writing:
                 self._learn(session)
-            cost = sum(b.cost for b in blocks[i:])
+            cost = sum(b.cost for b in blocks[i:]) + len(session.waiting)
             scarce = session.sender.again and self._over(session, cost) > 0
             if block.name in {"identity", "random"} and (scarce or self._found()):
                 continue  # What was found needs the requests, or what the API puts off.

@@ -69,6 +69,8 @@ class Session:
         """What should have brought the record back to where it stood, and was refused."""
         self.clears: bool | None = None
         """True where null was seen to clear a field, False where it was seen not to."""
+        self.waiting: list[Case] = []
+        """Omissions that prove nothing yet, as what they omit is stored and could not be cleared."""
         self.blind = 0
         """Reads in a row that did not show the record."""
         self.quiet = False

@@ -26,6 +26,8 @@ FAILING: Final = 8
 """Updates answered 5xx from which on a tour does not read the record after each of them."""
 CROWD: Final = 20
 """Refusals after which the record is read: of more, the one that left a trace is hard to find."""
+TOGETHER: Final = 2
+"""Omissions that are worth a read of their own."""
 ENOUGH: Final = 60.0
 """Seconds that a run must still have for resting to be worth it."""
 _PARTS: Final = re.compile(r"\.\d*[1-9]")
@@ -69,12 +71,15 @@ class Walk:
             if case.operation == self.retrieve and case.expect == "accept" and case.target == "own":
                 reads += 1
                 self.session.read(case.label, cross=reads % 2 == 0)
+                self.omit()
                 continue
             self.certain(case)
             if not self.proves(case):
                 self.later.append(case)
                 continue
             self.send(case)
+            if self.block.name == "tour":
+                self.omit(TOGETHER)
         self.waits = True
         if self.later:
             self.prepared()
@@ -181,6 +186,22 @@ class Walk:
         for case in self.later:
             if case.rule:
                 self.ledger.reasons[case.rule] = "its companion is stored, and could not be cleared"
+        if self.block.proof:
+            sure = [case for case in self.later if case.rule and not self.ledger.weak(case.rule)]
+            self.session.waiting = [case for case in sure if case.expect == "reject"]
+
+    def omit(self, least: int = 1) -> None:
+        """Sends those of the waiting omissions that prove something now, where there are at least so many: an API that
+        refuses to clear companions may do so itself when a selector leaves the value that uses them.
+        """
+        session = self.session
+        ready = [case for case in session.waiting if self.proves(case)] if not self.enough() else []
+        if ready and len(ready) >= min(least, len(session.waiting)):
+            for case in ready:
+                if self.proves(case):  # One that was accepted may have moved a selector.
+                    session.waiting.remove(case)
+                    self.send(case)
+            self.read("read after omissions")
 
     def move_away(self) -> None:
         """Gives each selector a value that none of the waiting cases is about."""

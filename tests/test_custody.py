@@ -648,6 +648,30 @@ def test_what_every_third_update_loses_is_seen_in_any_field(defect: str | None, 
         session.sender.close()
 
 
+@pytest.mark.parametrize(("defect", "lost"), [("callback-kept-without-message-handler", True), (None, False)])
+def test_what_came_back_was_never_stored(defect: str | None, lost: bool) -> None:
+    """A field that an update leaves out changes back where the answer before showed what was not stored: that is told,
+    with one update of the field and a read after it.
+    """
+    name, update = "call_relay_topic_status_callback_url", CONTRACT.update.id
+    with reference.running(defect=defect) as server:
+        session = session_on(server, Budget(100, 60))
+        session.read()
+        case = Case(label="tour", operation=update, body={"name": "x"})
+        finding = Finding(rule=f"{update}.frame.{name}", message="", pointer=f"/{name}")
+        interaction = Interaction(case=case, response=Response(status=200, headers={}, body={}), id=session.id)
+        first, second = (
+            Failure(finding=finding, interaction=interaction, number=n, body=case.body) for n in range(1, 3)
+        )
+        look = Look(session, finding.rule, [first, second])
+
+        assert look.in_series(first) == lost
+        session.sender.close()
+
+    assert {f.finding.rule for f in (first, second)} == {f"{update}.{'read_back' if lost else 'frame'}.{name}"}
+    assert (first.read, [*first.body]) == ((True, [name]) if lost else (False, ["name"]))
+
+
 def test_a_selector_that_no_answer_shows_keeps_nothing_from_going_back() -> None:
     """What only goes back while a selector stands elsewhere is tried with those that the record shows."""
     with reference.running() as server:

@@ -19,6 +19,7 @@ import pytest
 
 from contract import reference
 from contract.errors import ConfigError, SendError
+from contract.generate import Generator
 from contract.model import Response
 from contract.neighbours import _goes_on, next_page
 from contract.reference import Direct
@@ -362,6 +363,56 @@ def test_a_bystander_that_is_answered_with_another_record_is_said(tmp_path: Path
     assert f"/phone_numbers/{server.ids[1]}\n" in shown.text
 
 
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        (lambda answer: answer.replace(b'"longcode"', b'"LONGCODE"'), "retrieve_phone_number.enum.number_type"),
+        (lambda answer: answer.replace(b" 200 OK", b" 500 Oops", 1), "retrieve_phone_number.rejection.no_server_error"),
+    ],
+)
+def test_what_a_bystander_looks_like_is_judged(wrong: Callable[[bytes], bytes], rule: str, tmp_path: Path) -> None:
+    """As every answer to a retrieve; what is wrong is asked for again, and where it is asked for stands with it."""
+    with reference.running() as server:
+        other = server.ids[1].encode()
+
+        def harm(exchange: Exchange) -> None:
+            answer = exchange.answer(exchange.request)
+            exchange.send(wrong(answer) if other in exchange.request else answer)
+
+        with Proxy(server.base_url, harm) as proxy:
+            chosen = settings(server, tmp_path, base_url=proxy.base_url, bystander_ids=server.ids[1:2])
+            shown = outcome(chosen, credentials(server))
+
+    assert shown.result is not None
+    assert broken(shown.result) == [rule]
+    assert f"/phone_numbers/{server.ids[1]}\n" in shown.text
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_a_bystander_that_looks_wrong_once_is_undecided(later: bool, tmp_path: Path) -> None:
+    """What is not seen again; and nothing is written for that before the record is kept."""
+    with reference.running() as server:
+        reads: list[int] = []
+
+        def harm(exchange: Exchange) -> None:
+            answer = exchange.answer(exchange.request)
+            if exchange.line.endswith(server.ids[1]):
+                reads.append(exchange.number)
+                if len(reads) == 1 + later:
+                    answer = answer.replace(b'"longcode"', b'"LONGCODE"')
+            elif exchange.line.startswith("PUT"):
+                assert reads
+                assert list(tmp_path.rglob("*.json")), "no journal yet"
+            exchange.send(answer)
+
+        with Proxy(server.base_url, harm) as proxy:
+            chosen = settings(server, tmp_path, base_url=proxy.base_url, bystander_ids=server.ids[1:2])
+            found = run(chosen, credentials(server))
+
+    assert broken(found) == []
+    assert "retrieve_phone_number.enum.number_type" in {e.rule.id for e in found.entries if e.verdict == "undecided"}
+
+
 def test_a_bystander_that_nobody_read_again_is_not_kept(tmp_path: Path) -> None:
     """Where the second read gets no answer, the run cannot tell."""
 
@@ -373,6 +424,25 @@ def test_a_bystander_that_nobody_read_again_is_not_kept(tmp_path: Path) -> None:
 
     assert found.verdict == "undecided"
     assert found.problem.startswith("other records were not read again: ")
+
+
+@pytest.mark.parametrize("defect", ["call-video-room-alone", "call-relay-topic-alone", None])
+def test_an_omission_waits_until_the_api_clears_what_it_leaves_out(defect: str | None, tmp_path: Path) -> None:
+    """Everything is stored and null is refused; what a selector leaves is cleared."""
+    with reference.running(defect=defect, variant="former-cleared+null-refused") as server:
+        generator = Generator(CONTRACT.update, server.resources)
+        with httpx.Client(base_url=server.base_url, auth=(server.username, server.password)) as client:
+            for name in generator.free:  # An alias that loses is not stored beside the one that wins.
+                client.put(f"/phone_numbers/{server.ids[0]}", json={name: generator.firm(name)[0]})
+        found = run(settings(server, tmp_path), credentials(server))
+
+    rules = {e.rule.id: e for e in found.entries}
+    value = (defect or "call-video-room-alone")[5:-6].replace("-", "_")
+    prefix = f"{UPDATE}.handler.call_handler.{value}.requires."
+    companion = next(e for rule, e in rules.items() if rule.startswith(prefix) and e.rule.basis == "documented")
+    assert broken(found) == ([companion.rule.id] if defect else [])
+    assert companion.verdict == ("broken" if defect else "kept")
+    assert found.requests <= 300
 
 
 # ------------------------------------------------------------- nothing is written
