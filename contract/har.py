@@ -96,7 +96,7 @@ def _response(exchange: Exchange, mask: Mask) -> harfile.Response:
             mimeType=_text(answer.headers.get("content-type", ""), mask),
             text=_body(answer.body, answer.content, mask),
         ),
-        redirectURL=_text(answer.headers.get("location", ""), mask),
+        redirectURL=_location(answer.headers.get("location", ""), mask),
         # What was compressed on the way was smaller there, and nobody counted.
         bodySize=-1 if "content-encoding" in answer.headers else len(answer.content),
     )
@@ -107,10 +107,16 @@ def _headers(found: Iterable[tuple[str, str]], mask: Mask) -> list[harfile.Recor
         harfile.Record(
             name=_text(name, mask),
             value=f"{value.partition(' ')[0]} ***" if name == "Authorization" else
-            "***" if name.lower() in SECRET_HEADERS else _text(value, mask),
+            "***" if name.lower() in SECRET_HEADERS else
+            _location(value, mask) if name.lower() == "location" else _text(value, mask),
         )
         for name, value in found
     ]  # fmt: skip
+
+
+def _location(url: str, mask: Mask) -> str:
+    """Where an answer sends to, without the query: it may hold what lets somebody in."""
+    return _text(url.partition("?")[0] + ("?***" if "?" in url else ""), mask)
 
 
 def _body(body: Any, content: bytes, mask: Mask) -> str:

@@ -199,6 +199,11 @@ class Response:
         """True for an answer that refuses what was asked for."""
         return 400 <= self.status < 500
 
+    @property
+    def page(self) -> bool:
+        """True for a web page that is no refusal, or the way to one: as those answer that ask for a log-in."""
+        return 300 <= self.status < 400 or (self.ok and self.content.lstrip()[:1] == b"<")
+
     def slim(self) -> Response:
         """The same without its body, which is too large to be kept."""
         return replace(self, content=b"", body=MISSING, problem=f"{len(self.content)} bytes, too many to be kept")

@@ -66,7 +66,7 @@ class Profile:
 
 
 PROFILES: Final[Mapping[str, Profile]] = {
-    "smoke": Profile(name="smoke", requests=40, thorough=False, random=0),
+    "smoke": Profile(name="smoke", requests=50, thorough=False, random=0),
     "standard": Profile(name="standard", requests=300, thorough=True, random=1),
     "deep": Profile(name="deep", requests=1_000_000, thorough=True, random=60, explore=True),
 }

@@ -51,10 +51,13 @@ def _understand(session: Session, base_url: str, response: Response) -> None:
         raise Undecided(
             f"the credentials are refused ({response.status} for GET {url}); check the environment variables"
         )
+    if response.status in LOST:
+        raise Undecided(f"GET {url} answers {response.status} again and again; try again when the API is up")
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     html = (kind == "text/html" and not isinstance(response.body, Mapping)) or response.content.lstrip()[:1] == b"<"
     if response.status == 404 or html or 300 <= response.status < 400:
-        to = f" to {response.headers['location']}" if "location" in response.headers else ""
+        # A query may hold what is to be kept secret.
+        to = f" to {response.headers['location'].partition('?')[0]}" if "location" in response.headers else ""
         what = "a web page" if html else f"a {response.status}{to}"
         hint = f"check that the id {session.id!r} exists there, and that base_url ends with the API's path"
         example = _example(session.contract)
@@ -62,8 +65,6 @@ def _understand(session: Session, base_url: str, response: Response) -> None:
         raise Undecided(f"GET {url} answers {what}; {hint}")
     if response.status == 422 or response.status == 400:
         raise Undecided(f"GET {url} answers {response.status}; check the id {session.id!r}")
-    if response.status in LOST:
-        raise Undecided(f"GET {url} answers {response.status} again and again; try again when the API is up")
 
 
 def _confirm(session: Session) -> None:

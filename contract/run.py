@@ -157,7 +157,11 @@ class Runner:
         self.each = (most - reserve) // len(settings.ids) - self.late
         """Requests for each record; what is left of all would depend on which record is how far."""
         self.silent = 0
-        """Answers in a row that say that nobody is there."""
+        """Answers in a row that say that nobody is there, or that are web pages."""
+        self.since = 0
+        """The number of the first of them."""
+        self.paged = False
+        """True where a read of the record is among these that was answered with a web page."""
         self.gone = False
         """True where the API was lost on the way, or the credentials were."""
         self.large = 0
@@ -238,11 +242,16 @@ class Runner:
                 if self.large > LARGE and len(response.content) > USUAL:
                     response = response.slim()
                 self.result.exchanges.append(Exchange(case=case, url=url, content=content, response=response))
-            gone = GONE | ({401, 403} if case.credentials == "right" and case.target == "own" else set())
-            self.silent = self.silent + 1 if response.status in gone else 0
-            if self.silent >= SILENCE and not self.budget.restoring:
+            own = case.credentials == "right" and case.target == "own"
+            silent = response.status in GONE | ({401, 403} if own else set())
+            self.silent = self.silent + 1 if silent or response.page else 0
+            self.since = self.since if self.silent > 1 else self.budget.spent
+            # One that answers updates alone in such a way is there.
+            self.paged = self.silent > 0 and (self.paged or (own and case.operation == self.contract.retrieve.id))
+            if self.silent >= SILENCE and (silent or self.paged) and not self.budget.restoring:
                 self.gone = True
-                self.budget.stop(f"the API answers nothing but {response.status} any more")
+                what = "web pages" if response.ok else response.status
+                self.budget.stop(f"the API answers nothing but {what} any more")
         if self.progress is not None:
             self.progress(self.budget.spent, max(self.planned, self.budget.spent))
 
@@ -389,8 +398,9 @@ class Runner:
             simple = all(self._simple(session) for session in self.sessions)
             for session in self.sessions:
                 investigate(session, AT_ONCE * len(self.sessions) if simple else None)
-        else:
-            self._unlooked()
+            if not self.gone:
+                return
+        self._unlooked()
 
     def _simple(self, session: Session) -> bool:
         """True where nothing is known that could make the way back a long one."""
@@ -502,6 +512,8 @@ class Runner:
 
     def _unlooked(self) -> None:
         """Settles what nobody can look into any more."""
+        for failure in self.ledger.failures if self.gone else ():
+            failure.confirmed = failure.confirmed and failure.number < self.since
         self.ledger.fold()
         noise = sum(s.sender.noise for s in self.sessions) + self.gone
         alone = not (self.ledger.bygone or any(s.foreign for s in self.sessions))

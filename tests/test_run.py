@@ -493,6 +493,43 @@ def test_what_was_set_up_wrongly_ends_before_the_first_write(
     assert (found.journals, found.files) == ([], {})
 
 
+@pytest.mark.parametrize("after", [30, 61, 150, 279])
+@pytest.mark.parametrize(("harm", "what"), [(html, "web pages"), (status(302), "302")])
+def test_a_log_in_that_is_asked_for_meanwhile_accuses_nobody(
+    harm: Callable[[Exchange], None], what: str, after: int, tmp_path: Path
+) -> None:
+    """From a certain request on every answer is a web page, or the way to one: the run cannot tell."""
+    with reference.running() as server:
+
+        def out(exchange: Exchange) -> None:
+            (harm if exchange.number > after else passing)(exchange)
+
+        with Proxy(server.base_url, out) as proxy:
+            chosen = settings(server, tmp_path, base_url=proxy.base_url, bystander_ids=server.ids[1:2])
+            found = run(chosen, credentials(server))
+
+    assert (found.verdict, broken(found)) == ("undecided", [])
+    assert found.problem == f"the API answers nothing but {what} any more"
+
+
+@pytest.mark.parametrize("name", ["html", "redirect"])
+def test_updates_that_are_answered_with_web_pages_alone_are_broken(name: str, tmp_path: Path) -> None:
+    """Reads show that the API is there."""
+    with reference.running() as server:
+
+        def odd(exchange: Exchange) -> None:
+            answer = exchange.answer(exchange.request)
+            if exchange.line.startswith("PUT") and answer.split()[1] == b"200":
+                (html if name == "html" else status(303))(exchange)
+            else:
+                exchange.send(answer)
+
+        with Proxy(server.base_url, odd) as proxy:
+            found = run(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+
+    assert found.verdict == "broken"
+
+
 def test_a_host_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     """A closed port is a line with the address in it, in seconds."""
     with reference.running() as server:
