@@ -197,6 +197,7 @@ def run(
     """
     from contract import files, known
     from contract.errors import ContractError
+    from contract.mask import plain
 
     config = options["config"]
     settings = _settings(options)
@@ -211,8 +212,14 @@ def run(
     try:
         result = _carry_out(settings, quiet)
     except ContractError:
-        if Path(settings.report_dir, "run.json").is_file():
-            click.echo(f"contract: {settings.report_dir} still holds the reports of an earlier run", err=True)
+        asked = [path for path in (junit, sarif, code_quality) if path is not None and Path(path).is_file()]
+        stale = [str(path) for path in asked]
+        stale += [settings.report_dir] if Path(settings.report_dir, "run.json").is_file() else []
+        if stale:
+            holds = (
+                "still hold what an earlier run wrote" if len(stale) > 1 else "still holds what an earlier run wrote"
+            )
+            click.echo(f"contract: {' and '.join(map(plain, stale))} {holds}", err=True)
         raise
     if file is not None and (count := result.accept(file)):
         click.echo(f"accepted {count} failure{'s'[: count != 1]}: {file}")
@@ -324,6 +331,7 @@ def _dry_run(settings: Settings, quiet: bool) -> int:
 @cli.command()
 @_config
 @_base_url
+@_spec
 @_state_dir
 def restore(**options: Any) -> int:
     """Put back what an interrupted run left changed.
@@ -492,7 +500,9 @@ def export(form: str, config: str | None, spec: str | None, output: Path | None)
     contract = specs.load(settings.spec or None)
     if output is not None:
         try:
-            written = plain.write(contract, output, settings.ids, body=form == "jsonschema")
+            # What the environment holds now may be another address when schemathesis runs.
+            base_url = "" if "CONTRACT_BASE_URL" in os.environ else settings.base_url
+            written = plain.write(contract, output, settings.ids, body=form == "jsonschema", base_url=base_url)
         except OSError as error:
             raise ConfigError(f"{output} cannot be written: {error.strerror}", layer="the option --output") from error
         for path in written:
@@ -620,23 +630,29 @@ def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int
     from contract import spec as specs
     from contract.compare import read
     from contract.config import credentials
-    from contract.mask import mask_of
+    from contract.errors import ConfigError
+    from contract.mask import mask_of, plain
     from contract.report import restored_lines
 
     found = read(run_json, whole=False)
     settings = _settings(options)
     contract = specs.load(settings.spec or None)
-    if not settings.base_url:
-        settings = replace(settings, base_url=str(found.get("base_url", "")))
     recorded = again.failures(found, contract, label)
     if file is not None:
-        return _write_tests(file, recorded, found, contract, next(iter(settings.ids), ""))
+        return _write_tests(file, recorded, found, contract, next(iter(settings.ids or found.get("restored", ())), ""))
+    there = str(found.get("base_url", ""))
+    if not settings.base_url:
+        settings = replace(settings, base_url=there)
+    elif options["base_url"] is None and settings.base_url != there.rstrip("/"):
+        problem = f"the run was at {there}, and base_url is {settings.base_url}; say with --base-url which is meant"
+        raise ConfigError(problem, layer=settings.layers.get("base_url", ""))
     if not recorded:
         click.echo("nothing to send again: no rule of the run is broken", err=found.get("verdict") != "kept")
         return 0 if found.get("verdict") == "kept" else 2
     outcomes, result = again.replay(recorded, settings, credentials(), contract=contract)
     for line in again.lines(outcomes, _style):
         click.echo(line)
+    click.echo(f"sent to {plain(settings.base_url)}")
     for id, restored in result.restored.items():
         for line in restored_lines(id, restored, mask_of(settings), _style):
             click.echo(line)

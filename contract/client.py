@@ -17,7 +17,7 @@ from contract.config import Settings
 from contract.ledger import Ledger
 from contract.mask import Mask, mask_of
 from contract.model import MISSING, Case, Interaction, Response
-from contract.prepare import account, trust, usable_proxy
+from contract.prepare import account, need_credentials, trust, usable_proxy
 from contract.report import finding_lines
 from contract.send import GONE, Credentials, decode, proxy_for
 
@@ -67,11 +67,14 @@ def client(
     """A client for the API at ``base_url``; *fail* is called with the lines about an answer that breaks the contract.
 
     Raises:
-        ConfigError: there is no base URL, or the known failures cannot be used.
+        ConfigError: there is no base URL, there are no credentials for a real API, or the known failures cannot be used.
     """
     settings.need("base_url", option="--contract-")
     base = httpx.URL(settings.base_url)
     given = Credentials(**credentials)
+    # A transport that is made up asks nobody, and a certificate may be all that an API wants.
+    if isinstance(carrier, httpx.HTTPTransport) and not settings.client_cert:
+        need_credentials(spec.contract, given)
     mask = mask_of(settings)
     known = account(settings, spec.rules).known
 

@@ -185,6 +185,8 @@ _CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {
     "resources": _table,
 }
 KEYS: Final[tuple[str, ...]] = tuple(f.name for f in fields(Settings) if f.name != "layers")
+SECRETS: Final = ("username", "password", "token")
+"""What the environment alone holds."""
 KNOWN: Final = "contract-known.toml"
 """The file of accepted failures that is read where one stands beside the configuration."""
 _PATHS: Final = ("spec", "report_dir", "state_dir", "ca_file", "client_cert", "client_key", "known_failures")
@@ -247,6 +249,8 @@ def resolve(
     found: dict[str, tuple[Any, str]] = {}
     for key, value in (_file(path) if path else {}).items():
         layer = f"{path}"
+        if key in SECRETS:
+            raise ConfigError(f"{key} does not belong in a file: set CONTRACT_{key.upper()}", layer=layer)
         if key not in KEYS:
             raise ConfigError(f"the key {key!r} is not known.{nearest(key, KEYS)}", layer=layer)
         if key in _PATHS and isinstance(value, str) and value and "\0" not in value and path is not None:
@@ -256,7 +260,9 @@ def resolve(
     known = (path.parent if path else start) / KNOWN
     if known.is_file():
         found.setdefault("known_failures", (str(known), f"{known}"))
-    variables = [f"CONTRACT_{key.upper()}" for key in (*KEYS, "username", "password", "token")]
+    variables = [f"CONTRACT_{key.upper()}" for key in (*KEYS, *SECRETS)]
+    if "CONTRACT_RESOURCES" in environ:
+        raise ConfigError("CONTRACT_RESOURCES is not read: resources are a table, in contract.toml")
     for variable in environ:  # Those that begin with CONTRACT_B_ are of the second of two environments.
         # Only what looks like a slip: others may use names of their own that begin like these.
         plain = variable.replace("CONTRACT_B_", "CONTRACT_", 1)
@@ -289,4 +295,4 @@ def resolve(
 def credentials(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """What proves the right to ask, from ``CONTRACT_USERNAME``, ``CONTRACT_PASSWORD`` and ``CONTRACT_TOKEN``."""
     environ = os.environ if environ is None else environ
-    return {name: environ.get(f"CONTRACT_{name.upper()}", "") for name in ("username", "password", "token")}
+    return {name: environ.get(f"CONTRACT_{name.upper()}", "") for name in SECRETS}

@@ -155,8 +155,9 @@ def _place(base_url: str) -> str:
 class Custody:
     """The lease and the journal of one record, held while a run writes to it."""
 
-    def __init__(self, folder: Path, base_url: str, id: str) -> None:
+    def __init__(self, folder: Path, base_url: str, id: str, spec: str = "") -> None:
         self.base_url = base_url
+        self.spec = spec
         self.id = id
         self.journal = Journal.of(folder, base_url, id)
         self.lock = FileLock(str(self.journal.path.with_suffix(".lock")), timeout=0)
@@ -194,7 +195,8 @@ class Custody:
     def way(self) -> str:
         """The command that puts back what a journal holds."""
         folder = self.journal.path.parent
-        place = "" if folder == state_directory() else f" --state-dir {shlex.quote(str(folder))}"
+        place = f" --spec {shlex.quote(self.spec)}" if self.spec else ""
+        place += "" if folder == state_directory() else f" --state-dir {shlex.quote(str(folder))}"
         return f"contract restore --base-url {shlex.quote(self.base_url.rstrip('/'))}{place}"
 
     def release(self) -> None:

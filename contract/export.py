@@ -129,16 +129,19 @@ def with_alternatives(contract: Contract, made: dict[str, Any]) -> None:
             schema["allOf"] = [*others, *alternatives(operation.request)]
 
 
-def schemathesis_config(contract: Contract) -> str:
-    """A ``schemathesis.toml`` for `openapi`: address and credentials come from the environment."""
+def schemathesis_config(contract: Contract, base_url: str = "") -> str:
+    """A ``schemathesis.toml`` for `openapi`: credentials come from the environment, and so does the address where
+    *base_url* is not known.
+    """
+    variables = "" if base_url else "CONTRACT_BASE_URL, "
     lines = [
-        "# Written by contract export. In this folder, with CONTRACT_BASE_URL, the credentials and CONTRACT_IDS set:",
+        f"# Written by contract export. In this folder, with {variables}the credentials and CONTRACT_IDS set:",
         "#",
         "#     st run openapi.json",
         "#",
         "# An update is sent to the records in CONTRACT_IDS only. They are left as the last update made them:",
         "# name records that nobody needs.",
-        'base-url = "${CONTRACT_BASE_URL}"',
+        f"base-url = {json.dumps(base_url or '${CONTRACT_BASE_URL}')}",
         'hooks = "contract.schemathesis"',
         "# One failure must not hide what comes after it.",
         "continue-on-failure = true",
@@ -163,8 +166,11 @@ def schemathesis_config(contract: Contract) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(contract: Contract, folder: Path, ids: Sequence[str] = (), *, body: bool = False) -> list[Path]:
-    """Writes ``openapi.json`` and ``schemathesis.toml`` into *folder*, with *body* also ``body.schema.json``.
+def write(
+    contract: Contract, folder: Path, ids: Sequence[str] = (), *, body: bool = False, base_url: str = ""
+) -> list[Path]:
+    """Writes ``openapi.json`` and ``schemathesis.toml``, with its *base_url* where it is known, into *folder*, with *body*
+    also ``body.schema.json``.
 
     Shape:
         The files that were written.
@@ -175,7 +181,7 @@ def write(contract: Contract, folder: Path, ids: Sequence[str] = (), *, body: bo
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "openapi.json": json.dumps(openapi(contract, ids), ensure_ascii=False, indent=2) + "\n",
-        "schemathesis.toml": schemathesis_config(contract),
+        "schemathesis.toml": schemathesis_config(contract, base_url),
     }
     if body:
         texts["body.schema.json"] = json.dumps(json_schema(contract), ensure_ascii=False, indent=2) + "\n"

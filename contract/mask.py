@@ -147,11 +147,16 @@ def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:
             yield from _named(value, names)
 
 
+_SCALAR: Final = re.compile(r"null|true|false|-?[0-9]+(\.[0-9]+)?")
+
+
 def shown(value: Any, most: int = LONGEST) -> str:
     """*value* on one line of plain text: JSON, cut where it is long, with nothing that a terminal obeys."""
     if value is MISSING:
         return "(absent)"
-    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
+    # A text is told from what it could be taken for, and blanks at its ends are to be seen.
+    bare = isinstance(value, str) and value == value.strip(" ") != "" and not _SCALAR.fullmatch(value)
+    text = value if bare else json.dumps(value, ensure_ascii=False, default=str)
     if len(text) > most:
         text = f"{text[: most - 20]}… ({len(text)} characters)"
     return plain(text)

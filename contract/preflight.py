@@ -216,7 +216,8 @@ class _Standing:
             return False
         empty = [name for name, value in body.items() if is_empty(value)]
         among = "".join(f", {name} among them" for name in empty if name in self.generator.selectors)
-        label = f"what stands there already ({len(body)} fields, {len(empty)} of them empty{among})"
+        count = f"{len(body)} field{'s'[: len(body) != 1]}"
+        label = f"what stands there already ({count}, {len(empty)} of them empty{among})"
         kinds = {n: "null" if value is None else "blank" if value == "" else "exact" for n, value in body.items()}
         _, response = self.session.ask(label, body, kinds)
         if response.status in LOST and not {*self.values} & {*body}:

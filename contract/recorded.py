@@ -71,6 +71,8 @@ class Account:
     """Responses that were judged."""
     skipped: int = 0
     """Records that resemble no answer of the contract."""
+    taken: str = ""
+    """The operation for whose answers bodies were taken, although they could be those of another one."""
     folds: dict[str, Fold] = field(default_factory=dict)
     """Broken rules."""
     problems: list[str] = field(default_factory=list)
@@ -392,6 +394,8 @@ class _File:
             waiting, self.garbled = self.garbled, []
             for value_, problem_, place_, content_ in waiting:
                 self.judged(operation, value_, problem_, place_, content_)
+        if self.operation is None and operation is self.contract.update:
+            self.account.taken = operation.id
         self.judged(operation, value, problem, place, content)
 
     def judged(self, operation: Operation, value: Any, problem: str, place: str, content: bytes) -> None:
@@ -689,10 +693,11 @@ def lines(account: Account, mask: Mask, style: Style = unstyled) -> Iterator[str
     skipped = (
         f"; left out, because no answer of the contract looks like it: {account.skipped:,}" if account.skipped else ""
     )
+    taken = f"; taken for {account.taken}: --operation says otherwise" if account.taken else ""
     verdict = ("kept", "broken", "undecided")[account.status]
     rules = sum(counts.values())
     many = "s" if account.responses != 1 else ""
     yield (
         style(verdict.upper(), verdict)
-        + f": {rules} rules: {tally(counts)}; {account.responses:,} response{many}{skipped}"
+        + f": {rules} rules: {tally(counts)}; {account.responses:,} response{many}{taken}{skipped}"
     )

@@ -193,7 +193,7 @@ class Runner:
         with ExitStack() as stack:
             held = []
             for id in self.settings.ids:
-                custody = Custody(folder, self.settings.base_url, id)
+                custody = Custody(folder, self.settings.base_url, id, self.settings.spec)
                 custody.acquire()
                 stack.callback(custody.release)
                 held.append(custody)
@@ -603,7 +603,7 @@ def restore_all(settings: Settings, credentials: Mapping[str, str]) -> dict[str,
     done: dict[str, Restored] = {}
     for _, found in Journal.all(folder, settings.base_url):
         id = str(found["id"])
-        custody = Custody(folder, settings.base_url, id)
+        custody = Custody(folder, settings.base_url, id, settings.spec)
         try:
             held = custody.acquire(resume=True)
         except CustodyError as error:

@@ -104,6 +104,21 @@ def test_usage_that_is_wrong_exits_with_two(args: list[str], says: str, capsys: 
     assert "Traceback" not in errors
 
 
+def test_settings_in_the_wrong_place_are_told_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Credentials are no business of a file, and a table fits into no variable."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "contract.toml").write_text('password = "hunter2"')
+    status, _, errors = command(capsys, "run")
+    assert (status, "hunter2" in errors) == (2, False)
+    assert "password does not belong in a file: set CONTRACT_PASSWORD" in errors
+    (tmp_path / "contract.toml").write_text("")
+    monkeypatch.setenv("CONTRACT_RESOURCES", "x")
+    status, _, errors = command(capsys, "run")
+    assert (status, "resources are a table, in contract.toml" in errors) == (2, True)
+
+
 # ---------------------------------------------------------------------- bad input
 
 REFS = """

@@ -167,7 +167,11 @@ def test_reports_of_an_earlier_run_are_called_that(
         assert typed(*command) == 2
         told = capsys.readouterr().err
         assert len(told.splitlines()) == lines
-        assert ("reports still holds the reports of an earlier run" in told) is reports
+        assert ("reports still holds what an earlier run wrote" in told) is reports
+    asked = ("--junit", "junit.xml", "--sarif", "new.sarif")
+    (tmp_path / "junit.xml").write_text("<testsuites/>", encoding="utf-8")
+    assert typed(*command, *asked) == 2
+    assert "contract: junit.xml and reports still hold what an earlier run wrote" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,13 @@ def test_a_journal_that_cannot_be_read_is_named_and_stops_the_run(content: bytes
     custody.release()
 
 
+def test_the_way_back_names_the_fragment_and_the_folder(tmp_path: Path) -> None:
+    """Where they are not the usual ones: the line can be pasted."""
+    assert Custody(state_directory(), URL, ID).way == f"contract restore --base-url {URL}"
+    way = Custody(tmp_path / "a b", URL, ID, "my own.yaml").way
+    assert way == f"contract restore --base-url {URL} --spec 'my own.yaml' --state-dir '{tmp_path}/a b'"
+
+
 def test_a_damaged_journal_does_not_keep_the_others_from_being_put_back(tmp_path: Path) -> None:
     """The readable ones come first, and then the error."""
     (tmp_path / "0.json").write_text("?")

@@ -345,8 +345,13 @@ def test_the_command_writes_files(
     """With ``--output`` the document, with the configured ids, and a configuration are written."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONTRACT_IDS", "one,two")
+    (tmp_path / "contract.toml").write_text('base_url = "https://staging.example.com/api"')
     folder = tmp_path / "new" / "folder"
     status, out, _ = run(capsys, "--output", str(folder), "--format", "jsonschema")
+    assert tomllib.loads((folder / "schemathesis.toml").read_text())["base-url"] == "https://staging.example.com/api"
+    monkeypatch.setenv("CONTRACT_BASE_URL", "https://other.example.com/api")
+    run(capsys, "--output", str(tmp_path))
+    assert tomllib.loads((tmp_path / "schemathesis.toml").read_text())["base-url"] == "${CONTRACT_BASE_URL}"
     names = ["openapi.json", "schemathesis.toml", "body.schema.json"]
     assert (status, out.split()) == (0, [str(folder / name) for name in names])
     assert json.loads((folder / "openapi.json").read_text()) == export.openapi(CONTRACT, ["one", "two"])
@@ -361,6 +366,8 @@ def test_the_configuration_names_no_secret() -> None:
     """Address and credentials come from the environment; a bearer token where the fragment says so."""
     basic = tomllib.loads(export.schemathesis_config(CONTRACT))
     assert basic["base-url"] == "${CONTRACT_BASE_URL}"
+    there = "https://staging.example.com/api"
+    assert tomllib.loads(export.schemathesis_config(CONTRACT, there)) == {**basic, "base-url": there}
     assert basic["hooks"] == "contract.schemathesis"
     assert basic["auth"] == {"basic": {"username": "${CONTRACT_USERNAME}", "password": "${CONTRACT_PASSWORD}"}}
     assert basic["phases"]["coverage"]["unexpected-methods"] == []

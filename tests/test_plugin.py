@@ -872,7 +872,7 @@ def test_the_client_fails_the_test_that_asked(serve: Serve) -> None:
             "  source    documented: *",
             f"  request   PUT {site.server.base_url}/phone_numbers/{site.ids[0]}, at /name",
             '  body      {"name": "  blanks "}',
-            "  expected    blanks ",
+            '  expected  "  blanks "',
             "  actual    blanks",
         ],
         consecutive=True,
@@ -1006,6 +1006,10 @@ def test_the_client_shows_a_certificate_without_a_warning(pytester: pytest.Pytes
         ('spec = "none.yaml"', "*none.yaml*"),
         ("", "base_url is missing: set it in contract.toml, with --contract-base-url, or in CONTRACT_BASE_URL"),
         ('base_url = "https://a.example.com"\nca_file = "none.pem"', "ca_file *none.pem cannot be used: *"),
+        (
+            'base_url = "https://a.example.com"',
+            "credentials are missing: set CONTRACT_USERNAME and CONTRACT_PASSWORD in the environment",
+        ),
     ],
 )
 def test_a_fixture_that_cannot_be_made_says_why(pytester: pytest.Pytester, config: str, line: str) -> None:

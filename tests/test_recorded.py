@@ -114,7 +114,10 @@ def test_failures_are_folded(tmp_path: Path) -> None:
         f"        first in {tmp_path / 'a.ndjson'}:2, at /call_handler",
     ]
     assert told[-1].startswith(f"BROKEN: {RULES} rules: 1 broken, ")
-    assert told[-1].endswith("; 5 responses")
+    # Update and retrieve show the same record.
+    assert told[-1].endswith("; 5 responses; taken for update_phone_number: --operation says otherwise")
+    account = checked(saved(tmp_path, "a.ndjson", lines(body())), operation="retrieve_phone_number")
+    assert list(recorded.lines(account, Mask()))[-1].endswith("; 1 response")
 
 
 def test_lines_that_are_no_objects_are_findings(tmp_path: Path) -> None:

@@ -202,6 +202,21 @@ def test_the_command_says_which(
     assert f"1 {word.lower()}" in told[-2] or f"1 {word.lower()}" in " ".join(told)
 
 
+def test_the_command_goes_where_the_run_went(
+    saved: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the configuration names another address, the option has to say which is meant; the answer names it."""
+    with reference.running() as server:
+        monkeypatch.setenv("CONTRACT_USERNAME", server.username)
+        monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
+        monkeypatch.setenv("CONTRACT_BASE_URL", server.base_url)
+
+        assert typed("replay", saved, "--id", server.ids[0]) == 2
+        assert f"and base_url is {server.base_url}; say with --base-url which is meant" in capsys.readouterr().err
+        assert typed("replay", saved, "--id", server.ids[0], "--base-url", server.base_url) == 0
+        assert f"\nsent to {server.base_url}\n" in capsys.readouterr().out
+
+
 def test_the_command_without_a_record_or_an_api(
     saved: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -260,14 +275,14 @@ def _imports(node: ast.AST) -> list[str]:
     return [str(node.module)] if isinstance(node, ast.ImportFrom) else []
 
 
-def _pytest(folder: Path, server: reference.Running) -> subprocess.CompletedProcess[str]:
+def _pytest(folder: Path, server: reference.Running, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
         "CONTRACT_BASE_URL": server.base_url,
-        "CONTRACT_IDS": server.ids[0],
         "CONTRACT_USERNAME": server.username,
         "CONTRACT_PASSWORD": server.password,
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        **more,
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_found.py"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -283,7 +298,8 @@ def test_credentials_in_an_answer_fail_the_written_file(
             if defect:
                 (tmp_path / "run.json").write_text(json.dumps(recorded(server, tmp_path)), encoding="utf-8")
                 assert typed("replay", "run.json", "--pytest", "test_found.py") == 0
-            done = _pytest(tmp_path, server)
+            # The run ended before it held a record.
+            done = _pytest(tmp_path, server, CONTRACT_IDS=server.ids[0])
             assert done.returncode == status, done.stdout
 
 

@@ -181,7 +181,13 @@ def test_no_masked_value_is_in_any_report(tmp_path: Path) -> None:
     [
         (MISSING, "(absent)"),
         (None, "null"),
+        ("null", '"null"'),
+        ("007", '"007"'),
+        ("1.5", '"1.5"'),
+        ("", '""'),
+        (" a ", '" a "'),
         ("a b", "a b"),
+        ("+1 5", "+1 5"),
         ({"a": "é"}, '{"a": "é"}'),
         ("x" * 300, "x" * 180 + "… (300 characters)"),
         ("a\x1b[31m\u202eb\x9b\n", "a\\u001b[31m\\u202eb\\u009b\\u000a"),
