@@ -74,6 +74,8 @@ class Judge:
         case, before = interaction.case, interaction.before
         operation = self.contract.operations[case.operation]
         if result.record is None:
+            if self.contract.list_in(operation) and interaction.response.ok:
+                self._others(interaction, result)
             return result
         if operation is not self.update:
             self._read(interaction, result)
@@ -309,10 +311,15 @@ class Judge:
         if len(result.findings) == first:
             result.single.append(rule)
 
-    def _times(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
-        """Time stamps against each other and against what they were."""
-        record, before = result.record, interaction.before
-        assert record is not None
+    def _others(self, interaction: Interaction, result: Judgement) -> None:
+        """The time stamps of the other records in a list; those of the record itself are what the retrieve shows."""
+        pointer = self.contract.list_in(self.contract.operations[interaction.case.operation])
+        for i, entry in enumerate(self.items(interaction.response)[:100]):
+            if isinstance(entry, Mapping) and not is_id(entry.get(self.key), interaction.id):
+                self._order(entry, f"{pointer}/{i}", result)
+
+    def _order(self, record: JSONObject, base: str, result: Judgement) -> None:
+        """The time stamps of one record, which stands at *base*, against each other."""
         for name, other, rule in self.ordered:
             mine, theirs = instant(record.get(name)), instant(record.get(other))
             if mine is not None and theirs is not None:
@@ -320,7 +327,13 @@ class Judge:
                 rounded = len(_fraction(record[name])) != len(_fraction(record[other]))
                 early = theirs - mine > (SLACK if rounded else timedelta(0))
                 message, limit = f"{name} is before {other}", f"not before {record[other]}"
-                result.tell(not early, rule, message, f"/{escape(name)}", expected=limit, actual=record[name])
+                result.tell(not early, rule, message, f"{base}/{escape(name)}", expected=limit, actual=record[name])
+
+    def _times(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
+        """Time stamps against each other and against what they were."""
+        record, before = result.record, interaction.before
+        assert record is not None
+        self._order(record, "", result)
         if before is None:
             return
         prefix = f"{self.update.id}.time"

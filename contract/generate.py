@@ -39,7 +39,7 @@ _HTTP: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTI
 
 TEXTS: Final = (
     "Front desk",
-    "<b>Q&amp;A</b> \"x\" 'y' \u00e9\U0001f4bb  two  %41 \\n+ 48",
+    "<b>Q&amp;A</b> \"x\" 'y' \u00e9e\u0301\u0645\u200d\U0001f4bb  two  %41 \\n+ 48",
     "  two blanks at both ends  ",
     "\u260e\ufe0f Desk \U0001f469\U0001f3fd\u200d\U0001f4bb",
     "<b>Desk</b> & <i>Co</i>",
@@ -115,7 +115,7 @@ OPEN_TEXTS: Final = (
 
 URLS: Final = (
     "https://example.com/{name}",
-    "https://example.com/{name}/CamelCase?b=2&a=1",
+    "https://example.com/{name}/CamelCase//caf%C3%A9%2f~x?b=2&a=1&a=2&empty=&flag&Q=a+b%20c%26amp%3B",
     "https://example.com/{name}/Path/To/It",
     "https://example.org/{name}/caf%C3%A9/%7Euser",
     "https://example.net/{name}/?empty=&flag&a=1&a=2",

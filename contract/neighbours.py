@@ -97,7 +97,8 @@ class Neighbours:
             return self.session.perform(case)[1]
 
     def read_list(self, when: str) -> None:
-        """Reads the list, page by page until the record is on it.
+        """Reads the list, page by page until the record is on it; the first and the last time one page more, on which
+        others may look different.
 
         Raises:
             SendError, Undecided: it could not be sent.
@@ -105,7 +106,7 @@ class Neighbours:
         session, listing = self.session, self.contract.listing
         if listing is None or not self._matters(f"{listing[0].id}.") or self.pages >= ENOUGH:
             return
-        query = ""
+        query, seen = "", False
         shown: list[str] = []
         for page in range(PAGES):
             label = f"the list {when}" + (f", page {page + 1}" if page else "")
@@ -113,6 +114,9 @@ class Neighbours:
             _, response = session.perform(case)
             self.pages += 1
             self._rows(case, response)
+            if seen:
+                self._belonging(case, response, ())
+                return
             here = self.judge.listed(response, session.id) is not None
             shown += (ids := self._ids(response))
             # A list may go on in a way that is not known here.
@@ -128,7 +132,8 @@ class Neighbours:
                     found = self._listed_now(listing[0].id)
                     for failure in made:
                         failure.confirmed = not found
-            if here or not following or following in {query, "?"}:
+            seen = here and when in {"before", "after"}
+            if (here and not seen) or not following or following in {query, "?"}:
                 return
             query = following
 

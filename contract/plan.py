@@ -530,6 +530,7 @@ class _Planner:
         """
         nearly, same, often = tour.near, tour.same, self.repeated(walk)
         judged = [self.cases.values.judged(case.body) for case in walk]
+        uses = self.used(walk)
         places: dict[str, tuple[list[int], set[int]]] = {}
         for name in self.cases.values.firm:
             every = [i for i, case in enumerate(walk) if name in case.body]
@@ -556,11 +557,24 @@ class _Planner:
                 for k, other in zip(twice, others, strict=False):
                     values[k], values[other] = values[other], values[k]
             tells = {repr(value): i for i, value in enumerate(self.generator.firm(name))}
+            # What a field holds shows best where the value of a selector uses it.
+            used = {max((i for i in every if i <= step), default=-1) for step in read if name in uses[step]}
             once = [k for k in stand if sent[k] not in often]
             best = sorted((values[k] for k in once), key=lambda value: tells.get(repr(value), len(tells)))
             first = {max((i for i in every if i <= step), default=-1) for step in likely}
-            for k, value in zip(sorted(once, key=lambda k: sent[k] not in first), best, strict=True):
+            for k, value in zip(
+                sorted(once, key=lambda k: (sent[k] not in used, sent[k] not in first)), best, strict=True
+            ):
                 values[k] = value
+            # Where a value of a selector uses the field, each of its values is sent once before one is sent twice.
+            home = [k for k, i in enumerate(sent) if name in uses[i]]
+            for k in home:
+                if sum(values[other] == values[k] for other in home) > 1:
+                    alike = ((sent[j] in often, j in stand, j) for j in range(len(sent)) if j not in home)
+                    new = [j for twice, read_there, j in alike if (twice, read_there) == (sent[k] in often, k in stand)]
+                    new = [j for j in new if all(values[j] != values[other] for other in home)]
+                    if new:
+                        values[k], values[new[0]] = values[new[0]], values[k]
             if values and values[-1] in values[-2:-1]:
                 # What is sent by itself at the end must change something.
                 values[0], values[-1] = values[-1], values[0]
@@ -577,6 +591,14 @@ class _Planner:
                 fresh = {n: value for n, value in made.items() if value != stored[n]}
                 case = walk[i] = replace(case, body={**case.body, **fresh})
             stored.update(case.body)
+
+    def used(self, walk: list[Case]) -> list[frozenset[str]]:
+        """For each step of *walk*, the companions of the values that selectors have then."""
+        found, state = list[frozenset[str]](), dict[str, Any]()
+        for case in walk:
+            state |= {n: v for n, v in case.body.items() if n in self.generator.selectors}
+            found.append(frozenset(n for c in self.generator.request.active(state).values() for n in c.companions))
+        return found
 
     def tell_apart(
         self, walk: list[Case], places: Mapping[str, tuple[list[int], set[int]]], often: Collection[int]

@@ -58,9 +58,13 @@ def investigate(session: Session, least: int | None = None) -> None:
         doubtful = [f for rule, found in mine.items() if not (of_answer(rule) or ledger.weak(rule)) for f in found]
         names = [n for f in doubtful for n in (f.finding.leaf, *f.interaction.case.absent)]
         Witness(session).watch(dict.fromkeys(names))
-    # What was not taken is known to depend on what stood there, which is dear to bring about; and what only warns has
-    # what the others leave of the budget.
-    for rule, failures in sorted(mine.items(), key=lambda one: (ledger.weak(one[0]), one[0].endswith(".accept"))):
+
+    # Where answers show what is not stored, much else follows from it. What was not taken is known to depend on what
+    # stood there, which is dear to bring about; and what only warns has what the others leave of the budget.
+    def urgent(rule: str) -> tuple[bool, bool, bool]:
+        return ledger.weak(rule), rule.endswith(".accept"), not under(rule, "read_back")
+
+    for rule, failures in sorted(mine.items(), key=lambda one: urgent(one[0])):
         if not failures or any(f.confirmed is not None for f in failures):
             continue
         if ledger.weak(rule) and session.sender.noise == 0:

@@ -163,6 +163,37 @@ def establish(session: Session, before: JSONObject | None, sent: Any = None, *, 
         lost = {n: now[n] for n in writable(session.contract) if left.get(n) is None and now.get(n) is not None}
         if lost := {n: value for n, value in lost.items() if n not in nulls and same(None, value, before.get(n))}:
             session.attempt(lost, "back to where it stood")
+    stuck = [n for n in nulls if session.now.get(n) is not None]
+    if stuck and session.clears:
+        # An API may read some fields beside a selector only.
+        session.attempt(_beside(session, {}) | dict.fromkeys(stuck, None), "back to null")
+        stuck = [n for n in stuck if session.now.get(n) is not None]
+    if stuck and session.sheds:
+        _shed(session, stuck)
+
+
+def _beside(session: Session, body: JSONObject) -> dict[str, Any]:
+    """*body* with the selectors as they stand, and what they require."""
+    generator, now = session.generator, session.now
+    stands = {n: now[n] for n in generator.selectors if n not in body and now.get(n) in generator.enums[n]}
+    return generator.complete({**body, **stands}, lambda name: now.get(name) or generator.firm(name)[0])
+
+
+def _shed(session: Session, names: list[str]) -> None:
+    """Clears the first of *names* that a selector uses, where null does not, and the API does so itself: the selector
+    goes to the value that uses it, and away again.
+    """
+    generator, now = session.generator, session.now
+    for selector, values in generator.enums.items():
+        choices = generator.selectors[selector].choices if selector in generator.selectors else {}
+        value = next((v for v in values if v in choices and {*names} & {*choices[v].companions}), None)
+        back = next((v for v in (now.get(selector), *values) if v != value and v in values), None)
+        if value is None or back is None:
+            continue
+        if now.get(selector) != value:
+            session.attempt(generator.complete({selector: value}), "to be cleared")
+        session.attempt(_beside(session, {selector: back}), "back to where it stood")
+        return
 
 
 class _Way:

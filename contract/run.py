@@ -248,7 +248,7 @@ class Runner:
             self.since = self.since if self.silent > 1 else self.budget.spent
             # One that answers updates alone in such a way is there.
             self.paged = self.silent > 0 and (self.paged or (own and case.operation == self.contract.retrieve.id))
-            if self.silent >= SILENCE and (silent or self.paged) and not self.budget.restoring:
+            if self.silent >= SILENCE and (silent or self.paged):
                 self.gone = True
                 what = "web pages" if response.ok else response.status
                 self.budget.stop(f"the API answers nothing but {what} any more")
@@ -339,6 +339,9 @@ class Runner:
             self._unlooked()
         finally:
             self._put_back(held)
+            # What was seen when nobody was there any more says nothing.
+            for failure in self.ledger.failures if self.gone else ():
+                failure.confirmed = failure.confirmed and failure.number < self.since
         if self.budget.stopped and not result.problem:
             result.problem = self.budget.stopped
 
@@ -398,9 +401,8 @@ class Runner:
             simple = all(self._simple(session) for session in self.sessions)
             for session in self.sessions:
                 investigate(session, AT_ONCE * len(self.sessions) if simple else None)
-            if not self.gone:
-                return
-        self._unlooked()
+        else:
+            self._unlooked()
 
     def _simple(self, session: Session) -> bool:
         """True where nothing is known that could make the way back a long one."""
@@ -418,11 +420,25 @@ class Runner:
                 break
             if block is writing:
                 self._learn(session)
+            if block.name == "tour" and whole:
+                self._ids(session)
             cost = sum(b.cost for b in blocks[i:]) + len(session.waiting)
             scarce = session.sender.again and self._over(session, cost) > 0
             if block.name in {"identity", "random"} and (scarce or self._found()):
                 continue  # What was found needs the requests, or what the API puts off.
             self._walk_block(session, self._fitted(session, block, cost))
+
+    def _ids(self, session: Session) -> None:
+        """Sends every id that does not stand there by itself, and clears it again where null does: with the value of a
+        selector that needs it, it is sent in the tour.
+        """
+        fields, known = self.generator.fields, session.now
+        needed = self.contract.request.needed(known)
+        ids = {n: self.generator.firm(n)[0] for n, item in fields.items() if item.resource and n not in needed}
+        ids = {n: id for n, id in ids.items() if n in known and known[n] != id}
+        if ids and session.clears and not self.result.expected_left.get(session.id):
+            session.update("ids alone", ids)
+            session.ask("null to clear ids", dict.fromkeys(ids), dict.fromkeys(ids, "null"))
 
     def _walk_block(self, session: Session, block: Block) -> None:
         """Walks through one block, and reads the lists that belong to it."""
@@ -512,8 +528,6 @@ class Runner:
 
     def _unlooked(self) -> None:
         """Settles what nobody can look into any more."""
-        for failure in self.ledger.failures if self.gone else ():
-            failure.confirmed = failure.confirmed and failure.number < self.since
         self.ledger.fold()
         noise = sum(s.sender.noise for s in self.sessions) + self.gone
         alone = not (self.ledger.bygone or any(s.foreign for s in self.sessions))

@@ -69,6 +69,8 @@ class Session:
         """What should have brought the record back to where it stood, and was refused."""
         self.clears: bool | None = None
         """True where null was seen to clear a field, False where it was seen not to."""
+        self.sheds = False
+        """True where companions are cleared when a selector leaves the value that uses them."""
         self.waiting: list[Case] = []
         """Omissions that prove nothing yet, as what they omit is stored and could not be cleared."""
         self.blind = 0
@@ -299,7 +301,12 @@ class Session:
             self.refusals.append((case, number))
 
     def _learn(self, body: JSONObject, before: JSONObject, record: JSONObject) -> None:
-        """Notes whether null clears a field here."""
+        """Notes whether null clears a field here, and whether that of a selector which leaves the value that uses it."""
+        request = self.contract.request
+        for selector, choice in request.active(before).items():
+            if record.get(selector) not in (before[selector], None):
+                left = [n for n in choice.companions if n in record and n not in body and not is_empty(before.get(n))]
+                self.sheds |= any(record[n] is None for n in left)
         for name, value in body.items():
             if value is None and not is_empty(before.get(name)) and name in record:
                 self.clears = is_empty(record[name])

@@ -280,8 +280,8 @@ class Tour:
         for name in names:
             spare = self.held.get((target, name), 0)
             # What another selector has, and what that requires, must stay where it is not sent.
-            stands = name in self.gen.selectors and (target, name, state[name]) not in self.stood
-            stands = stands and spare < STANDS and not full
+            stands = (target, name, state[name]) not in self.stood and not full
+            stands = stands and (spare < STANDS or name not in self.gen.selectors)
             if not (name in body or stands) and (
                 full or spare > self.sent.get((target, name), 0) or (spare and self.news(name, state[name], body))
             ):
@@ -290,7 +290,7 @@ class Tour:
             count[target, name] = count.get((target, name), 0) + 1
             if stands and name not in body:
                 self.stood.add((target, name, state[name]))
-                if not led:
+                if not led and name in self.gen.selectors:
                     left |= self.gen.request.aliases_of(self.gen.choice(name, state[name]).requires)
         self.layout.tick(state, remaining)
         self.apart.difference_update(self.layout.met(body))

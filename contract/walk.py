@@ -73,13 +73,13 @@ class Walk:
                 self.session.read(case.label, cross=reads % 2 == 0)
                 self.omit()
                 continue
+            if self.block.name == "tour" and not case.repeat:
+                self.omit(TOGETHER)
             self.certain(case)
             if not self.proves(case):
                 self.later.append(case)
                 continue
             self.send(case)
-            if self.block.name == "tour":
-                self.omit(TOGETHER)
         self.waits = True
         if self.later:
             self.prepared()

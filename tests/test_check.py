@@ -51,6 +51,8 @@ RECORD: dict[str, Any] = {
     "since": "2030-01-01T00:00:00Z",
     "until": "2030-01-02T00:00:00Z",
 }
+LATE = {"since": "2030-01-03T00:00:00Z"}
+"""Later than it was changed."""
 REQUIRED = ["id", "label", "mode", "period", "color", "leader", "call", "since", "until"]
 
 
@@ -446,6 +448,22 @@ def test_a_weakly_known_error_body_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stored", "shown", "wrong"), [("x", "x", False), ("x", "", True), ("x", "y", True), (None, None, True)]
+)
+def test_an_empty_companion_may_be_taken_for_one_that_was_not_sent(stored: Any, shown: Any, wrong: bool) -> None:
+    """Where one is stored: it stays, and so nothing is empty."""
+    rule = "set_lamp.handler.mode.follow.requires.leader"
+    body = {"mode": "follow", "leader": ""}
+    case = Case(label="a", operation="set_lamp", expect="reject", rule=rule, body=body)
+    before = {**RECORD, "leader": stored}
+    after = answer({**RECORD, "mode": "follow", "leader": shown})
+    result = JUDGE.judge(Interaction(case=case, response=after, before=before, id=ID))
+
+    assert (rule in [f.rule for f in result.findings]) == wrong
+    assert result.record is not None
+
+
+@pytest.mark.parametrize(
     ("body", "headers", "words", "pointer"),
     [
         ({"error": "no"}, {"content-type": "text/html"}, "the answer's media type is not JSON", ""),
@@ -730,6 +748,8 @@ def test_a_secret_in_a_header_is_found() -> None:
         ({"lamps": [RECORD], "total": "1"}, ["list_lamps.shape.body"]),
         ({"lamps": [RECORD, 7], "total": 2}, ["list_lamps.shape.body"]),
         ({"lamps": [RECORD, {**RECORD, "mode": "x"}], "total": 2}, ["list_lamps.enum.mode"]),
+        # The record itself is compared with what the retrieve shows.
+        ({"lamps": [RECORD | LATE, RECORD | LATE | {"id": OTHER}], "total": 2}, ["set_lamp.time.until.not_before"]),
     ],
 )
 def test_lists(body: Any, rules_broken: list[str]) -> None:

@@ -33,7 +33,7 @@ from contract.model import Case, Finding, Interaction, Response
 from contract.reference import Direct, Running
 from contract.report import restored_lines
 from contract.reproduce import Look
-from contract.restore import _Way, differences, restore
+from contract.restore import _Way, differences, establish, restore
 from contract.result import Result
 from contract.run import Runner, restore_all, run
 from contract.send import Credentials, Sender
@@ -677,6 +677,28 @@ def test_what_came_back_was_never_stored(defect: str | None, lost: bool) -> None
 
     assert {f.finding.rule for f in (first, second)} == {f"{update}.{'read_back' if lost else 'frame'}.{name}"}
     assert (first.read, [*first.body]) == ((True, [name]) if lost else (False, ["name"]))
+
+
+def test_what_null_does_not_clear_is_cleared_by_the_selector_that_uses_it() -> None:
+    """Where an API refuses null, and clears what a selector leaves: to try again from there, the selector goes there
+    and away.
+    """
+    with reference.running(variant="former-cleared+null-refused") as server:
+        session = session_on(server, Budget(100, 60))
+        session.read()
+        before = dict(session.known or {})
+        room = {"call_video_room_id": server.resources["call_video_room_id"]}
+        session.attempt({"call_handler": "video_room"} | room, "there")
+        session.attempt({"call_handler": "laml_webhooks", "call_request_url": "https://example.com/"}, "away")
+        assert session.sheds
+        session.attempt(room, "alone")
+        assert session.now["call_video_room_id"] is not None
+
+        establish(session, before, room)
+        session.sender.close()
+
+    assert session.now["call_video_room_id"] is None
+    assert session.now["call_handler"] == before["call_handler"]
 
 
 def test_a_selector_that_no_answer_shows_keeps_nothing_from_going_back() -> None:

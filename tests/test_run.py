@@ -413,6 +413,26 @@ def test_a_bystander_that_looks_wrong_once_is_undecided(later: bool, tmp_path: P
     assert "retrieve_phone_number.enum.number_type" in {e.rule.id for e in found.entries if e.verdict == "undecided"}
 
 
+def test_a_page_of_the_list_that_does_not_hold_the_record_is_judged_too(tmp_path: Path) -> None:
+    """The next one after that which holds it, once before the updates and once after them."""
+    with reference.running() as server:
+
+        def paged(exchange: Exchange) -> None:
+            small = exchange.request.replace(b"/phone_numbers HTTP", b"/phone_numbers?page_size=1 HTTP", 1)
+            answer = exchange.answer(small)
+            if exchange.request.startswith(b"GET") and b"page_token" in exchange.request.split(b"\r\n")[0]:
+                answer = answer.replace(b'"longcode"', b'"LONGCODE"')
+            exchange.send(answer)
+
+        given = credentials(server)
+        listed = httpx.get(f"{server.base_url}/phone_numbers", auth=(given["username"], given["password"])).json()
+        with Proxy(server.base_url, paged) as proxy:
+            first = settings(server, tmp_path, base_url=proxy.base_url, ids=(listed["data"][0]["id"],))
+            found = run(first, given)
+
+    assert broken(found) == ["list_phone_numbers.enum.number_type"]
+
+
 def test_a_bystander_that_nobody_read_again_is_not_kept(tmp_path: Path) -> None:
     """Where the second read gets no answer, the run cannot tell."""
 

@@ -428,6 +428,17 @@ STORE: tuple[Row, ...] = (
          {"message_fallback_method": "POST"}
          if body.get("message_fallback_url", "") == before["message_fallback_url"]
          and "message_fallback_method" not in body else {}))),
+    ("connector-id-alone-ignored", "A call_relay_connector_id without call_handler is not taken.",
+     "U.echo.call_relay_connector_id",
+     stored(lambda body, before, after: after.update(
+         {} if "call_handler" in body else {"call_relay_connector_id": before["call_relay_connector_id"]}))),
+    ("topic-switch-resets-mode",
+     "A change of call_handler to relay_topic without call_receive_mode sets that to voice.",
+     "U.frame.call_receive_mode",
+     stored(lambda body, before, after: after.update(
+         {"call_receive_mode": "voice"}
+         if after["call_handler"] == "relay_topic" != before["call_handler"] and "call_receive_mode" not in body
+         else {}))),
     ("list-behind-every-other",
      "After every second write the list shows the number as it was before it.", "L.read_back", hook(render=second_behind)),
     ("list-always-voice", "The list shows voice, whatever call_receive_mode is.",
