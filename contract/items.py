@@ -402,6 +402,9 @@ class ContractRun:
         open_end = self.result.problem or self.result.left_behind or self.problem
         if open_end and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and session.exitstatus > max(pytest.ExitCode):
+            self.pytest_terminal_summary(reporter)  # pytest asks for it with a status of its own alone.
         return done
 
     def _gather(self) -> None:

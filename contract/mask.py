@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
@@ -50,6 +50,8 @@ class Mask:
     """The last tokens of the masked pointers."""
     values: tuple[str, ...] = ()
     """Values of masked fields, for texts that quote them; see `of`."""
+    made: set[str] = field(default_factory=set, compare=False, repr=False)
+    """What stands in for masked values: what is masked already stays as it is."""
 
     def of(self, result: Result) -> Mask:
         """The same mask, which also knows the values that the masked fields had in *result*."""
@@ -60,6 +62,14 @@ class Mask:
             for body in (one.response.body, one.case.body):
                 found.update(_named(body, self.names))
         return replace(self, values=tuple(sorted((v for v in found if len(v) >= SHORT), key=len, reverse=True)))
+
+    def told(self, result: Result) -> Iterator[str]:
+        """What a reader has to know of it: which values are others in truth, and which names hid nothing of *result*."""
+        shown = {n for one in result.exchanges for body in (one.response.body, one.case.body) for n in _members(body)}
+        if used := [plain(name) for name in self.names if name in shown]:
+            yield f"masked, so not as they are: the values of {', '.join(used)}"
+        if idle := [plain(name) for name in self.names if name not in shown]:
+            yield f"masked for nothing: no answer of this run shows {', '.join(idle)}"
 
     def text(self, text: str) -> str:
         """*text* without secrets, in whichever way they are escaped, and without what is masked."""
@@ -84,8 +94,13 @@ class Mask:
         return plain(self.text(text))
 
     def _member(self, found: re.Match[str]) -> str:
-        quoted = '"' if found[2].startswith('"') else ""
-        return found[1] + quoted + str(self._masked(found[2].removeprefix('"')))
+        if not found[2].startswith('"'):
+            return found[1] + str(self._masked(int(found[2])))
+        try:
+            text = json.loads(f'{found[2]}"')
+        except ValueError:  # It was cut, or a shell has it in another way.
+            text = found[2][1:]
+        return found[1] + json.dumps(self._masked(text), ensure_ascii=False)[:-1]
 
     def value(self, value: Any, name: str = "") -> Any:
         """*value*, which stands in a field called *name*, as it may be shown."""
@@ -103,10 +118,15 @@ class Mask:
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, str):
+            if value in self.made:
+                return value
             key = "\n".join(self.secrets).encode("utf-8", "surrogatepass")
             digest = hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")
             letters = 6 if _HEX.fullmatch(value) else 26
-            return "".join(_like(c, digest[i % 32], letters) for i, c in enumerate(value))
+            stands = "".join(_like(c, digest[i % 32], letters) for i, c in enumerate(value))
+            if len(stands) >= SHORT:
+                self.made.add(stands)
+            return stands
         if isinstance(value, bool) or value is None or value is MISSING:
             return None if value is MISSING else value
         if isinstance(value, (int, float)) and math.isfinite(value):
@@ -148,6 +168,14 @@ def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:
 
 
 _SCALAR: Final = re.compile(r"null|true|false|-?[0-9]+(\.[0-9]+)?")
+
+
+def _members(body: Any) -> Iterator[str]:
+    """The names of the members of *body*, however deep."""
+    if isinstance(body, Mapping):
+        yield from map(str, body)
+    for inner in body.values() if isinstance(body, Mapping) else body if isinstance(body, list) else ():
+        yield from _members(inner)
 
 
 def shown(value: Any, most: int = LONGEST) -> str:

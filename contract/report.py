@@ -373,6 +373,7 @@ def lines(
         for name, pair in fields.items():
             before, now = (shown(mask.value(value, name), 80) for value in pair)
             yield f"        {plain(name)}: was {before}, is {now}"
+    yield from mask.told(result)
     for id, done in result.restored.items():
         if not quiet or done.verdict == "not_restored":
             yield from restored_lines(id, done, mask, style)

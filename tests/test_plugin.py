@@ -543,8 +543,10 @@ def test_a_run_that_was_cut_short_fails_although_every_item_passed(serve: Serve)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 2), (signal.SIGTERM, 128 + 15)])
-def test_a_signal_ends_the_session_when_the_record_was_put_back(serve: Serve, number: int, status: int) -> None:
-    """Ctrl-C and SIGTERM during the run: the run puts back what it wrote, and then the session ends."""
+def test_a_signal_ends_the_session_when_the_record_was_put_back(
+    serve: Serve, number: int, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C and SIGTERM during the run: the run puts back what it wrote, says so, and then the session ends."""
     site = serve()
     before = site.record()
 
@@ -556,6 +558,7 @@ def test_a_signal_ends_the_session_when_the_record_was_put_back(serve: Serve, nu
     assert threading.current_thread() is threading.main_thread()
     found = site.pytester.inline_run("--contract", "-Wdefault", no_reraise_ctrlc=True)
     assert found.ret == status
+    assert capsys.readouterr().out.count(f"{site.ids[0]} was put back as it was, and read back") == 1
     after = site.record()
     assert {k: v for k, v in after.items() if k != "updated_at"} == {
         k: v for k, v in before.items() if k != "updated_at"

@@ -125,6 +125,30 @@ def test_a_masked_value_keeps_its_form(value: str, form: str) -> None:
     assert mask.value(value, "name") == value
 
 
+def test_what_is_masked_is_masked_once() -> None:
+    """A value and a text that quotes it, whatever is escaped there, have one stand-in; and that stays as it is."""
+    mask = Mask(secrets=SECRETS, names=("label",))
+    value = '  say "hello" \\ é\u2028 '
+    masked = mask.value({"label": value})
+
+    assert masked["label"] != value
+    for ascii in (True, False):
+        assert json.loads(mask.text(json.dumps({"label": value}, ensure_ascii=ascii))) == masked
+        assert json.loads(mask.text(json.dumps(masked, ensure_ascii=ascii))) == masked
+    assert mask.value(masked) == masked
+    assert mask.text('{"label": "cut sho') != '{"label": "cut sho'
+
+
+def test_masked_names_are_told(tmp_path: Path) -> None:
+    """Those whose values are other ones in truth, and those that were meant to hide something."""
+    with reference.running() as server:
+        result = run(settings(server, tmp_path, mask=("/name", "/nope"), profile="smoke"), credentials(server))
+    told = list(lines(result, Mask(names=("name", "nope")), quiet=True))
+
+    assert "masked, so not as they are: the values of name" in told
+    assert "masked for nothing: no answer of this run shows nope" in told
+
+
 def test_masked_values_of_other_types_keep_their_type() -> None:
     """Numbers become numbers; null, true and false tell nothing and stay; lists and objects are masked inside."""
     mask = Mask(names=("x",))
