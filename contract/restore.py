@@ -156,7 +156,8 @@ def establish(session: Session, before: JSONObject | None, sent: Any = None, *, 
         and now.get(name) is not None
         and not request.fields[name].write_only
     ]
-    if nulls and session.clears is not False:
+    clears = session.clears
+    if nulls and clears is not False:
         session.attempt(dict.fromkeys(nulls, None), "back to null")
         left = session.known or now
         # What an API clears along with it; what stood right is sent again.
@@ -164,12 +165,14 @@ def establish(session: Session, before: JSONObject | None, sent: Any = None, *, 
         if lost := {n: value for n, value in lost.items() if n not in nulls and same(None, value, before.get(n))}:
             session.attempt(lost, "back to where it stood")
     stuck = [n for n in nulls if session.now.get(n) is not None]
-    if stuck and session.clears:
+    if stuck and clears:
         # An API may read some fields beside a selector only.
         session.attempt(_beside(session, {}) | dict.fromkeys(stuck, None), "back to null")
         stuck = [n for n in stuck if session.now.get(n) is not None]
-    if stuck and session.sheds:
+    if stuck and (session.sheds or clears):
         _shed(session, stuck)
+    # One field that null leaves as it is says nothing of the others.
+    session.clears = session.clears if clears is None else clears
 
 
 def _beside(session: Session, body: JSONObject) -> dict[str, Any]:
@@ -180,18 +183,21 @@ def _beside(session: Session, body: JSONObject) -> dict[str, Any]:
 
 
 def _shed(session: Session, names: list[str]) -> None:
-    """Clears the first of *names* that a selector uses, where null does not, and the API does so itself: the selector
-    goes to the value that uses it, and away again.
+    """Clears the first of *names* that a selector uses, where null does not by itself: the selector goes to the value
+    that uses it, and away again. An API may clear it then; or take null as long as the selector stands there.
     """
     generator, now = session.generator, session.now
     for selector, values in generator.enums.items():
         choices = generator.selectors[selector].choices if selector in generator.selectors else {}
         value = next((v for v in values if v in choices and {*names} & {*choices[v].companions}), None)
+        mine = [n for n in names if value is not None and n in choices[value].companions]
         back = next((v for v in (now.get(selector), *values) if v != value and v in values), None)
         if value is None or back is None:
             continue
         if now.get(selector) != value:
             session.attempt(generator.complete({selector: value}), "to be cleared")
+        if not session.sheds:
+            session.attempt(dict.fromkeys(mine), "back to null")
         session.attempt(_beside(session, {selector: back}), "back to where it stood")
         return
 
@@ -247,7 +253,8 @@ class _Way:
             self.session.sender.sleep(SOON)
             self.values_first([n for n in writable(self.contract) if n in self.session.written and n in self.record])
             now = _read(self.session)
-        usual = [self.at_once, self.defaults, self.crossed, self.values_first, self.in_parts, self.whole, self.blanks]
+        usual = [self.at_once, self.defaults, self.crossed, self.values_first, self.in_parts, self.whole]
+        usual += [self.there, self.blanks]
         if self.bare():
             usual.insert(0, usual.pop(usual.index(self.values_first)))
         if self.hopeless & {*self.generator.selectors}:
@@ -490,6 +497,23 @@ class _Way:
                     self.put({field: value})
                 needed = {n: self.record.get(n) for n in choice.requires}
                 self.put({name: stands, **{n: value for n, value in needed.items() if value is not None}})
+
+    def there(self, left: Mapping[str, tuple[Any, Any]]) -> None:
+        """What is not cleared unless a selector stands at the value that uses it is cleared there."""
+        nulls = [n for n in left if n in self.generator.fields and self.record[n] is None]
+        for name in self.generator.selectors:
+            stands = self.record.get(name)
+            for value in self.generator.enums[name] if stands in self.generator.enums[name] else ():
+                choice = self.generator.choice(name, value)
+                mine = [n for n in nulls if n in choice.companions]
+                # Nothing that is right is filled for it.
+                fills = any(n not in mine and is_empty(self.session.now.get(n)) for n in choice.requires)
+                if not mine or fills or value == stands or self.tries < BACK:
+                    continue
+                if self.put(self.generator.complete({name: value})):
+                    self.put(dict.fromkeys(mine))
+                    needed = {n: self.record.get(n) for n in self.generator.choice(name, stands).requires}
+                    self.put({name: stands, **{n: value for n, value in needed.items() if value is not None}})
 
     def defaults(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """Where null is refused or ignored the documented default says the same."""

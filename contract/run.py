@@ -429,14 +429,11 @@ class Runner:
             self._walk_block(session, self._fitted(session, block, cost))
 
     def _ids(self, session: Session) -> None:
-        """Sends every id that does not stand there by itself, and clears it again where null does: with the value of a
-        selector that needs it, it is sent in the tour.
+        """Sends ids by themselves, where none was yet, and clears them again: with the value of a selector that needs
+        it, each is sent in the tour.
         """
-        fields, known = self.generator.fields, session.now
-        needed = self.contract.request.needed(known)
-        ids = {n: self.generator.firm(n)[0] for n, item in fields.items() if item.resource and n not in needed}
-        ids = {n: id for n, id in ids.items() if n in known and known[n] != id}
-        if ids and session.clears and not self.result.expected_left.get(session.id):
+        ids = session.ids() if not session.alone and not self.result.expected_left.get(session.id) else {}
+        if ids:
             session.update("ids alone", ids)
             session.ask("null to clear ids", dict.fromkeys(ids), dict.fromkeys(ids, "null"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
@@ -69,6 +69,8 @@ class Session:
         """What should have brought the record back to where it stood, and was refused."""
         self.clears: bool | None = None
         """True where null was seen to clear a field, False where it was seen not to."""
+        self.alone: set[str] = set()
+        """Ids that were sent while the selector that uses them was not."""
         self.sheds = False
         """True where companions are cleared when a selector leaves the value that uses them."""
         self.waiting: list[Case] = []
@@ -310,6 +312,23 @@ class Session:
         for name, value in body.items():
             if value is None and not is_empty(before.get(name)) and name in record:
                 self.clears = is_empty(record[name])
+
+    def ids(self, beside: Container[str] = ()) -> dict[str, Any]:
+        """The ids that do not stand in the record, and that it does not need now, but those that a selector in *beside*
+        uses: sent, each shows whether it is stored. None where null does not clear them again.
+        """
+        generator, known = self.generator, self.now
+        taken = {
+            o
+            for n, item in generator.selectors.items()
+            if n in beside
+            for c in item.choices.values()
+            for o in c.companions
+        }
+        taken |= {*generator.request.needed(known)}
+        fields = [n for n, item in generator.fields.items() if item.resource and n in known and n not in taken]
+        ids = {name: generator.firm(name)[0] for name in fields}
+        return {name: id for name, id in ids.items() if known[name] != id} if self.clears else {}
 
     def _observe(self, case: Case, response: Response, before: JSONObject | None, result: Judgement) -> None:
         """Notes the answer to a request about which the documents are silent."""

@@ -129,7 +129,8 @@ class Suspects:
         small = next(iter(self.smaller(case.body, name)))
         last = replace(case, body=small)
         yield [writer, last], False, small
-        for before in _kinds(c for c, n in self.session.refusals if n < number and c.target == "own")[::-1]:
+        kinds = _kinds(c for c, n in self.session.refusals if n < number and c.target == "own")[::-1]
+        for before in {id(c): c for c in [*self.session.refused_before(number), *kinds]}.values():
             yield [before, writer, last], False, small
 
     def after_refusal(self, failure: Failure, case: Case, number: int, read: bool) -> Iterator[Trial]:

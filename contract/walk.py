@@ -221,7 +221,10 @@ class Walk:
             )
             if ranked:
                 self.session.settle()
-                body = self.generator.complete({name: ranked[0]})
+                # What it does not need is cleared again right after it.
+                ids = self.session.ids(beside=(name,)) if self.block.name == "omissions" else {}
+                self.session.alone |= ids.keys()
+                body = ids | self.generator.complete({name: ranked[0]})
                 self.session.update(f"{name} {ranked[0]} to clear the way", body)
 
     def clear(self) -> None:
@@ -232,6 +235,7 @@ class Walk:
             known = self.session.now
             active = request.aliases_of(request.needed(known))
             stored = {n for case in self.later for n in case.absent if known.get(n) not in (None, empty)}
+            stored |= {n for n in self.session.alone if known.get(n) not in (None, empty)}
             body = {n: empty for n in request.fields if n in stored and n not in active}
             # What is never shown may be stored all the same. That it was cleared is believed where
             # null is seen to clear what is shown, in the same request, and left nothing of the same kind as it was.

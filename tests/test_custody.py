@@ -38,6 +38,7 @@ from contract.result import Result
 from contract.run import Runner, restore_all, run
 from contract.send import Credentials, Sender
 from contract.session import Session
+from contract.suspects import Suspects
 from contract.walk import Walk
 from tests.fragments import REQUEST, RESPONSE, lamp
 from tests.kit import CONTRACT, Turns, broken, credentials, outcome, record, settings
@@ -653,6 +654,32 @@ def test_what_every_third_update_loses_is_seen_in_any_field(defect: str | None, 
 
         assert look.in_series(failure) == lost
         session.sender.close()
+
+
+def test_what_was_refused_right_before_is_suspected_first() -> None:
+    """Where an update seems not to be stored: an API may lose what comes after a refusal."""
+    update = CONTRACT.update.id
+    with reference.running() as server:
+        session = session_on(server, Budget(100, 60))
+        session.read()
+        for label, more in (
+            ("no leave", {"credentials": "none", "body": {"name": "x"}, "rule": f"{update}.access.no_credentials"}),
+            ("no object", {"content": b"[]", "rule": f"{update}.rejection.body"}),
+            ("no value", {"body": {"call_receive_mode": "x"}, "rule": f"{update}.rejection.call_receive_mode.enum"}),
+        ):
+            session.perform(Case(label=label, operation=update, expect="reject", **more))
+        session.perform(Case(label="writes it", operation=update, body={"name": "kept?"}))
+        case = Case(label="shows it", operation=update, body={"call_receive_mode": "fax"})
+        session.perform(case)
+        finding = Finding(rule=f"{update}.frame.name", message="", pointer="/name")
+        interaction = Interaction(case=case, response=Response(status=200, headers={}, body={}), id=session.id)
+        failure = Failure(finding=finding, interaction=interaction, number=session.sender.count, body=case.body)
+        trials = [[c.label for c in cases] for cases, _, _ in Suspects(session, finding.rule).unheld(failure)]
+        session.sender.close()
+
+    first = [labels[0] for labels in trials if len(labels) == 3]
+    assert first[0] == "no value"
+    assert sorted(first) == ["no leave", "no object", "no value"]
 
 
 @pytest.mark.parametrize(("defect", "lost"), [("callback-kept-without-message-handler", True), (None, False)])

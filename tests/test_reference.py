@@ -681,7 +681,8 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
         yield UPDATE, {"call_receive_mode": "twice"}, {}
     for name in IDS:
         yield UPDATE, {name: "3fa85f64-5717-4562-b3fc-2c963f66afa6"}, {}
-    yield UPDATE, {"call_relay_connector_id": RESOURCES["call_relay_connector_id"]}, {}
+    for name in ("call_relay_connector_id", "call_video_room_id"):
+        yield UPDATE, {name: RESOURCES[name]}, {}
     for host in ("bücher.example", "xn--mnchen-3ya.example"):
         for name in ("call_relay_topic_status_callback_url", "message_request_url"):
             yield UPDATE, {name: f"https://{host}/"}, {}

@@ -483,6 +483,10 @@ STORE: tuple[Row, ...] = (
      "U.read_back U.read_back.* U.frame U.frame.*", after_refusal(lost, 401, kept=True)),
     ("idle-companion-lost", "What is sent for a call companion that the call handler does not use is not stored.",
      "U.read_back U.read_back.*", hook(persist=idle_lost)),
+    ("room-dropped-elsewhere", "call_video_room_id is dropped unless call_handler is video_room.",
+     "U.echo.call_video_room_id",
+     stored(lambda body, before, after: after.update(
+         {} if after["call_handler"] == "video_room" else {"call_video_room_id": before["call_video_room_id"]}))),
     ("fallback-url-dropped", "message_fallback_url is accepted and not stored.",
      "U.echo.message_fallback_url", dropped("message_fallback_url")),
     ("new-case-not-stored", "A name that differs from the stored one in letter case alone is not stored.",
