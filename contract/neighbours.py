@@ -167,7 +167,7 @@ class Neighbours:
         if made := self._add(case, response, self.session.known, compared) if compared.findings else []:
             again = judged(self._again(case))
             for failure in made:
-                failure.confirmed = failure.finding in again
+                failure.confirmed, failure.cases = failure.finding in again, (case,)
 
     def _rows(self, case: Case, response: Response) -> None:
         """Compares the bystanders in a list with how an earlier one showed them."""
@@ -217,7 +217,7 @@ class Neighbours:
             if when == "after" and not any(failure.finding in again.findings for failure in made) and self._one_more():
                 again, _ = other.perform(case)
             for failure in made:
-                failure.confirmed = failure.finding in again.findings
+                failure.confirmed, failure.cases = failure.finding in again.findings, (case,)
         if any(f.rule == f"{self.contract.retrieve.id}.shape.identity" for f in judged.findings):
             session.ledger.reasons[self.rule] = f"the bystander {id} is answered with another record"
             return

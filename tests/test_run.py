@@ -947,6 +947,16 @@ def test_a_record_of_someone_else_that_can_be_read_is_not_written_to(tmp_path: P
     assert rule in broken(whole)
 
 
+def test_a_list_that_shows_a_record_of_someone_else_is_asked_for_again_by_itself(tmp_path: Path) -> None:
+    """No update has anything to do with it."""
+    with reference.running() as server:
+        shown = outcome(settings(server, tmp_path, foreign_ids=server.ids[1:2], profile="smoke"), credentials(server))
+
+    (line,) = [line for line in shown.text.splitlines() if line.startswith("  again ")]
+    assert line.startswith("  again     curl -sS -X GET ")
+    assert line.endswith("/phone_numbers")
+
+
 def without(id: str) -> Callable[[str, int, Any], Any]:
     """The list, but for one record."""
 
