@@ -869,6 +869,15 @@ def test_a_variant_shows(name: str, plain: list[Any], tmp_path: Path, monkeypatc
     pytest.fail("it answers everything as the plain server does")
 
 
+@pytest.mark.parametrize("names", ["escapes+gzip", "gzip+escapes"])
+def test_variants_go_together_in_any_order(names: str) -> None:
+    """What is compressed was escaped before."""
+    with serving(variant=names) as api:
+        found = api.client.get(api.path)
+    assert (found.status_code, found.headers["content-encoding"]) == (200, "gzip")
+    assert found.text.isascii()
+
+
 @pytest.mark.parametrize(("kind", "names"), [("defect", DEFECTS), ("variant", VARIANTS)])
 def test_all_of_them_start(kind: str, names: Mapping[str, Any]) -> None:
     """Every defect and every variant can be served, and answers a retrieve."""

@@ -53,15 +53,14 @@ class Variant:
 
 
 def pick(kind: str, names: Iterable[str], known: Mapping[str, Defect] | Mapping[str, Variant]) -> list[Behaviour]:
-    """Return the behaviours of *names*, in their order.
+    """Return the behaviours of *names*, in the order of *known*: what is compressed cannot be escaped any more.
 
     Raises:
         ValueError: a name is not known; the message suggests the nearest one. *kind* is the word for it.
     """
-    found = []
-    for name in names:
+    wanted = list(names)
+    for name in wanted:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
             raise ValueError(f"unknown {kind} {name!r}; the nearest one is {near[0]!r}")
-        found.append(known[name].behaviour)
-    return found
+    return [one.behaviour for name, one in known.items() if name in wanted]
