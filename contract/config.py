@@ -260,7 +260,7 @@ def resolve(
     known = (path.parent if path else start) / KNOWN
     if known.is_file():
         found.setdefault("known_failures", (str(known), f"{known}"))
-    variables = [f"CONTRACT_{key.upper()}" for key in (*KEYS, *SECRETS)]
+    variables = [f"CONTRACT_{key.upper()}" for key in (*KEYS, *SECRETS) if key != "resources"]
     if "CONTRACT_RESOURCES" in environ:
         raise ConfigError("CONTRACT_RESOURCES is not read: resources are a table, in contract.toml")
     for variable in environ:  # Those that begin with CONTRACT_B_ are of the second of two environments.

@@ -20,7 +20,7 @@ from contract.formats import instant
 from contract.ledger import Failure, of_acceptance, of_answer
 from contract.model import MISSING, Case, Finding, JSONObject, is_empty, of_time, under
 from contract.reduce import Refusals, reduce, units
-from contract.restore import establish
+from contract.restore import establish, shed
 from contract.session import Session
 from contract.shape import same
 from contract.suspects import Suspects, held, leaked
@@ -532,6 +532,8 @@ class Look:
                 self.session.trial([], read=True)  # What comes with every so many requests must not keep step.
             # The second time with all that was sent the first time: what is left out may change.
             self.set_up(failure, cases, whole=whole or turn > 0, always=whole)
+            if any(not is_empty(self.session.now.get(n)) for one in cases for n in one.absent):
+                return False  # With what is to be absent stored it is lawful.
             self.wait(failure)
             if under(self.rule, "rejection.no_trace") or (under(self.rule, "access") and failure.finding.pointer):
                 self.session.trial([], read=True)
@@ -626,9 +628,12 @@ class Look:
                 if other is not None:
                     body = self.generator.complete({name: other})
                     session.attempt(body, "away from the value")
-        stored = [n for n in case.absent if not is_empty(session.now.get(n))]
+        # What no answer shows may be stored all the same.
+        stored = [n for n in case.absent if n not in session.now or not is_empty(session.now[n])]
         if stored:
             session.attempt(dict.fromkeys(stored, None), "companions cleared")
+            if session.sheds and (left := [n for n in stored if not is_empty(session.now.get(n))]):
+                shed(session, left)
 
     def alike(self, one: Finding, other: Finding) -> bool:
         """True where two findings are the same failure."""

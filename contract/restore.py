@@ -17,7 +17,7 @@ from contract.session import Session, respelled
 from contract.shape import same
 from contract.spec import Contract
 
-__all__ = ["Restored", "differences", "establish", "recall", "restore", "writable"]
+__all__ = ["Restored", "differences", "establish", "recall", "restore", "shed", "writable"]
 
 TRIES: Final = 24
 """Updates that may be tried to put one record back."""
@@ -170,7 +170,7 @@ def establish(session: Session, before: JSONObject | None, sent: Any = None, *, 
         session.attempt(_beside(session, {}) | dict.fromkeys(stuck, None), "back to null")
         stuck = [n for n in stuck if session.now.get(n) is not None]
     if stuck and (session.sheds or clears):
-        _shed(session, stuck)
+        shed(session, stuck)
     # One field that null leaves as it is says nothing of the others.
     session.clears = session.clears if clears is None else clears
 
@@ -182,7 +182,7 @@ def _beside(session: Session, body: JSONObject) -> dict[str, Any]:
     return generator.complete({**body, **stands}, lambda name: now.get(name) or generator.firm(name)[0])
 
 
-def _shed(session: Session, names: list[str]) -> None:
+def shed(session: Session, names: list[str]) -> None:
     """Clears the first of *names* that a selector uses, where null does not by itself: the selector goes to the value
     that uses it, and away again. An API may clear it then; or take null as long as the selector stands there.
     """
@@ -231,6 +231,8 @@ class _Way:
         """How often each update on the way back was refused."""
         self.accepted = False
         """True where an update on the way back was accepted."""
+        self.pages = 0
+        """Updates on it that were answered with a web page, or the way to one."""
         self.latest = ""
         """The update before, where it was accepted: the same again at once would not do more."""
         self.offered: set[str] = set()
@@ -278,6 +280,8 @@ class _Way:
             verdict = "restored" if self.changed else "nothing_changed"
             return Restored(verdict=verdict, unseen=self.unseen, filled=filled)
         note = "answers were lost on the way" if self.lost else ""
+        if self.pages and not self.accepted:
+            note = "updates are answered with web pages, or sent elsewhere"  # Somebody may have to log in first.
         return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
 
     def unheld(self, now: JSONObject) -> bool:
@@ -366,7 +370,8 @@ class _Way:
         self.tries -= 1
         response, _ = self.session.attempt(body, "restore")
         self.lost = self.lost or response is None or response.status in LOST
-        accepted = response is not None and response.ok
+        self.pages += response is not None and response.page
+        accepted = response is not None and response.ok and not response.page
         self.refused[key] += response is not None and response.status in {400, 422}
         self.accepted = self.accepted or accepted
         self.latest = key if accepted else ""

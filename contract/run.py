@@ -532,7 +532,7 @@ class Runner:
 
     def _enough(self) -> bool:
         """True where something is found, and nothing more is to be sent: there would be no time to look into it."""
-        return (self.brief or self.budget.left < INVESTIGATION) and self._found()
+        return (self.brief or self.budget.left < min(INVESTIGATION, self.budget.requests // 4)) and self._found()
 
     def _found(self) -> bool:
         """True where a bounded run has found something that fails it."""

@@ -706,6 +706,29 @@ def test_what_came_back_was_never_stored(defect: str | None, lost: bool) -> None
     assert (first.read, [*first.body]) == ((True, [name]) if lost else (False, ["name"]))
 
 
+def test_the_journal_stays_where_updates_are_answered_with_web_pages(tmp_path: Path) -> None:
+    """Reads go on; to put the record back somebody has to log in first."""
+    with reference.running() as server:
+
+        def login(exchange: Exchange) -> None:
+            page = b"<!DOCTYPE html><title>Log in</title>"
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(page)}\r\n\r\n".encode()
+            if exchange.line.startswith("PUT") and exchange.number > 90:
+                exchange.send(head + page)
+            else:
+                passing(exchange)
+
+        with Proxy(server.base_url, login) as proxy:
+            found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        assert found.result is not None
+        done = found.result.restored[server.ids[0]]
+
+        assert (done.verdict, len(found.journals)) == ("not_restored", 1)
+        assert "updates are answered with web pages" in found.text
+        assert "its journal is kept; when that is over: contract restore" in found.text
+        assert not [rule for rule in broken(found.result) if "requires" in rule or "rejection" in rule]
+
+
 def test_what_null_does_not_clear_is_cleared_by_the_selector_that_uses_it() -> None:
     """Where an API refuses null, and clears what a selector leaves: to try again from there, the selector goes there
     and away.

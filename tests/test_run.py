@@ -550,6 +550,23 @@ def test_updates_that_are_answered_with_web_pages_alone_are_broken(name: str, tm
     assert found.verdict == "broken"
 
 
+@pytest.mark.parametrize("which", [44, 46])
+def test_one_web_page_in_between_accuses_nobody(which: int, tmp_path: Path) -> None:
+    """Not even where the update that it answers was to clear what the next ones leave out."""
+    with reference.running() as server:
+        count: list[str] = []
+
+        def once(exchange: Exchange) -> None:
+            if exchange.line.startswith("PUT"):
+                count.append(exchange.line)
+            (html if exchange.line.startswith("PUT") and len(count) == which else passing)(exchange)
+
+        with Proxy(server.base_url, once) as proxy:
+            found = run(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+
+    assert (found.verdict, broken(found)) == ("undecided", [])
+
+
 def test_a_host_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     """A closed port is a line with the address in it, in seconds."""
     with reference.running() as server:
