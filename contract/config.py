@@ -157,6 +157,8 @@ def _rate(value: Any) -> str:
 def _pointers(value: Any) -> tuple[str, ...]:
     found = _list(value)
     for pointer in found:
+        if pointer.endswith("/"):
+            raise ValueError(f"{pointer!r} names no field")
         if not pointer.startswith("/"):
             raise ValueError(f"a JSON Pointer begins with '/', as in '/{pointer}'")
     return found

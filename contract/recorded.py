@@ -34,7 +34,7 @@ from contract.formats import instant
 from contract.ledger import rank
 from contract.mask import Mask, plain
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
-from contract.report import Style, expected_lines, tally, unstyled
+from contract.report import Style, expected, expected_lines, tally, unstyled
 from contract.send import Strict, decode, received
 from contract.shape import Group
 from contract.spec import Contract, Field, Operation
@@ -650,7 +650,7 @@ def data(account: Account, mask: Mask) -> dict[str, Any]:
                 "place": account.folds[rule].place,
                 "message": mask.line(account.folds[rule].finding.message),
                 "pointer": account.folds[rule].finding.pointer,
-                "expected": mask.value(account.folds[rule].finding.expected, _name(account.folds[rule])),
+                "expected": expected(account.folds[rule].finding, mask),
                 "actual": mask.value(account.folds[rule].finding.actual, _name(account.folds[rule])),
             }
             for rule in sorted(account.folds, key=lambda rule: (rank(rule), rule))

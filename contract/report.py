@@ -23,7 +23,7 @@ from contract.behaviour import behaviour
 from contract.errors import ConfigError
 from contract.ledger import Entry, Failure, unsettled
 from contract.mask import Mask, plain, shown
-from contract.model import MISSING, Case, Finding, Rule
+from contract.model import MISSING, Case, Finding, Rule, under
 from contract.recipe import Recipe
 from contract.result import Result
 from contract.send import MALFORMED, encode, unknown
@@ -36,6 +36,7 @@ __all__ = [
     "curl",
     "data",
     "encoded",
+    "expected",
     "expected_lines",
     "failure",
     "failure_lines",
@@ -178,7 +179,7 @@ def failure(result: Result, one: Failure, mask: Mask) -> dict[str, Any]:
         "case": case.label,
         "message": mask.line(found.message),
         "pointer": found.pointer,
-        "expected": mask.value(found.expected, name),
+        "expected": expected(found, mask),
         "actual": mask.value(found.actual, name),
         "curl": mask.text(_again(result, one, mask)),
         "request": {
@@ -464,11 +465,17 @@ def finding_lines(
     yield from expected_lines(found, mask, "  ")
 
 
+def expected(found: Finding, mask: Mask) -> Any:
+    """What was expected, masked where it is a value; a type, a format or documented values are none of the record's."""
+    kind = under(found.rule, "shape") and found.rule.endswith((".type", ".present", ".null"))
+    return mask.value(found.expected, "" if kind or under(found.rule, "format", "enum") else found.leaf)
+
+
 def expected_lines(found: Finding, mask: Mask, indent: str) -> Iterator[str]:
     """What was expected, and what there was; nothing where the finding does not say."""
     if found.expected is not MISSING:
         name = found.leaf
-        yield f"{indent}expected  {shown(mask.value(found.expected, name))}"
+        yield f"{indent}expected  {shown(expected(found, mask))}"
         yield f"{indent}actual    {shown(mask.value(found.actual, name) if found.actual is not MISSING else MISSING)}"
 
 

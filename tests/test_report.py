@@ -20,8 +20,8 @@ import pytest
 from contract import reference
 from contract.files import write
 from contract.mask import Mask, plain, shown
-from contract.model import MISSING, Case
-from contract.report import curl, data, encoded, lines
+from contract.model import MISSING, Case, Finding
+from contract.report import curl, data, encoded, expected_lines, lines
 from contract.restore import Restored
 from contract.result import Result
 from tests.hostile import ESCAPE
@@ -147,6 +147,19 @@ def test_masked_names_are_told(tmp_path: Path) -> None:
 
     assert "masked, so not as they are: the values of name" in told
     assert "masked for nothing: no answer of this run shows nope" in told
+
+
+@pytest.mark.parametrize(
+    ("rule", "masked"),
+    [("x.shape.label.type", False), ("x.enum.label", False), ("x.echo.label", True), ("x.shape.identity", True)],
+)
+def test_only_values_are_masked_in_what_was_expected(rule: str, masked: bool) -> None:
+    """The name of a type is no value of the record."""
+    finding = Finding(rule=rule, message="", pointer="/label", expected="string", actual="secret")
+    told = list(expected_lines(finding, Mask(names=("label",)), ""))
+
+    assert (told[0] == "expected  string") is not masked
+    assert "secret" not in told[1]
 
 
 def test_masked_values_of_other_types_keep_their_type() -> None:

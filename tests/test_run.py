@@ -388,6 +388,24 @@ def test_what_a_bystander_looks_like_is_judged(wrong: Callable[[bytes], bytes], 
     assert f"/phone_numbers/{server.ids[1]}\n" in shown.text
 
 
+def test_smoke_goes_on_after_what_is_wrong_with_a_bystander(tmp_path: Path) -> None:
+    """It is looked into at once, and leaves requests enough for the record itself."""
+    with reference.running(defect="write-not-stored") as server:
+        other = server.ids[1].encode()
+
+        def harm(exchange: Exchange) -> None:
+            answer = exchange.answer(exchange.request)
+            exchange.send(answer.replace(b'"longcode"', b'"LONGCODE"') if other in exchange.request else answer)
+
+        with Proxy(server.base_url, harm) as proxy:
+            chosen = settings(server, tmp_path, base_url=proxy.base_url, bystander_ids=server.ids[1:2], profile="smoke")
+            found = run(chosen, credentials(server))
+
+    rules = broken(found)
+    assert "retrieve_phone_number.enum.number_type" in rules
+    assert any(rule.startswith("update_phone_number.read_back") for rule in rules)
+
+
 @pytest.mark.parametrize("later", [True, False])
 def test_a_bystander_that_looks_wrong_once_is_undecided(later: bool, tmp_path: Path) -> None:
     """What is not seen again; and nothing is written for that before the record is kept."""

@@ -152,6 +152,7 @@ def test_a_file_that_is_not_there_is_named() -> None:
         ("rate", "fast", "50/s"),
         ("allow_unrestorable", "perhaps", "true or false"),
         ("mask", ["number"], "begins with '/'"),
+        ("mask", ["/"], "names no field"),
         ("resources", {"a": 1}, "a table of texts"),
         ("report_dir", 7, "a text"),
     ],
