@@ -9,7 +9,8 @@ of another project:
     x 5 drawn bodies, 26 questions on which the documents are silent, 2 others
 * 30: `OVERHEAD`
     x 8 for the way back (`RESERVE`), which nothing else may take
-    x the record and its neighbours, read before and after; the lists in between; the state machine (`EXPLORED`)
+    x the record and its neighbours, read before and after; the lists in between
+    x what is left goes to the state machine (`EXPLORED`), if it is more than `CLOSING`
 * 3: `MARGIN`, and what rounding leaves
 
 Where something is found, less is asked on which the documents are silent, until there are `INVESTIGATION` requests
