@@ -59,10 +59,12 @@ def investigate(session: Session, least: int | None = None) -> None:
         names = [n for f in doubtful for n in (f.finding.leaf, *f.interaction.case.absent)]
         Witness(session).watch(dict.fromkeys(names))
 
-    # Where answers show what is not stored, much else follows from it. What was not taken is known to depend on what
-    # stood there, which is dear to bring about; and what only warns has what the others leave of the budget.
-    def urgent(rule: str) -> tuple[bool, bool, bool]:
-        return ledger.weak(rule), rule.endswith(".accept"), not under(rule, "read_back")
+    # Where answers show what is not stored, or what was refused left a trace, much else follows from it. What was not
+    # taken is known to depend on what stood there, which is dear to bring about; and what only warns has what the
+    # others leave of the budget.
+    def urgent(rule: str) -> tuple[bool, bool, bool, bool]:
+        last = ledger.weak(rule), rule.endswith(".accept")
+        return *last, not under(rule, "read_back"), not under(rule, "rejection.no_trace")
 
     for rule, failures in sorted(mine.items(), key=lambda one: urgent(one[0])):
         if not failures or any(f.confirmed is not None for f in failures):
