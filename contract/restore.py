@@ -500,8 +500,13 @@ class _Way:
             if self.put(self.generator.complete({name: other})):
                 for field, value in mine.items():
                     self.put({field: value})
-                needed = {n: self.record.get(n) for n in choice.requires}
-                self.put({name: stands, **{n: value for n, value in needed.items() if value is not None}})
+                self.stand(name)
+
+    def stand(self, selector: str) -> None:
+        """Puts a selector back to where it stood, with what it required there."""
+        stands = self.record[selector]
+        needed = {n: self.record.get(n) for n in self.generator.choice(selector, stands).requires}
+        self.put({selector: stands, **{n: value for n, value in needed.items() if value is not None}})
 
     def there(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """What is not cleared unless a selector stands at the value that uses it is cleared there."""
@@ -517,8 +522,7 @@ class _Way:
                     continue
                 if self.put(self.generator.complete({name: value})):
                     self.put(dict.fromkeys(mine))
-                    needed = {n: self.record.get(n) for n in self.generator.choice(name, stands).requires}
-                    self.put({name: stands, **{n: value for n, value in needed.items() if value is not None}})
+                    self.stand(name)
 
     def defaults(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """Where null is refused or ignored the documented default says the same."""
