@@ -123,7 +123,7 @@ class Cases:
         writes, reads = operation is self.update, operation is self.contract.retrieve
         # An API that looks at a part of the password alone most likely does so in every operation.
         kinds = ["no_credentials", f"{'longer' if writes else 'wrong' if reads else 'shorter'}_password"]
-        kinds += ["wrong_user", "empty_password"] if self.basic(operation) else []
+        kinds += ["wrong_user", *(["empty_password"] if writes or reads else [])] if self.basic(operation) else []
         kinds += ["recased_password"] if writes else []
         kinds += ["other_scheme"] if writes or reads else []
         yield from (self.stranger(operation, kind) for kind in kinds)
@@ -422,20 +422,26 @@ class Cases:
             texts = [n for n in gen.free if gen.fields[n].types == ("string",) and not gen.fields[n].format]
             if lists := {n: ["a"] for n in texts if not gen.fields[n].resource}:
                 yield self.unsaid(f"a list in {', '.join(lists)}", lists, "any")
-            for name in self.kinds().get("uri", [])[:1]:
-                yield self.unsaid(f"an object in {name}", {name: {"a": 7}}, "any")
-                yield self.unsaid(f"no URL in {name}", {name: "not a url"}, "any")
+            for url in self.kinds().get("uri", [])[:1]:
+                yield self.unsaid(f"an object in {url}, {name}", {key: {"a": 7} for key in (url, name)}, "any")
+                yield self.unsaid(f"no URL in {url}", {url: "not a url"}, "any")
         for name in list(gen.selectors)[:1]:
             yield self.unsaid(f"a number in {name}", {name: 7}, "any")
 
     def other_letters(self) -> Iterator[Case]:
-        """A documented value in the other letter case, once for each set of values."""
+        """A documented value in the other letter case, once for each set of values: each selector alone, the others at once."""
         seen: set[tuple[Any, ...]] = set()
+        others: dict[str, Any] = {}
         for name, options in self.generator.enums.items():
             if options and isinstance(options[0], str) and options not in seen:
                 seen.add(options)
                 lower = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
-                yield self.unsaid(f"another case in {name}", {name: lower}, "any")
+                if name in self.generator.selectors:
+                    yield self.unsaid(f"another case in {name}", {name: lower}, "any")
+                else:
+                    others[name] = lower
+        if others:
+            yield self.unsaid(f"another case in {', '.join(others)}", others, "any")
 
     def ghosts(self) -> Iterator[Case]:
         """Well-formed ids of what most likely does not exist: the first alone, and then the others."""

@@ -119,6 +119,8 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
         """The record under test; `Session.known` is its model."""
 
         last: dict[str, Any] | None = None
+        unread = False
+        """True where something was sent since the record was read."""
 
         @initialize()
         def start(self) -> None:
@@ -130,10 +132,12 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
             except (SendError, Undecided) as error:
                 raise _Stop(error) from error
             self.last = None
+            self.unread = False
 
         @rule(body=bodies)
         def update(self, body: dict[str, Any]) -> None:
             if body:
+                self.unread = True
                 hunt.step(Case(label="explored update", operation=update, body=body))
                 self.last = body
 
@@ -142,8 +146,10 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
         def again(self) -> None:
             hunt.step(Case(label="explored update again", operation=update, body=self.last, repeat=1))
 
+        @precondition(lambda self: self.unread)
         @rule()
         def read(self) -> None:
+            self.unread = False
             hunt.step(Case(label="explored read", operation=session.contract.retrieve.id))
 
         if refused:
@@ -151,6 +157,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
             @rule(value=st.sampled_from(refused))
             def refuse(self, value: tuple[str, str, Any]) -> None:
                 name, facet, sent = value
+                self.unread = True
                 case = Case(
                     label="explored refusal",
                     operation=update,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from contract.document import escape
 from contract.errors import SpecError
@@ -103,10 +104,7 @@ OPEN_TEXTS: Final = (
     ("space", " "),
     ("control", "two\nlines\tand a tab"),
     ("nul", "a nul \x00 inside"),
-    (
-        "long",
-        "a longer text of more than one hundred characters, as people write who explain what the thing is really for",
-    ),
+    ("long", "a longer text of almost one hundred characters, as people write who explain what the thing is for"),
     ("long", "caf\u00e9 0123456789" * 17),
     ("long", "L" + "0123456789abcdef" * 16),
     ("long", "XL" + "0123456789abcdef" * 66 + "end"),
@@ -251,6 +249,19 @@ class Generator:
                 )
             self._firm[name] = values
         return self._firm[name]
+
+    def takes(self, name: str, value: Any) -> bool:
+        """True for a text that every API takes and gives back as it is: neither blank nor longer than any that is promised,
+        and nothing about which the documents are silent.
+        """
+        item, longest = self.fields[name], max((len(v) for v in self.firm(name) if isinstance(v, str)), default=0)
+        if not isinstance(value, str) or not value.isprintable() or not 0 < len(value.strip()) == len(value) <= longest:
+            return False
+        if item.format == "uri":
+            at = urlsplit(value)
+            usual = value.isascii() and at.scheme == "https" and at.netloc == at.hostname and "#" not in value
+            return usual and item.allows(value)
+        return not item.resource and item.allows(value)
 
     def options(self, name: str) -> tuple[Any, ...]:
         """The enumerated values of a field that may be sent, or its boundary values where there are none."""

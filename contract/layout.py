@@ -283,8 +283,10 @@ class Layout:
 
     def outside(self, slot: Slot) -> frozenset[str]:
         """The fields that are not of the channels to which *slot* is confined; where there is one channel only, what is
-        beside it is of none.
+        beside it is of none. Where a value comes again, what it uses and does not require.
         """
+        if slot.kind == "again":
+            return frozenset(self.spared(slot.target))
         if slot.kind not in {"alone", "beside"}:
             return frozenset()
         if len(self.channels) < 2:
@@ -305,6 +307,13 @@ class Layout:
         """What a value of a selector requires, and can be sent with more than one value."""
         needs = self.gen.choice(selector, value).requires if selector in self.gen.selectors else ()
         return [name for name in needs if name in self.gen.free and not self.gen.fields[name].resource]
+
+    def spared(self, target: Any) -> list[str]:
+        """What a value of the largest selector uses and does not require."""
+        if self.primary not in self.gen.selectors:
+            return []
+        choice = self.gen.choice(self.primary, target)
+        return [name for name in choice.companions if name not in choice.requires]
 
     def repair(self, slots: Sequence[Slot], remaining: Wanted) -> None:
         """Exchanges values of *slots* until every combination stands in one of them, or as many as can be reached: one
@@ -387,11 +396,13 @@ class Layout:
             while room > 0 and goals(target):
                 add(target, "more")
                 room -= 1
-        # Where what is required has one value only, it is sent once more; elsewhere another one of it is, or none, by turns.
-        late.sort(key=lambda target: bool(self.free(self.primary, target)))
+        # What is required is sent once more where it has one value only, or where a value also uses what it does not
+        # require, which must stay; elsewhere another one of it is sent, or none, by turns.
+        late.sort(key=lambda target: (not self.spared(target), bool(self.free(self.primary, target))))
         turns: Iterator[Kind] = cycle(("more", "beside"))
         for target in late[:room]:
-            add(target, next(turns) if self.free(self.primary, target) else "again")
+            once = bool(self.spared(target)) or not self.free(self.primary, target)
+            add(target, "again" if once else next(turns))
         for i in sorted(last.values()):
             if singles and i not in more:
                 more[i] = [Slot(slots[i].target, "single")]

@@ -180,19 +180,11 @@ class _Standing:
         """What is empty, and refused as that."""
         record, marker = self.record, self.generator.marker
         lacks = any(record.get(other, "") is None for other in self.active)
-        if marker is not None and self._plain(marker) and not lacks:
+        if marker is not None and self.generator.takes(marker, self.record.get(marker)) and not lacks:
             # Is it null that is refused, or any update that changes nothing?
             self._insist([marker])
         active = [name for name in self.nulls if name in self.active]
         return self.refused([active, [name for name in self.nulls if name not in active]])
-
-    def _plain(self, name: str) -> bool:
-        """True for a text that every API takes: neither blank, nor longer than any that a tour sends."""
-        value, longest = self.record.get(name), max(map(len, self.generator.firm(name)), default=0)
-        plain = (
-            isinstance(value, str) and value.strip() == value != "" and value.isprintable() and len(value) <= longest
-        )
-        return plain and self.request.fields[name].allows(value)
 
     def _stuck_values(self, nulls: list[str]) -> list[str]:
         """What is not empty, and refused as it stands, where *nulls* are."""

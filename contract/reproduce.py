@@ -7,7 +7,7 @@ write to staging too. What repeats is told with the smallest body that still sho
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -20,7 +20,7 @@ from contract.formats import instant
 from contract.ledger import Failure, of_acceptance, of_answer
 from contract.model import MISSING, Case, Finding, JSONObject, is_empty, of_time, under
 from contract.reduce import Refusals, reduce, units
-from contract.restore import establish, shed
+from contract.restore import beside, establish, shed
 from contract.session import Session
 from contract.shape import same
 from contract.suspects import Suspects, held, leaked
@@ -38,6 +38,8 @@ SERIES: Final = 6
 """Updates that are sent one after the other, each with a read after it, to see whether the API loses some of them."""
 OF_ONE: Final = ("shape", "enum", "format", "e164", "access", "rejection.error_body")
 """Rules that are judged on one answer by itself."""
+ALONE: Final = 6
+"""Reads one after the other that show whether a field changes now and then while nothing is written."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -114,7 +116,7 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         alone = alone and ledger.own(rule, written=bool(session.foreign), sure=len(made) > 1)
         # What a refused update did not hold did not come from it.
         traced = not under(rule, "rejection.no_trace") or any(held(session, f.finding) for f in failures)
-        if len(numbers) > 1 and alone and traced:
+        if len(numbers) > 1 and alone and traced and not _restless(session, first.finding):
             for failure in failures:
                 failure.confirmed = True
         elif first.confirmed is None:
@@ -122,6 +124,13 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
     for failure in failures[1:]:
         failure.confirmed = first.confirmed if failure.confirmed is None else failure.confirmed
         failure.untried = first.untried
+
+
+def _restless(session: Session, finding: Finding) -> bool:
+    """True for a field that others may change now and then, whatever is sent."""
+    shown = session.judge.fields.get(finding.leaf)
+    sent = finding.leaf in session.contract.request.fields
+    return shown is not None and not sent and shown.changes not in {"never", "on-write"}
 
 
 def _made(session: Session, finding: Finding) -> bool:
@@ -149,14 +158,6 @@ class Look:
         self.suspects = Suspects(session, rule)
         self.update = session.contract.update.id
         self.limit = session.sender.budget.spent + ONE_RULE
-        name = failures[0].finding.name
-        shown = session.judge.fields.get(name)
-        self.restless = (
-            shown is not None
-            and name not in session.contract.request.fields
-            and shown.changes not in {"never", "on-write"}
-        )
-        """True where others may change it now and then, whatever is sent."""
         garbled = under(rule, "shape.json", "shape.body", "rejection.error_body")
         noisy = session.sender.noise > 0 or garbled
         shared = under(rule, "read_back", "frame", "rejection.no_trace", "bystander")
@@ -164,6 +165,7 @@ class Look:
         """How often it must be seen again, one time right after the other."""
         if rule.endswith(".no_server_error"):
             self.times = 2
+        self.restless = _restless(session, failures[0].finding)
         if self.restless:
             self.times = max(self.times, 3)
         self.tried: set[int] = set()
@@ -391,6 +393,8 @@ class Look:
         if name in self.generator.fields:
             body = Witness(session).own(name, was, other=value)
         session.attempt(body, "another value first")
+        if same(item, session.now.get(name), value):
+            beside(session, name, body)
 
     def differ(self, name: str, cases: list[Case], before: JSONObject | None) -> None:
         """Gives the field *name* another value than the one that will be sent, unless it had that one *before*: else
@@ -399,7 +403,7 @@ class Look:
         sent = next((c.body[name] for c in cases if name in c.fields), MISSING)
         stood = (before or {}).get(name, MISSING)
         if name in self.generator.fields and sent is not MISSING and not same(None, stood, sent):
-            self.apart(name, sent)
+            self.apart(name, sent, stood)
 
     def blame(self, failure: Failure, case: Case) -> None:
         """Tells *failure* under the rule that *case* breaks by it, and what was seen with it as well."""
@@ -496,16 +500,12 @@ class Look:
                 establish(session, before, wanted)
             there, moved = moved, False
             session.trial([*refused], read=True)
-            with session.unnoted():
-                _, response = session.perform(case)
-            if session.known is None:
-                return False
-            absent = any(f.finding.actual == "absent" for f in self.failures)
-            found = session.judge.in_list(response, session.id, session.known, last=absent).findings
-            if any(f.leaf in wanted for f in found):
+            if seen == self.times - 1:
+                session.sender.sleep(1.2)  # Nobody promises that a list is never a moment behind.
+            if self.listed(case, wanted):
                 seen += 1
                 if seen == self.times:
-                    return True
+                    return not self.moves_alone()
             elif turn > self.times - 1 + seen or not settable or refused:
                 return False
             elif not there:
@@ -515,6 +515,17 @@ class Look:
                 for value in [v for v in options[settable] if v != before.get(settable)][:2]:
                     session.attempt(self.generator.complete({settable: value}), "one update more")
         return False
+
+    def listed(self, case: Case, wanted: Container[str]) -> bool:
+        """True where the list shows one of the *wanted* fields in another way than the read before it did."""
+        session = self.session
+        with session.unnoted():
+            _, response = session.perform(case)
+        if session.known is None:
+            return False
+        absent = any(f.finding.actual == "absent" for f in self.failures)
+        found = session.judge.in_list(response, session.id, session.known, last=absent).findings
+        return any(f.leaf in wanted for f in found)
 
     def again(self, failure: Failure, cases: list[Case], read: bool, *, whole: bool = False) -> bool:
         """True where *cases* show the failure `times` times in a row, each time from where the record stood in what
@@ -548,7 +559,18 @@ class Look:
             found = self.found = self.session.trial(rest, read=read, cross=failure.number in self.session.crossed)
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
-        return True
+        return not self.moves_alone()
+
+    def moves_alone(self) -> bool:
+        """True where what others may change does so now and then while it is only read; with each read, it is the
+        answers that differ.
+        """
+        name, changed = self.failures[0].finding.leaf, 0
+        for _ in range(ALONE if self.restless else 0):
+            before = self.session.now.get(name)
+            self.session.trial([], read=True)
+            changed += self.session.now.get(name) != before
+        return 0 < changed < ALONE
 
     def stood(self, failure: Failure, cases: list[Case]) -> JSONObject | None:
         """The record as it stood before *cases* when they, or what followed them, showed the failure."""
@@ -575,7 +597,8 @@ class Look:
                 establish(session, failure.interaction.before, {found.leaf: None})
         elif always or excluded or not under(self.rule, *OF_ONE):
             establish(session, failure.state, case.body, whole=whole)
-            if under(self.rule, "frame") and found.name in self.generator.fields and len(cases) == 1:
+            alone = len(cases) == 1 or cases[0].expect == "reject"
+            if under(self.rule, "frame") and found.name in self.generator.fields and alone:
                 self.apart(found.name, found.actual, found.expected)
         for one in cases:
             if one.absent:

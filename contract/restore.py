@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contract.errors import SendError, Undecided
-from contract.model import MISSING, JSONObject, is_empty
+from contract.model import MISSING, Case, Interaction, JSONObject, is_empty
 from contract.send import LOST
 from contract.session import Session, respelled
 from contract.shape import same
 from contract.spec import Contract
 
-__all__ = ["Restored", "differences", "establish", "recall", "restore", "shed", "writable"]
+__all__ = ["Restored", "beside", "differences", "establish", "recall", "restore", "shed", "writable"]
 
 TRIES: Final = 24
 """Updates that may be tried to put one record back."""
@@ -50,6 +50,8 @@ class Restored:
     """The command with which to try again later."""
     theirs: tuple[str, ...] = ()
     """Fields that someone else wrote during the run, and that were left alone."""
+    accepted: tuple[Interaction, ...] = ()
+    """The updates on the way back that were accepted, where something is left."""
 
 
 def writable(contract: Contract) -> list[str]:
@@ -202,6 +204,20 @@ def shed(session: Session, names: list[str]) -> None:
         return
 
 
+def beside(session: Session, name: str, body: JSONObject) -> None:
+    """Sends *body*, which sets the field *name*, with the value of a selector that uses it: an API may not take it
+    otherwise. The selector goes back to where it stood.
+    """
+    generator = session.generator
+    for selector, values in generator.enums.items():
+        item, stood = generator.selectors.get(selector), session.now.get(selector)
+        users = [v for v in values if v != stood and item is not None and name in item.choices[v].companions]
+        if users and stood in values:
+            session.attempt(generator.complete({**body, selector: users[0]}), "another value first")
+            session.attempt(_beside(session, {selector: stood}), "back to where it stood")
+            return
+
+
 class _Way:
     """The way back: everything at once, then in an order that a strict API takes, then in parts."""
 
@@ -229,8 +245,8 @@ class _Way:
         """True where an update got no answer, so that nobody knows whether it would have helped."""
         self.refused = Counter[str]()
         """How often each update on the way back was refused."""
-        self.accepted = False
-        """True where an update on the way back was accepted."""
+        self.accepted: list[Interaction] = []
+        """The updates on the way back that were accepted."""
         self.pages = 0
         """Updates on it that were answered with a web page, or the way to one."""
         self.latest = ""
@@ -282,12 +298,13 @@ class _Way:
         note = "answers were lost on the way" if self.lost else ""
         if self.pages and not self.accepted:
             note = "updates are answered with web pages, or sent elsewhere"  # Somebody may have to log in first.
-        return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note)
+        accepted = tuple(self.accepted)
+        return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note, accepted=accepted)
 
     def unheld(self, now: JSONObject) -> bool:
         """True where the record does not hold what an update can set, although it was sent and accepted."""
         left = [n for n in self.differences(now) if self.record[n] is not None and n not in self.hopeless]
-        return self.accepted and not self.circles and any(n in self.request.fields for n in left)
+        return bool(self.accepted) and not self.circles and any(n in self.request.fields for n in left)
 
     def differences(self, now: JSONObject, *, exactly: bool = False) -> dict[str, tuple[Any, Any]]:
         """What is not as it was, with what should not be possible: that an update set it."""
@@ -368,12 +385,15 @@ class _Way:
         if not body or self.tries <= 0 or self.refused[key] >= OFTEN or key == self.latest:
             return False
         self.tries -= 1
+        before = self.session.known
         response, _ = self.session.attempt(body, "restore")
         self.lost = self.lost or response is None or response.status in LOST
         self.pages += response is not None and response.page
         accepted = response is not None and response.ok and not response.page
         self.refused[key] += response is not None and response.status in {400, 422}
-        self.accepted = self.accepted or accepted
+        if response is not None and accepted:
+            case = Case(label="restore", operation=self.contract.update.id, body=body)
+            self.accepted.append(Interaction(case=case, response=response, before=before, id=self.session.id))
         self.latest = key if accepted else ""
         self.offered |= {n for n in body if n not in self.request.fields} if accepted else set()
         return accepted

@@ -28,6 +28,7 @@ from contract.budget import (
     AFTERWARDS,
     AT_ONCE,
     CLOSING,
+    EXPLORED,
     INVESTIGATION,
     LAST,
     OVERHEAD,
@@ -41,7 +42,7 @@ from contract.config import Settings
 from contract.custody import Custody, Journal, state_directory
 from contract.errors import ConfigError, ContractError, CustodyError, SendError, Undecided
 from contract.generate import Generator
-from contract.model import Case, Interaction, JSONObject, Response, of_time
+from contract.model import Case, Interaction, JSONObject, Response, of_time, under
 from contract.neighbours import Neighbours
 from contract.plan import PROFILES, Block, Plan, plan, split
 from contract.preflight import look, uncleared, unrestorable
@@ -60,11 +61,6 @@ __all__ = ["Runner", "Share", "restore_all", "run"]
 
 T = TypeVar("T")
 
-# How the 300 requests of a standard run are divided, where every id is given and nothing is wrong: 3 to find out what can
-# be put back; 30 for access and refusals, 34 for omissions and what clears companions before them; 153 for the tour (137
-# updates, 11 reads, 5 lists); 9 for reads without leave, 6 by chance, 48 where the documents are silent; 2 for an id in
-# other letters, 3 for the bystanders and 3 for the way back. The nine that are left are for looking into what is found
-# last, or for a longer way back; what is found earlier takes the place of what the documents are silent about.
 LARGE: Final = 2_000_000
 """Bytes of unusually large answers that are kept for the reports."""
 FEW: Final = 6
@@ -341,7 +337,7 @@ class Runner:
             self._put_back(held)
             # What was seen when nobody was there any more says nothing.
             for failure in self.ledger.failures if self.gone else ():
-                failure.confirmed = failure.confirmed and failure.number < self.since
+                failure.confirmed = failure.confirmed if failure.number < self.since else False
         if self.budget.stopped and not result.problem:
             result.problem = self.budget.stopped
 
@@ -435,7 +431,8 @@ class Runner:
         ids = session.ids() if not session.alone and not self.result.expected_left.get(session.id) else {}
         if ids:
             session.update("ids alone", ids)
-            session.ask("null to clear ids", dict.fromkeys(ids), dict.fromkeys(ids, "null"))
+            if session.clears:
+                session.ask("null to clear ids", dict.fromkeys(ids), dict.fromkeys(ids, "null"))
 
     def _walk_block(self, session: Session, block: Block) -> None:
         """Walks through one block, and reads the lists that belong to it."""
@@ -454,13 +451,16 @@ class Runner:
     def _explore(self, session: Session) -> None:
         """Lets the state machine run: with the budget that it is given, or with what is left of a small one."""
         whole = self.plan.profile.explore
-        small = self.first and session is self.sessions[0] and self.plan.profile.thorough
-        # What had to be sent again may have to be on the way back as well.
-        small = small and not self._found() and self.budget.left > CLOSING and not session.sender.again
-        if (whole or small) and any(block.name == "tour" for block in self.plan.blocks):
+        if (whole or self._explores(session)) and any(block.name == "tour" for block in self.plan.blocks):
             from contract.explore import explore
 
             explore(session, self.settings, most=self.each, small=not whole)
+
+    def _explores(self, session: Session) -> bool:
+        """True where a small part of the run is the state machine's, as far as is known."""
+        mine = self.first and session is self.sessions[0] and self.plan.profile.thorough
+        # What had to be sent again may have to be on the way back as well.
+        return mine and not self._found() and not session.sender.again
 
     def _in_turns(self, session: Session) -> None:
         """Notes what only shows over all answers together."""
@@ -482,7 +482,8 @@ class Runner:
         over = self._over(session, cost)
         if block.name == "tour":
             names = self.generator.selectors
-            more = CLOSING + 2 - self.late  # The list is read in it, and after it.
+            # The list is read in it, and after it.
+            more = CLOSING + (EXPLORED if self._explores(session) else 2) - self.late
             return block.thinned(over + more, names, (self.snapshots[session.id], self.plan.final))
         # Where reads mislead, the way back is a long one.
         investigation = INVESTIGATION + AFTERWARDS * (session.misread > 1)
@@ -558,13 +559,28 @@ class Runner:
         before = session.known
         done = restore(session, {**found, **theirs}, self.result.expected_left.get(session.id, {}))
         self._rewound(session, before)
+        self._unechoed(session, done)
         if theirs:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
             done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
-        self.result.restored[session.id] = replace(done, way=custody.way)
+        self.result.restored[session.id] = replace(done, way=custody.way, accepted=())
         # What was tried in every way there is needs no journal: that stays only where trying again may help.
         if done.verdict != "not_restored" or not done.note:
             custody.journal.remove()
+
+    def _unechoed(self, session: Session, done: Restored) -> None:
+        """Notes what is left because updates on the way back were accepted twice, and did not write what every API takes."""
+        takes = session.generator.takes
+        stuck = {n for n, (was, _) in done.left.items() if n in session.generator.fields and takes(n, was)}
+        seen: dict[str, int] = {}
+        for interaction in done.accepted if stuck and not session.foreign else ():
+            result, again = self.judge.judge(interaction), Judgement()
+            found = [f for f in result.findings if under(f.rule, "echo") and f.name in stuck]
+            again.findings = [f for f in found if seen.get(f.rule)]
+            seen |= {f.rule: 1 for f in found}
+            for failure in self.ledger.add(interaction, again, self.budget.spent) if again.findings else ():
+                failure.confirmed = True
+        self.ledger.fold()
 
     def _rewound(self, session: Session, before: JSONObject | None) -> None:
         """Notes where the record, put back, shows the time stamp that was found with it: an API may keep that with what

@@ -315,7 +315,7 @@ class Session:
 
     def ids(self, beside: Container[str] = ()) -> dict[str, Any]:
         """The ids that do not stand in the record, and that it does not need now, but those that a selector in *beside*
-        uses: sent, each shows whether it is stored. None where null does not clear them again.
+        uses: sent, each shows whether it is stored. Where null does not clear them again, those that replace another.
         """
         generator, known = self.generator, self.now
         taken = {
@@ -328,7 +328,7 @@ class Session:
         taken |= {*generator.request.needed(known)}
         fields = [n for n, item in generator.fields.items() if item.resource and n in known and n not in taken]
         ids = {name: generator.firm(name)[0] for name in fields}
-        return {name: id for name, id in ids.items() if known[name] != id} if self.clears else {}
+        return {n: id for n, id in ids.items() if known[n] != id and (self.clears or not is_empty(known[n]))}
 
     def _observe(self, case: Case, response: Response, before: JSONObject | None, result: Judgement) -> None:
         """Notes the answer to a request about which the documents are silent."""

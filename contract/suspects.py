@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from contract.ledger import Failure
-from contract.model import MISSING, Case, Finding, JSONObject, under
+from contract.model import MISSING, Case, Finding, JSONObject, is_empty, under
 from contract.session import Session
 from contract.shape import same
 
@@ -102,6 +102,7 @@ class Suspects:
             if isinstance(case.body, Mapping) and case.body and case.expect != "reject":
                 yield from self.unheld(failure)
             return
+        yield from self.come_back(failure)
         for body in self.smaller(case.body, failure.finding.root):
             small = replace(case, body=body)
             yield small.repeated(), read, body
@@ -115,6 +116,29 @@ class Suspects:
         if index:
             yield from self.unheld(failure)
             yield [*recent[max(0, index - PREFIX) : index], case], read, case.body
+
+    def come_back(self, failure: Failure) -> Iterator[Trial]:
+        """What wrote the value that is there again, what left the value of a selector which uses it, and what came back to
+        that: an API may clear a companion, and keep it all the same.
+        """
+        found, case = failure.finding, failure.interaction.case
+        if is_empty(found.actual):
+            return
+        recent = [c for c, n, _ in self.session.updates if n < failure.number and c.expect == "accept"]
+        for selector in self.generator.selectors if under(self.rule, "frame") else ():
+            value = case.fields.get(selector)
+            choice = self.generator.selectors[selector].choices.get(str(value))
+            if choice is None or found.name not in choice.companions:
+                continue
+            wrote = [i for i, c in enumerate(recent) if same(None, c.fields.get(found.name), found.actual)]
+            left = [c for c in recent[wrote[-1] + 1 :] if c.fields.get(selector, value) != value] if wrote else []
+            if left:
+                writer = {
+                    **recent[wrote[-1]].body,
+                    **self.generator.complete({selector: value}),
+                    found.name: found.actual,
+                }
+                yield [replace(recent[wrote[-1]], body=writer), left[-1], case], False, case.body
 
     def unheld(self, failure: Failure) -> Iterator[Trial]:
         """The update before that sent the field which changed later: it may not have been stored, and a read

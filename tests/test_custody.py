@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -1272,15 +1274,18 @@ def touched(server: Running, count: int) -> None:
         put(server, {"name": record(server)["name"]})
 
 
-def billed(server: Running, count: int) -> None:
+def billed(server: Running, count: int, every: int = 6, first: int = 0) -> None:
     """The platform moves a date that no update sets."""
-    if count % 6 == 0:
+    if count % every == first:
         store = server.app.state.server.store
         day = f"2027-{count // 28 + 1:02d}-{count % 28 + 1:02d}T00:00:00Z"
         store.put(server.ids[0], {**store.get(server.ids[0]), "next_billed_at": day})
 
 
-@pytest.mark.parametrize("meanwhile", [renamed, touched, billed])
+@pytest.mark.parametrize(
+    "meanwhile",
+    [renamed, touched, *(partial(billed, every=every, first=at) for every, at in ((3, 0), (5, 4), (6, 0), (6, 1)))],
+)
 def test_what_others_do_meanwhile_is_no_fault_of_the_api(
     meanwhile: Callable[[Running, int], None], tmp_path: Path
 ) -> None:
@@ -1290,6 +1295,76 @@ def test_what_others_do_meanwhile_is_no_fault_of_the_api(
 
     assert broken(found) == []
     assert found.requests <= 300
+
+
+class Final(Direct):
+    """The way to a server that does not take back a name which it had at first: it answers 200 all the same."""
+
+    def __init__(self, server: Running, *fields: str) -> None:
+        super().__init__(server)
+        self.server, self.first = server, {name: record(server)[name] for name in fields}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The server's answer, to a request without what is not taken."""
+        if request.method == "PUT" and request.content.startswith(b"{"):
+            with suppress(ValueError):
+                sent = json.loads(request.read())
+                kept = {n: v for n, v in sent.items() if n not in self.first or v != self.first[n]}
+                headers = {n: v for n, v in request.headers.items() if n != "content-length"}
+                request = httpx.Request("PUT", request.url, headers=headers, content=json.dumps(kept))
+        return super().handle_request(request)
+
+
+@pytest.mark.parametrize(
+    ("fields", "rules"),
+    [
+        (("name",), ["update_phone_number.echo.name"]),
+        (("call_fallback_url",), ["update_phone_number.echo.call_fallback_url"]),
+    ],
+)
+def test_what_is_accepted_on_the_way_back_and_not_written_is_broken(
+    fields: tuple[str, ...], rules: list[str], tmp_path: Path
+) -> None:
+    """A text that every API takes is answered 200 and not shown, twice: the record is left as it is, and the rule is told."""
+    with reference.running() as server:
+        found = run(settings(server, tmp_path), credentials(server), transport=Final(server, *fields))
+        stands = record(server)
+
+    assert broken(found) == rules
+    assert {*found.restored[server.ids[0]].left} == {*fields}
+    assert all(stands[name] != found.restored[server.ids[0]].left[name][0] for name in fields)
+
+
+class Lagging(Direct):
+    """The way to a server whose list is as it was before the last update, for a part of a second or for good."""
+
+    def __init__(self, server: Running, seconds: float) -> None:
+        super().__init__(server)
+        self.seconds, self.old, self.at = seconds, b"", -math.inf
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The server's answer, or an older one where the list is asked for."""
+        path = request.url.path.rpartition("/phone_numbers")
+        if request.method == "PUT" and path[2]:
+            url = request.url.copy_with(path=path[0] + path[1])
+            self.old = super().handle_request(httpx.Request("GET", url, headers=request.headers)).read()
+            self.at = time.monotonic()
+        answer = super().handle_request(request)
+        behind = request.method == "GET" and not path[2] and time.monotonic() < self.at + self.seconds
+        return (
+            httpx.Response(200, headers=answer.headers, content=self.old)
+            if behind and answer.status_code == 200
+            else answer
+        )
+
+
+@pytest.mark.parametrize(("seconds", "rules"), [(0.9, []), (math.inf, ["list_phone_numbers.read_back"])])
+def test_a_list_may_be_a_moment_behind(seconds: float, rules: list[str], tmp_path: Path) -> None:
+    """What a cache shows for less than a second breaks no rule; what it shows until the next update does."""
+    with reference.running() as server:
+        found = run(settings(server, tmp_path), credentials(server), transport=Lagging(server, seconds))
+
+    assert broken(found) == rules
 
 
 def test_values_that_this_run_wrote_long_before_are_someone_elses(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contract import reference
+from contract.budget import EXPLORED
 from contract.config import Settings
 from contract.errors import Undecided
 from contract.result import Result
@@ -35,6 +37,31 @@ def test_deep_spends_its_budget_and_stays_kept(tmp_path: Path) -> None:
     assert result.verdict == "kept", result.problem
     assert 500 < result.requests <= 700
     assert result.restored[server.ids[0]].verdict == "restored"
+
+
+def test_standard_explores_a_little_and_the_same_each_time(tmp_path: Path) -> None:
+    """With an id for each resource a standard run has requests for the state machine too, and draws the same ones again."""
+    sent = []
+    for _ in range(2):
+        with reference.running() as server:
+            result = carried_out(server, tmp_path)
+        sent.append([(e.case.label, e.content) for e in result.exchanges if e.case.label.startswith("explored")])
+
+    assert sent[0] == sent[1]
+    assert len(sent[0]) == EXPLORED
+    assert any(label == "explored update" for label, _ in sent[0])
+    assert result.requests <= 300
+    assert result.verdict == "kept"
+
+
+def test_nothing_is_read_twice_in_a_row(tmp_path: Path) -> None:
+    """The state machine reads what it has not read yet; a read that nothing comes before would be lost to the budget."""
+    with reference.running() as server:
+        result = carried_out(server, tmp_path, profile="deep", max_requests=600, max_seconds=30)
+    labels = [e.case.label for e in result.exchanges]
+
+    assert labels.count("explored read") > 5
+    assert ("explored read", "explored read") not in pairwise(labels)
 
 
 def test_no_record_explores_on_what_another_one_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -315,7 +315,29 @@ def billed_from_now(inner: Hook, x: Exchange, before: Record, after: Record) -> 
 
 
 # fmt: off
+def again_clears(body: Record, before: Record, after: Record) -> None:
+    """Clear the URLs that webhooks use and do not require, where a write takes them again and lacks these."""
+    if body.get("call_handler") == before["call_handler"] == "laml_webhooks":
+        names = {"call_fallback_url", "call_status_callback_url"} - body.keys()
+        after |= dict.fromkeys(names)
+
+
+def url_comes_back(inner: Hook, x: Exchange, body: Record, before: Record) -> Any:
+    """Take call_fallback_url as it stood when webhooks were left, where they are taken again and it is not sent."""
+    after, memory = inner(x, body, before), x.server.memory
+    then, now = (one["call_handler"] == "laml_webhooks" for one in (before, after))
+    if then and not now:
+        memory["left"] = before["call_fallback_url"]
+    elif now and not then and memory.get("left") and "call_fallback_url" not in body:
+        after["call_fallback_url"] = memory["left"]
+    return after
+
+
 FRAME: tuple[Row, ...] = (
+    ("webhooks-again-clear-urls", "Taking laml_webhooks while it stands clears the URLs that it does not require.",
+     "U.frame.call_fallback_url U.frame.call_status_callback_url", stored(again_clears)),
+    ("left-url-comes-back", "Taking laml_webhooks again brings back call_fallback_url as it was when that was left.",
+     "U.frame.call_fallback_url", hook(merge=url_comes_back)),
     ("begins-with-last-read", "A write begins with the number as it was last read, and loses what was written since.",
      "U.frame U.frame.*", hook(merge=from_last_read, render=remember_read)),
     ("replaced-in-full", "What was not sent is cleared.", "U.frame U.frame.*", stored(replaced_in_full)),
