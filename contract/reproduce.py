@@ -116,7 +116,7 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         alone = alone and ledger.own(rule, written=bool(session.foreign), sure=len(made) > 1)
         # What a refused update did not hold did not come from it.
         traced = not under(rule, "rejection.no_trace") or any(held(session, f.finding) for f in failures)
-        if len(numbers) > 1 and alone and traced and not _restless(session, first.finding):
+        if len(numbers) > 1 and alone and traced and (of_answer(rule) or not _restless(session, first.finding)):
             for failure in failures:
                 failure.confirmed = True
         elif first.confirmed is None:
@@ -565,12 +565,12 @@ class Look:
         """True where what others may change does so now and then while it is only read; with each read, it is the
         answers that differ.
         """
-        name, changed = self.failures[0].finding.leaf, 0
-        for _ in range(ALONE if self.restless else 0):
-            before = self.session.now.get(name)
+        name, seen = self.failures[0].finding.leaf, list[Any]()
+        for _ in range(ALONE if self.restless and not of_answer(self.rule) else 0):
             self.session.trial([], read=True)
-            changed += self.session.now.get(name) != before
-        return 0 < changed < ALONE
+            seen.append(self.session.now.get(name))
+        changed = [one != other for one, other in pairwise(seen)]
+        return any(changed) and not all(changed)
 
     def stood(self, failure: Failure, cases: list[Case]) -> JSONObject | None:
         """The record as it stood before *cases* when they, or what followed them, showed the failure."""

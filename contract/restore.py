@@ -237,8 +237,8 @@ class _Way:
         self.unseen = unseen
         self.tries = TRIES
         only_shown = [n for n in self.contract.record if n in record and n not in self.request.fields]
-        sent = [case.fields for case, _ in session.between(0, session.sender.budget.spent + 1)]
-        self.assigned = {n: [body[n] for body in sent if n in body] for n in only_shown}
+        self.sent = [case.fields for case, _ in session.between(0, session.sender.budget.spent + 1)]
+        self.assigned = {n: [body[n] for body in self.sent if n in body] for n in only_shown}
         """Values that were sent for fields that no update should set."""
         self.changed = bool(session.updates)
         self.lost = False
@@ -291,6 +291,10 @@ class _Way:
         if self.unheld(now):
             now = self.turned(now, [self.aside, self.at_once])
         left = self.differences(now)
+        if plain := self.plainest(left):
+            self.tries = max(self.tries, 1)
+            self.put(plain)
+            left = self.differences(_read(self.session))
         if not left:
             filled = tuple(self.differences(now, exactly=True))
             verdict = "restored" if self.changed else "nothing_changed"
@@ -300,6 +304,18 @@ class _Way:
             note = "updates are answered with web pages, or sent elsewhere"  # Somebody may have to log in first.
         accepted = tuple(self.accepted)
         return Restored(verdict="not_restored", left=left, unseen=self.unseen, note=note, accepted=accepted)
+
+    def plainest(self, left: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+        """The plainest values for texts of a run in fields that were empty, and cannot be emptied again: whoever meets
+        them there is not to wonder about markup, or worse.
+        """
+        gen, plain = self.generator, dict[str, Any]()
+        for name, (was, now) in left.items():
+            if name in gen.free and is_empty(was) and isinstance(now, str):
+                first, *others = gen.firm(name)
+                sent = [*others, *(v for _, v in gen.open(name)), *(body.get(name) for body in self.sent)]
+                plain |= {name: first} if now in sent and now != first else {}
+        return plain
 
     def unheld(self, now: JSONObject) -> bool:
         """True where the record does not hold what an update can set, although it was sent and accepted."""

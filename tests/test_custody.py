@@ -603,6 +603,30 @@ def test_what_is_left_where_null_is_refused_is_named(tmp_path: Path) -> None:
     assert (now["name"], now["call_handler"]) == (before["name"], before["call_handler"])
 
 
+def test_what_cannot_be_emptied_again_is_left_plain(tmp_path: Path) -> None:
+    """Where a run goes on by permission, no markup and nothing that an API may choke on stays in a record; what someone
+    else wrote does.
+    """
+    with reference.running(variant="null-refused") as server:
+        before = record(server)
+        chosen = settings(server, tmp_path, allow_unrestorable=True)
+        found = run(chosen, credentials(server))
+        now = record(server)
+        Journal.of(Path(chosen.state_dir), chosen.base_url, server.ids[0]).write(chosen.base_url, server.ids[0], before)
+        put(server, {"call_relay_topic": "their topic", "call_verto_resource": "<b>Desk</b> & <i>Co</i>"})
+        done = restore_all(chosen, credentials(server))[server.ids[0]]
+
+    left = found.restored[server.ids[0]].left
+    assert {now[name] for name in left if name.startswith("call_relay_") and not name.endswith(("_url", "_id"))} == {
+        "Front desk"
+    }
+    assert all(now[name] == f"https://example.com/{name.replace('_', '-')}" for name in left if name.endswith("_url"))
+    assert {n: v for n, (_, v) in done.left.items() if n in {"call_relay_topic", "call_verto_resource"}} == {
+        "call_relay_topic": "their topic",
+        "call_verto_resource": "Front desk",
+    }
+
+
 def test_nothing_to_put_back_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
