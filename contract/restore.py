@@ -466,7 +466,7 @@ class _Way:
                         values[other] = now.get(other) or self.generator.firm(other)[0]
         self.put(values)
         self.put({name: value for name, value in later.items() if value is not None})
-        self.put({name: None for name in [*body, *later] if self.record[name] is None})
+        self.put({name: None for name in [*body, *later] if self.record[name] is None and name not in self.hopeless})
 
     def in_parts(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """Halves of what is refused whole, down to single fields, so that no value keeps another back."""
@@ -484,7 +484,9 @@ class _Way:
         # What is required where a selector stands that cannot go back has to stay.
         stuck = {n: now.get(n) for n in self.generator.selectors if n in self.hopeless}
         held = self.hopeless.union(self.request.needed(stuck))
-        self.halve([{n: v} for n, v in rest.items() if v is None and n not in held])
+        # Where the default stands, which says the same, to have asked once is enough.
+        wrong = self.differences(now)
+        self.halve([{n: v} for n, v in rest.items() if v is None and n in wrong and n not in held])
 
     def halve(self, units: list[dict[str, Any]]) -> None:
         if not units or self.tries <= 0:
@@ -548,7 +550,7 @@ class _Way:
         """What is not cleared unless a selector stands at the value that uses it is cleared there."""
         nulls = [n for n in left if n in self.generator.fields and self.record[n] is None]
         for name in self.generator.selectors:
-            stands = self.record.get(name)
+            stands, moved = self.record.get(name), False
             for value in self.generator.enums[name] if stands in self.generator.enums[name] else ():
                 choice = self.generator.choice(name, value)
                 mine = [n for n in nulls if n in choice.companions]
@@ -557,8 +559,11 @@ class _Way:
                 if not mine or fills or value == stands or self.tries < BACK:
                     continue
                 if self.put(self.generator.complete({name: value})):
-                    self.put(dict.fromkeys(mine))
-                    self.stand(name)
+                    moved = True
+                    if not self.session.sheds:
+                        self.put(dict.fromkeys(mine))
+            if moved:
+                self.stand(name)
 
     def defaults(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """Where null is refused or ignored the documented default says the same."""

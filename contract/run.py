@@ -343,11 +343,13 @@ class Runner:
 
     def _expect_parts(self) -> None:
         """Keeps more for the way back: where not all can be put back, the rest goes back in parts, which takes
-        more requests than all of it at once.
+        more requests than all of it at once; and each value of a selector may have to be visited, to be left again.
         """
         if self.late:
-            self.budget.reserve += AFTERWARDS
-            self.each -= AFTERWARDS
+            visits = sum(len(self.generator.enums[name]) for name in self.generator.selectors)
+            more = max(AFTERWARDS, AFTERWARDS // 2 + visits)
+            self.budget.reserve += more
+            self.each -= more
             self.late = 0
 
     def _cannot_restore(self) -> str:

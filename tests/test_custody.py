@@ -603,6 +603,23 @@ def test_what_is_left_where_null_is_refused_is_named(tmp_path: Path) -> None:
     assert (now["name"], now["call_handler"]) == (before["name"], before["call_handler"])
 
 
+def test_each_value_is_visited_where_only_leaving_it_clears_what_it_uses(tmp_path: Path) -> None:
+    """Where null is refused, and a companion is cleared when its value is left, companions are cleared all the same: in
+    one round through the values, within the 300 requests of a run.
+    """
+    with reference.running(variant="null-refused+former-cleared") as server:
+        found = run(settings(server, tmp_path, allow_unrestorable=True), credentials(server))
+        gone = {
+            name
+            for name, value in record(server).items()
+            if name.endswith(("_script_url", "_context", "_topic")) and value
+        }
+
+    assert found.requests <= 300
+    assert gone == set()
+    assert {*found.restored[server.ids[0]].left} <= {"call_relay_application", "message_relay_application"}
+
+
 def test_what_cannot_be_emptied_again_is_left_plain(tmp_path: Path) -> None:
     """Where a run goes on by permission, no markup and nothing that an API may choke on stays in a record; what someone
     else wrote does.
