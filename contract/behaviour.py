@@ -180,8 +180,15 @@ class _Account:
         return found
 
     def name(self, case: Case) -> str:
-        """A short name for the body of a case, whatever the ids of the resources are."""
-        content = case.content if case.content is not None or case.body is MISSING else encode(self.plain(case.body))
+        """A short name for the body of a case, whatever the ids of the resources are, and whatever stands beside the reason
+        to refuse it: that is chosen by what the record holds.
+        """
+        body, content = case.body, case.content
+        if case.expect == "reject" and isinstance(body, Mapping) and case.operation == self.contract.update.id:
+            fields = self.contract.request.fields
+            few = {n for n in fields.keys() - {*case.core} if fields[n].enum or "boolean" in fields[n].types}
+            body = {n: None if n in few and n not in self.contract.request.selectors else v for n, v in body.items()}
+        content = content if content is not None or body is MISSING else encode(self.plain(body))
         return hashlib.sha256(content or b"").hexdigest()[:8]
 
     def plain(self, value: Any) -> Any:

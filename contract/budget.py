@@ -6,8 +6,8 @@ and an API that does nothing wrong:
 * 3 to find out what is there, and what can be put back
 * 34 for access and refusals, the list before them among these
 * 30 for omissions, and for clearing companions before them
-* 152 for the tour: 137 updates, as many reads as there is room for, 5 lists
-* 8 for reads without leave, 6 bodies by chance, 47 where the documents are silent, 2 for an id in other letters
+* 151 for the tour: 137 updates, as many reads as there is room for, 4 lists
+* 8 for reads without leave, 6 bodies by chance, 48 where the documents are silent, 2 for an id in other letters
 * 4 for the state machine (`EXPLORED`)
 * 3 for the bystanders, and 3 for the way back
 

@@ -513,6 +513,8 @@ class Cases:
                 continue
             siblings = sorted(n for n in gen.request.aliases_of((name,)) if n in self.shown)
             for i, (kind, value) in enumerate(gen.open(name)):
+                if kind in EMPTY and not gen.fields[name].allows(value):
+                    continue  # That is to be refused, and so would be all of them.
                 if len(siblings) > 1 and siblings[i % len(siblings)] != name:
                     continue  # One name of a thing at a time.
                 if kind in EMPTY and not gen.request.aliases_of((name,)).isdisjoint(active):

@@ -241,7 +241,10 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
     if not compared and all("not_exercised" in (was, now) for _, was, now in moved):
         why = next((f": {run['problem']}" for run in (new, old) if run.get("problem")), "")
         raise ConfigError(f"the two runs cannot be compared: they have nothing in common{why}")
-    changes = _grouped([*cases, *_answers(old, new), *_records(old, new), *_latency(old, new)])
+    told = _grouped([*cases, *_answers(old, new), *_records(old, new), *_latency(old, new)])
+    # What an API does with a field that it treated against the documents, and no more, is no regression.
+    mended = {part for id, was, now in moved if (was, now) == ("broken", "kept") for part in id.split(".")}
+    changes = [replace(c, regression=c.regression and not (c.fields and mended.issuperset(c.fields))) for c in told]
     which = [word for word, run in (("earlier", old), ("later", new)) if run.get("verdict") == "undecided"]
     doubt = f"the {' and the '.join(which)} run could not tell" if which else ""
     if not compared and not doubt:

@@ -7,6 +7,7 @@ from pathlib import Path
 from contract import ci, har, html
 from contract import junit as junit_report
 from contract import sarif as sarif_report
+from contract.errors import ConfigError
 from contract.example import example
 from contract.mask import Mask
 from contract.report import data, encoded, probe, store
@@ -20,9 +21,12 @@ def ready(folder: str, *files: str | None) -> None:
     were asked for.
 
     Raises:
-        ConfigError: one cannot be written.
+        ConfigError: one cannot be written, or would replace another.
     """
-    for path in (Path(folder, "run.json"), *(Path(file) for file in files if file)):
+    paths = [Path(folder, "run.json"), *(Path(file) for file in files if file)]
+    for i, path in enumerate(paths):
+        if path.resolve() in {other.resolve() for other in paths[:i]}:
+            raise ConfigError(f"two reports are to be written to {path}: one would replace the other")
         probe(path)
 
 

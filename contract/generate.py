@@ -47,7 +47,7 @@ TEXTS: Final = (
     "\"quoted\" and 'single' `tick`",
     "Cafe\u0301 Zu\u0308rich",
     "forty-eight characters, to the letter, a tail 48",
-    "12345",
+    "0042",
     "UPPER lower MiXeD",
     "\u0645\u0643\u062a\u0628 \u0627\u0644\u0627\u0633\u062a\u0642\u0628\u0627\u0644",
     "C:\\new\\table\\u0041",
@@ -343,6 +343,8 @@ class Generator:
         most = min(high, max(low, len(items)))
         sizes = dict.fromkeys(n for n in (max(low, 1), most, low) if low <= n <= high)
         made = [[items[i % len(items)] for i in range(n)] for n in sizes if items or not n]
+        if items and low <= 2 <= high and not schema.get("uniqueItems") and "enum" not in schema.get("items", {}):
+            made.append([items[0], items[0]])
         if made and most:  # Every item stands in one of them.
             made += [[items[(i + j) % len(items)] for j in range(most)] for i in range(most, len(items), most)]
         return tuple(made), ()

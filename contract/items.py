@@ -156,6 +156,7 @@ class ContractRun:
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
         """Takes node ids of the contract out of the arguments: pytest looks for a file of that name."""
         rest = []
+        given = self.config.invocation_params.args
         for arg in self.config.args:
             path, colons, names = arg.partition("::")
             here = path == ROOT or (self.config.invocation_params.dir / path).resolve() == self.config.rootpath / ROOT
@@ -164,6 +165,13 @@ class ContractRun:
             else:
                 rest.append(arg)
         self.config.args = rest
+        files = [Path(arg.partition("::")[0]) for arg in rest]
+        tests = rest and all("::" in arg for arg in rest)
+        plain = "--contract" not in given and all(
+            (self.config.invocation_params.dir / file).is_file() for file in files
+        )
+        if not self.chosen and (tests or (rest and plain)):
+            self.collected = True  # Somebody wants some tests of their own, and not to wait for an API.
         found = yield
         if self.collected:
             for id, there in self.chosen.items():

@@ -86,6 +86,8 @@ def load(path: str | Path, rules: Mapping[str, Rule], today: date | None = None)
     today = today or date.today()
     if not path:
         return Known(today=today)
+    if Path(path).exists() and not Path(path).is_file():
+        raise ConfigError(f"the known failures in {path} cannot be read: it is no file")
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:

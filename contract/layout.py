@@ -79,6 +79,8 @@ class Slot:
     """What must not be in it."""
     stays: frozenset[str] = frozenset()
     """Enumerated fields that stand as they did before it."""
+    same: bool = False
+    """True where what is required is sent as it is stored; what follows it shows whether it was saved all the same."""
 
     @property
     def partial(self) -> bool:
@@ -173,6 +175,7 @@ class Layout:
                     # A record must take such updates wherever it stands, and the answer shows what the change before
                     # has left. Where nothing that is required can be another one, the other channels are written.
                     room -= 1
+                    made[-1].same = self.spacious(target)
                     made.append(Slot(target, "led" if self.free(self.primary, target) else "beside"))
         before: dict[str, Any] = {}
         left_alone: set[Pair] = set()
@@ -187,6 +190,11 @@ class Layout:
         for seen in self.seen_changes.values():
             seen.clear()  # What was exchanged may be another change now.
         return self.extended(made, limit, remaining)
+
+    def spacious(self, target: Any) -> bool:
+        """True where what a value requires has room for one value to come twice: it shares the room with no other name."""
+        needs = self.free(self.primary, target)
+        return all(self.gen.request.aliases_of((name,)) == {name} for name in needs)
 
     def reserved(self, limit: int) -> int:
         """How many of *limit* steps are kept for those with one thing in them."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from contract.answer import Judgement
 from contract.config import Settings
 from contract.document import escape
+from contract.errors import Undecided
 from contract.generate import reserved
 from contract.ledger import Failure
 from contract.model import Case, Finding, Interaction, JSONObject, Response
@@ -18,7 +19,7 @@ __all__ = ["Neighbours", "next_page"]
 
 PAGES: Final = 4
 """Pages of the list that are read each time, at most."""
-ENOUGH: Final = 7
+ENOUGH: Final = 8
 """Pages after which the list is not read again: where the record is not on the first one it is read less often."""
 
 
@@ -223,9 +224,9 @@ class Neighbours:
             return
         if other.known is None:
             if when == "before":
-                why = (
-                    "does not exist" if response.status == 404 else f"cannot be read: the answer is a {response.status}"
-                )
+                if response.status == 404 and other.perform(case)[1].status == 404:
+                    raise Undecided(f"the bystander {id} does not exist (404): check bystander_ids")
+                why = f"cannot be read: the answer is a {response.status}"
                 session.ledger.reasons[self.rule] = f"the bystander {id} {why}"
                 return
         elif when == "before":

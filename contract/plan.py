@@ -33,7 +33,7 @@ FEWEST: Final = 2
 """Fields of an update of one thing, at most."""
 ALONE: Final = ("", "")
 """Stands for an update of one thing beside a read."""
-LISTS: Final = ("meanwhile", "later", "later on", "later still", "after")
+LISTS: Final = ("meanwhile", "later", "later on", "after")
 """Moments of the tour at which the list is read as well."""
 UNUSUAL: Final = 12
 """What a list is worth more for each kind of unusual text that it shows and none before it; see `Block.parts`."""
@@ -114,6 +114,17 @@ class Block:
             yield replace(self, cases=self.cases[start:end]), when
             start = end
         yield replace(self, cases=self.cases[start:]), ""
+
+    def unusual(self) -> Iterator[tuple[Block, str]]:
+        """The block in two parts, with a list between them: after the first read that shows longer texts than usual."""
+        long = next((i for i, case in enumerate(self.cases) if case.label.startswith("long ")), len(self.cases))
+        reads = [
+            i for i, case in enumerate(self.cases) if i > long and case.body is MISSING and case.expect == "accept"
+        ]
+        end = reads[0] + 1 if reads else 0
+        if end:
+            yield replace(self, cases=self.cases[:end], proof=False), "with what is unusual"
+        yield replace(self, cases=self.cases[end:]), ""
 
     def thinned(self, by: int, names: Collection[str] = (), others: Iterable[JSONObject] = ()) -> Block:
         """The block with *by* fewer cases in it: of what the documents are silent about evenly, and of reads those that

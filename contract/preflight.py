@@ -51,6 +51,8 @@ def _understand(session: Session, base_url: str, response: Response) -> None:
         raise Undecided(
             f"the credentials are refused ({response.status} for GET {url}); check the environment variables"
         )
+    if response.status == 407:
+        raise Undecided(f"GET {url} is answered 407: the proxy wants credentials, which belong into its address")
     if response.status in LOST:
         raise Undecided(f"GET {url} answers {response.status} again and again; try again when the API is up")
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -416,7 +416,7 @@ def _effort_lines(result: Result, mask: Mask) -> Iterator[str]:
     if plan.bound and plan.profile.thorough and result.requests > plan.updates:
         yield f"tour: {plan.updates} updates, {plan.updates / plan.bound:.2f} x the least possible ({plan.bound})"
     if result.noise:
-        yield f"{result.noise} answers were lost or put off (429, 503, broken connections) and asked for again"
+        yield f"{result.noise} answers were lost or put off (429, 502, 503, 504, broken connections) and asked for again"
     if plan.unreachable:
         yield "not exercised for want of an id in [resources]: " + ", ".join(plan.unreachable)
     if result.problem or result.only is not None:
@@ -498,6 +498,8 @@ def restored_lines(id: str, done: Any, mask: Mask, style: Style = unstyled) -> I
             yield f"        {plain(field)}: was {shown(was, 80)}, is {shown(stands, 80)}"
         if done.note:
             yield f"        its journal is kept; when that is over: {mask.line(done.way or 'contract restore')}"
+    for field, stood in done.replaced.items():
+        yield f"        {plain(field)}: {shown(mask.value(stood, field), 80)} stood there"
     if done.filled:
         yield f"        null before, at the documented default now: {plain(', '.join(done.filled))}"
     if done.unseen:

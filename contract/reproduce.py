@@ -190,9 +190,12 @@ class Look:
             return
         for failure in self.failures[:2]:
             if trace:
-                if failure.finding.name in self.session.judge.on_write and self.moved(failure):
+                # Every one was tried that may be it by itself; several may be alike, as in what they all hold.
+                name, judge = failure.finding.name, self.session.judge
+                noisy = name not in judge.fields or self.session.sender.noise > 0
+                if (name in judge.on_write or not noisy) and self.moved(failure):
                     return
-                continue  # Every refused update was tried.
+                continue
             for cases, read, body in self.suspects.of(failure):
                 if self.session.sender.budget.spent >= self.limit:
                     self.last()
@@ -209,7 +212,7 @@ class Look:
             self.last()
 
     def moved(self, failure: Failure) -> bool:
-        """True where one of the updates that were refused since the read before moves a time stamp again: the last, or
+        """True where one of the updates that were refused since the read before leaves its trace again: the last, or
         one that is found by halves; it is tried twice, as someone else may write now and then.
         """
         session, budget = self.session, self.session.sender.budget
@@ -219,11 +222,11 @@ class Look:
         if last and self.again(failure, last, True):
             since = last
         else:
-            self.times = 1
-            while len(since) > 1 and budget.spent < self.limit + ONE_RULE:
+            times, self.times = self.times, 1
+            while len(since) > 1 and budget.spent < self.limit + 2 * ONE_RULE:
                 half = since[len(since) // 2 :]
                 since = half if self.again(failure, half, True) else since[: len(since) // 2]
-            self.times = 2
+            self.times = times
             if len(since) != 1 or not self.again(failure, since, True):
                 return False
         self.confirm(failure)
@@ -241,7 +244,9 @@ class Look:
     def elsewhere(self, failure: Failure) -> bool:
         """True where an answer is wrong again from the whole of where the record stood, also in what was null."""
         case = failure.interaction.case
-        if not of_answer(self.rule) or case.operation != self.update or case.expect != "accept":
+        # What is not documented may be taken beside something that is null alone.
+        taken = case.expect == "reject" and case.rule == self.rule and not case.absent
+        if case.operation != self.update or not (taken or (of_answer(self.rule) and case.expect == "accept")):
             return False
         failure.body = case.body
         return self.session.sender.budget.spent < self.limit and self.again(failure, [case], read=False, whole=True)
@@ -382,13 +387,18 @@ class Look:
         """True where *case* was refused since the last read."""
         return any(refused.label == case.label for refused, _ in self.session.refused)
 
-    def apart(self, name: str, value: Any, was: Any = None) -> None:
-        """Gives the field *name* another value than *value*, where it has that one; *was*, where there is
-        no other. What already stands where it is seen or sent proves nothing.
+    def apart(self, name: str, value: Any, was: Any = MISSING) -> None:
+        """Gives the field *name* another value than *value*, where it has that one: the one that it *was*, if it can.
+        What already stands where it is seen or sent proves nothing.
         """
         session, item = self.session, self.session.judge.fields.get(name)
         if session.known is None or item is None or not same(item, session.known.get(name), value):
             return
+        if was is None and session.clears and name in self.generator.fields:
+            session.attempt({name: None}, "another value first")
+            if not same(item, session.now.get(name), value):
+                return
+        was = None if was is MISSING else was
         body = {name: was}
         if name in self.generator.fields:
             body = Witness(session).own(name, was, other=value)
@@ -488,7 +498,11 @@ class Look:
         session = self.session
         wanted = dict.fromkeys(f.finding.leaf for f in self.failures)
         case = self.failures[0].interaction.case
-        options = {name: self.generator.options(name)[:3] for name in wanted if name in self.generator.fields}
+        names = [name for name in wanted if name in self.generator.fields]
+        dated = not names and any(self.dated(name) for name in wanted)
+        if dated and self.generator.marker:
+            names = [self.generator.marker]  # What is written moves it.
+        options = {name: self.generator.options(name)[:3] for name in names}
         settable = max(options, key=lambda name: len(options[name]), default="")
         before = self.failures[0].interaction.before or {}
         seen, moved = 0, False
@@ -497,6 +511,8 @@ class Look:
                 if settable and not refused:
                     # It may show the record as it was before the last update.
                     self.apart(settable, before.get(settable))
+                if dated:
+                    session.sender.sleep(1.2)
                 establish(session, before, wanted)
             there, moved = moved, False
             session.trial([*refused], read=True)

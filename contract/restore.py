@@ -50,6 +50,8 @@ class Restored:
     """The command with which to try again later."""
     theirs: tuple[str, ...] = ()
     """Fields that someone else wrote during the run, and that were left alone."""
+    replaced: Mapping[str, Any] = field(default_factory=dict)
+    """Field -> what stood there before, where it is as it was found; for a run that was cut off, whose it was nobody knows."""
     accepted: tuple[Interaction, ...] = ()
     """The updates on the way back that were accepted, where something is left."""
 
@@ -264,7 +266,7 @@ class _Way:
 
     def back(self) -> Restored:
         """Sends what brings the record back until nothing differs or nothing helps."""
-        now = self.first()
+        now = began = self.first()
         if self.session.misread:
             # Reads do not show what was written, or not what was written in the same second: everything that was
             # is sent, whatever they show.
@@ -273,7 +275,10 @@ class _Way:
             now = _read(self.session)
         usual = [self.at_once, self.defaults, self.crossed, self.values_first, self.in_parts, self.whole]
         usual += [self.there, self.blanks]
-        if self.bare():
+        if any(self.record.get(name) is None for name in self.hopeless):
+            # What is known not to take null needs not be told so again.
+            usual = [self.values_first, self.defaults, self.there, self.in_parts, self.whole, self.blanks]
+        elif self.bare():
             usual.insert(0, usual.pop(usual.index(self.values_first)))
         if self.hopeless & {*self.generator.selectors}:
             usual[1:1] = [self.parked, self.at_once]
@@ -298,7 +303,8 @@ class _Way:
         if not left:
             filled = tuple(self.differences(now, exactly=True))
             verdict = "restored" if self.changed else "nothing_changed"
-            return Restored(verdict=verdict, unseen=self.unseen, filled=filled)
+            replaced = {n: now for n, (_, now) in self.differences(began).items()}
+            return Restored(verdict=verdict, unseen=self.unseen, filled=filled, replaced=replaced)
         note = "answers were lost on the way" if self.lost else ""
         if self.pages and not self.accepted:
             note = "updates are answered with web pages, or sent elsewhere"  # Somebody may have to log in first.
@@ -550,7 +556,7 @@ class _Way:
         """What is not cleared unless a selector stands at the value that uses it is cleared there."""
         nulls = [n for n in left if n in self.generator.fields and self.record[n] is None]
         for name in self.generator.selectors:
-            stands, moved = self.record.get(name), False
+            stands, before = self.record.get(name), list[str]()
             for value in self.generator.enums[name] if stands in self.generator.enums[name] else ():
                 choice = self.generator.choice(name, value)
                 mine = [n for n in nulls if n in choice.companions]
@@ -559,10 +565,13 @@ class _Way:
                 if not mine or fills or value == stands or self.tries < BACK:
                     continue
                 if self.put(self.generator.complete({name: value})):
-                    moved = True
+                    # What stands after it was left as well does so wherever the selector goes.
+                    if before and not any(is_empty(self.session.now.get(n)) for n in before):
+                        break
+                    before = mine
                     if not self.session.sheds:
                         self.put(dict.fromkeys(mine))
-            if moved:
+            if before:
                 self.stand(name)
 
     def defaults(self, left: Mapping[str, tuple[Any, Any]]) -> None:

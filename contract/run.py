@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -19,6 +19,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -51,7 +52,7 @@ from contract.reduce import Refusals
 from contract.reproduce import investigate
 from contract.restore import Restored, differences, recall, restore
 from contract.result import Exchange, Result
-from contract.send import GONE, Credentials
+from contract.send import GONE, Credentials, proxy_for
 from contract.session import Session
 from contract.spec import Contract
 from contract.walk import Walk
@@ -205,14 +206,21 @@ class Runner:
                 if self._preflight():
                     self._write(held)
             except SendError as error:
-                problem = f"{self.settings.base_url} cannot be tested: {error}; check base_url, and whether it is up"
-                raise SendError(problem, kind=error.kind) from error
+                raise SendError(self._unreachable(error), kind=error.kind) from error
             finally:
                 result.seconds = self.budget.clock() - self.budget.started
                 result.requests = self.budget.spent
                 result.noise = sum(s.sender.again for s in self.sessions)
                 result.foreign = {s.id: s.foreign for s in self.sessions if s.foreign}
         return result
+
+    def _unreachable(self, error: SendError) -> str:
+        url, hint = self.settings.base_url, "check base_url, and whether it is up"
+        proxy = urlsplit(self.settings.proxy or proxy_for(url) or "")
+        if proxy.hostname and self.transport is None:
+            by = f"{proxy.hostname}:{proxy.port}" if proxy.port else proxy.hostname
+            hint = f"it was asked through the proxy {by}: check that first"
+        return f"{url} cannot be tested: {error}; {hint}"
 
     def session(self, id: str) -> Session:
         """A session on one record, with a sender of its own.
@@ -343,13 +351,11 @@ class Runner:
 
     def _expect_parts(self) -> None:
         """Keeps more for the way back: where not all can be put back, the rest goes back in parts, which takes
-        more requests than all of it at once; and each value of a selector may have to be visited, to be left again.
+        more requests than all of it at once.
         """
         if self.late:
-            visits = sum(len(self.generator.enums[name]) for name in self.generator.selectors)
-            more = max(AFTERWARDS, AFTERWARDS // 2 + visits)
-            self.budget.reserve += more
-            self.each -= more
+            self.budget.reserve += AFTERWARDS
+            self.each -= AFTERWARDS
             self.late = 0
 
     def _cannot_restore(self) -> str:
@@ -439,8 +445,11 @@ class Runner:
     def _walk_block(self, session: Session, block: Block) -> None:
         """Walks through one block, and reads the lists that belong to it."""
         # Several lists, so that each field is seen with more than one value.
-        lists = self.plan.profile.thorough and session is self.sessions[0] and block.name == "tour"
-        parts = block.parts(self.generator.enums, self.generator.marker or "") if lists else ((block, ""),)
+        parts: Iterable[tuple[Block, str]] = ((block, ""),)
+        if self.plan.profile.thorough and session is self.sessions[0] and block.name == "tour":
+            parts = block.parts(self.generator.enums, self.generator.marker or "")
+        elif self.plan.profile.thorough and session is self.sessions[0] and block.name == "silence":
+            parts = block.unusual()
         for part, when in parts:
             Walk(session, part, self._enough).walk()
             if when and not self._enough():
@@ -482,6 +491,9 @@ class Runner:
         if not (found or (block.name in {"tour", "silence"} and self.plan.profile.thorough)):
             return block
         over = self._over(session, cost)
+        if session.sheds and self.result.expected_left.get(session.id):
+            # Each value of a selector is visited on the way back, to be left again.
+            over += sum(len(self.generator.enums[name]) for name in self.generator.selectors)
         if block.name == "tour":
             names = self.generator.selectors
             # The list is read in it, and after it.
@@ -565,7 +577,7 @@ class Runner:
         if theirs:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
             done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
-        self.result.restored[session.id] = replace(done, way=custody.way, accepted=())
+        self.result.restored[session.id] = replace(done, way=custody.way, accepted=(), replaced={})
         # What was tried in every way there is needs no journal: that stays only where trying again may help.
         if done.verdict != "not_restored" or not done.note:
             custody.journal.remove()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
 
@@ -103,6 +104,9 @@ class Suspects:
                 yield from self.unheld(failure)
             return
         yield from self.come_back(failure)
+        # Where no read showed that what was written before is stored, that it is not comes first.
+        unread = 0 if failure.interaction.verified else 1
+        yield from islice(self.unheld(failure), unread)
         for body in self.smaller(case.body, failure.finding.root):
             small = replace(case, body=body)
             yield small.repeated(), read, body
@@ -114,7 +118,7 @@ class Suspects:
         recent = [c for c, _, _ in self.session.updates if c.expect == "accept"]
         index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
         if index:
-            yield from self.unheld(failure)
+            yield from islice(self.unheld(failure), unread, None)
             yield [*recent[max(0, index - PREFIX) : index], case], read, case.body
 
     def come_back(self, failure: Failure) -> Iterator[Trial]:
@@ -146,13 +150,14 @@ class Suspects:
         any other.
         """
         name, case = failure.finding.name, failure.interaction.case
-        earlier = [(c, n) for c, n, _ in self.session.updates if n < failure.number and c.expect == "accept"]
+        earlier = [(c, n) for c, n, _ in self.session.updates if n < failure.number and c.fields]
         writer, number = next(((c, n) for c, n in reversed(earlier[-UNHELD:]) if name in c.body), (None, 0))
         if not under(self.rule, "frame") or writer is None:
             return
         small = next(iter(self.smaller(case.body, name)))
         last = replace(case, body=small)
-        yield [writer, last], False, small
+        # Where nothing changes it may be lost as well: the second time is what counts.
+        yield [writer, *([writer] if writer.repeat else []), last], False, small
         kinds = _kinds(c for c, n in self.session.refusals if n < number and c.target == "own")[::-1]
         for before in {id(c): c for c in [*self.session.refused_before(number), *kinds]}.values():
             yield [before, writer, last], False, small

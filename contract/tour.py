@@ -59,7 +59,7 @@ def near(value: Any, how: str, item: Field) -> Any:
         more = f"{value}2" if tail else f"{host}/2"
         made = {"case": host + tail.swapcase(), "more": more, "less": f"{value}{'&' if '?' in tail else '?'}less"}[how]
     else:
-        made = {"case": value.swapcase(), "more": f"{value}2", "less": value[:-1]}[how]
+        made = {"case": value.swapcase(), "more": f"{value} ", "less": value[:-1]}[how]
         made = made if made.strip() and made != value else f"{value}2"
     fits = schema.get("minLength", 0) <= len(made) <= schema.get("maxLength", max(SHORT, len(value) + len("?less")))
     return made if fits else value
@@ -304,7 +304,7 @@ class Tour:
             self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
         if slot.still:
             self.confined[label] = slot.kind
-        kept = self.same[label] = self.kept(body, before) if slot.kind == "again" else []
+        kept = self.same[label] = self.kept(body, before) if slot.kind == "again" else self.unchanged(slot, body)
         off = off | slot.still | left
         step = _Step(body, off, full, led, self.near.get(label, ""), self.places(before, body))
         self.fill(step, kept)
@@ -442,6 +442,13 @@ class Tour:
         """What is stored of what the values of selectors in *body* require, where they were the same *before*."""
         same = [name for name in self.gen.selectors if name in body and before.get(name) == body[name]]
         needs = [other for name in same for other in self.gen.choice(name, body[name]).requires]
+        return [name for name in needs if name in self.stored]
+
+    def unchanged(self, slot: Slot, body: Mapping[str, Any]) -> list[str]:
+        """What a value of the largest selector requires, where that is sent as it is stored: an API may save nothing where a
+        companion does not change.
+        """
+        needs = self.layout.free(self.primary, slot.target) if slot.same and self.primary in body else ()
         return [name for name in needs if name in self.stored]
 
     def standing(self, body: Mapping[str, Any]) -> list[str]:

@@ -111,6 +111,17 @@ class Walk:
         self.session.read(label)
         self.undo(before)
 
+    def different(self, case: Case, before: JSONObject) -> dict[str, Any]:
+        """The body of what must be refused, with other values of what stands beside the reason: a trace of what the record
+        holds already would not show.
+        """
+        gen, body = self.generator, dict(case.fields)
+        for name in body.keys() & gen.fields.keys() - {*gen.selectors, *case.core}:
+            few = gen.fields[name].enum or "boolean" in gen.fields[name].types
+            if few and before.get(name) == body[name]:
+                body[name] = next((v for v in gen.options(name) if v != body[name]), body[name])
+        return body
+
     def send(self, case: Case) -> None:
         """Sends one case and notes whether it was accepted."""
         stamps, before = self.session.judge.stamps, self.session.now
@@ -119,6 +130,8 @@ class Walk:
             fields = self.session.contract.record
             others = {n: [v for v in fields[n].enum if v != before.get(n)] for n in case.body if n in fields}
             case = replace(case, body={n: (others.get(n) or [v])[-1] for n, v in case.body.items()})
+        elif case.expect == "reject" and isinstance(case.body, Mapping):
+            case = replace(case, body=self.different(case, before))
         rests = case.rested and self.waits and bool(stamps) and self.session.sender.budget.time_left > ENOUGH
         if rests:
             parts = all(_PARTS.search(str(before.get(name))) for name in stamps)

@@ -372,12 +372,12 @@ def test_the_boundaries_of_a_schema(schema: dict[str, Any], values: set[Any] | N
     [
         ({"items": {"type": "string", "enum": ["a", "b", "c"]}}, [["a"], ["a", "b", "c"], []]),
         ({"items": {"type": "string", "enum": ["a", "b"]}, "minItems": 3}, [["a", "b", "a"]]),
-        ({"items": {"type": "integer", "maximum": 3, "minimum": 1}, "maxItems": 2}, [[1], [1, 3], [], [2, 1]]),
+        ({"items": {"type": "integer", "maximum": 3, "minimum": 1}, "maxItems": 2}, [[1], [1, 3], [], [1, 1], [2, 1]]),
         (
             {"items": {"type": "string", "enum": ["a", "b", "c", "d", "e"]}, "minItems": 1, "maxItems": 2},
             [["a"], ["a", "b"], ["c", "d"], ["e", "a"]],
         ),
-        ({"items": {"type": "boolean"}, "minItems": 1, "maxItems": 50}, [[True], [True, False]]),
+        ({"items": {"type": "boolean"}, "minItems": 1, "maxItems": 50}, [[True], [True, False], [True, True]]),
         ({"maxItems": 0}, [[]]),
         ({"items": {"enum": [None]}}, [[]]),
     ],

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from contract import reference
-from contract.errors import ConfigError, SendError
+from contract.errors import ConfigError, SendError, Undecided
 from contract.generate import Generator
 from contract.model import Response
 from contract.neighbours import _goes_on, next_page
@@ -312,12 +312,13 @@ def test_several_numbers_share_the_plan_and_are_all_put_back(tmp_path: Path) -> 
 
 
 def test_an_unknown_bystander_is_said(tmp_path: Path) -> None:
-    """A bystander that does not exist exercises nothing, and the rule says so."""
-    with reference.running() as server:
-        found = run(settings(server, tmp_path, bystander_ids=(UNKNOWN,)), credentials(server))
-    entry = next(e for e in found.entries if e.rule.id == f"{UPDATE}.bystander")
+    """A bystander that does not exist is a mistake in the configuration: nothing is written."""
+    with reference.running() as server, Proxy(server.base_url) as proxy:
+        chosen = settings(server, tmp_path, base_url=proxy.base_url, bystander_ids=(UNKNOWN,))
+        with pytest.raises(Undecided, match=f"the bystander {UNKNOWN} does not exist .404.: check bystander_ids"):
+            run(chosen, credentials(server))
 
-    assert (entry.verdict, entry.reason) == ("not_exercised", f"the bystander {UNKNOWN} does not exist")
+    assert {one.line.split()[0] for one in proxy.requests} == {"GET"}
 
 
 def beside(server: reference.Running, folder: Path, second: Callable[[Exchange], None]) -> Any:
