@@ -7,8 +7,8 @@ and an API that does nothing wrong:
 * 34 for access and refusals, the list before them among these
 * 30 for omissions, and for clearing companions before them
 * 151 for the tour: 137 updates, as many reads as there is room for, 4 lists
-* 8 for reads without leave, 6 bodies by chance, 48 where the documents are silent, 2 for an id in other letters
-* 4 for the state machine (`EXPLORED`)
+* 9 for reads without leave, 6 bodies by chance, 47 where the documents are silent, 2 for an id in other letters
+* 3 for the state machine, `EXPLORED` at the most
 * 3 for the bystanders, and 3 for the way back
 
 The eight that are left are for looking into what is found last, or for a longer way back: `RESERVE` is kept

@@ -123,7 +123,7 @@ class Cases:
         writes, reads = operation is self.update, operation is self.contract.retrieve
         # An API that looks at a part of the password alone most likely does so in every operation.
         kinds = ["no_credentials", f"{'longer' if writes else 'wrong' if reads else 'shorter'}_password"]
-        kinds += ["wrong_user", *(["empty_password"] if writes or reads else [])] if self.basic(operation) else []
+        kinds += ["wrong_user", "empty_password"] if self.basic(operation) else []
         kinds += ["recased_password"] if writes else []
         kinds += ["other_scheme"] if writes or reads else []
         yield from (self.stranger(operation, kind) for kind in kinds)
@@ -404,14 +404,18 @@ class Cases:
             yield unknown
 
     def nulls(self) -> Iterator[Case]:
-        """Null in each selector, and in two fields of each kind."""
+        """Null in each selector, in two enumerated fields, and in two fields of each other kind at once."""
         gen = self.generator
         for name in gen.selectors:
             if name in self.shown and not gen.fields[name].required:
                 yield self.unsaid(f"null in {name}", {name: None}, "null")
-        for kind, names in self.kinds().items():
-            if free := [n for n in names if n in gen.fields]:
-                yield self.unsaid(f"null in {kind}", dict.fromkeys(free[:2]), "null")
+        listed, others = dict[str, None](), dict[str, None]()
+        for names in self.kinds().values():
+            some = dict.fromkeys([n for n in names if n in gen.fields][:2])
+            (listed if some.keys() & gen.enums.keys() else others).update(some)
+        for kind, body in (("others", others), ("enumerated fields", listed)):
+            if body:
+                yield self.unsaid(f"null in {kind}", body, "null")
 
     def other_types(self) -> Iterator[Case]:
         """Values of another type than the documented one."""
@@ -429,19 +433,13 @@ class Cases:
             yield self.unsaid(f"a number in {name}", {name: 7}, "any")
 
     def other_letters(self) -> Iterator[Case]:
-        """A documented value in the other letter case, once for each set of values: each selector alone, the others at once."""
+        """A documented value in the other letter case, once for each set of values."""
         seen: set[tuple[Any, ...]] = set()
-        others: dict[str, Any] = {}
         for name, options in self.generator.enums.items():
             if options and isinstance(options[0], str) and options not in seen:
                 seen.add(options)
                 lower = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
-                if name in self.generator.selectors:
-                    yield self.unsaid(f"another case in {name}", {name: lower}, "any")
-                else:
-                    others[name] = lower
-        if others:
-            yield self.unsaid(f"another case in {', '.join(others)}", others, "any")
+                yield self.unsaid(f"another case in {name}", {name: lower}, "any")
 
     def ghosts(self) -> Iterator[Case]:
         """Well-formed ids of what most likely does not exist: the first alone, and then the others."""

@@ -108,8 +108,8 @@ class _Hunt:
         return result.findings, Interaction(case=case, response=response, before=before, id=session.id)
 
 
-def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
-    """The state machine of one search."""
+def _machine(hunt: _Hunt, small: bool) -> type[RuleBasedStateMachine]:
+    """The state machine of one search; a *small* one leaves refusals to the rest of the plan."""
     session, generator = hunt.session, hunt.session.generator
     update = session.contract.update.id
     bodies = generator.bodies()
@@ -152,7 +152,7 @@ def _machine(hunt: _Hunt) -> type[RuleBasedStateMachine]:
             self.unread = False
             hunt.step(Case(label="explored read", operation=session.contract.retrieve.id))
 
-        if refused:
+        if refused and not small:
 
             @rule(value=st.sampled_from(refused))
             def refuse(self, value: tuple[str, str, Any]) -> None:
@@ -215,7 +215,7 @@ def _search(hunt: _Hunt, settings: Settings, turn: int, small: bool) -> None:
         print_blob=False,
         verbosity=hypothesis.Verbosity.quiet,
     )
-    machine = hypothesis.seed(settings.seed + turn)(_machine(hunt))
+    machine = hypothesis.seed(settings.seed + turn)(_machine(hunt, small))
     try:
         run_state_machine_as_test(machine, settings=chosen)
     except _Stop as stop:

@@ -48,7 +48,7 @@ def test_standard_explores_a_little_and_the_same_each_time(tmp_path: Path) -> No
         sent.append([(e.case.label, e.content) for e in result.exchanges if e.case.label.startswith("explored")])
 
     assert sent[0] == sent[1]
-    assert len(sent[0]) == EXPLORED
+    assert 3 <= len(sent[0]) <= EXPLORED
     assert any(label == "explored update" for label, _ in sent[0])
     assert result.requests <= 300
     assert result.verdict == "kept"
