@@ -588,6 +588,19 @@ def test_an_address_that_is_refused_as_it_stands_is_found_before_anything_change
     assert {**now, "updated_at": None} == {**before, "updated_at": None}
 
 
+def test_what_stood_where_a_cut_off_run_is_put_back_is_told(tmp_path: Path) -> None:
+    """Nobody knows whose it was: it may be what somebody else wrote since, and is not to be lost without a word."""
+    with reference.running() as server:
+        before = record(server)
+        chosen = settings(server, tmp_path)
+        Journal.of(Path(chosen.state_dir), chosen.base_url, server.ids[0]).write(chosen.base_url, server.ids[0], before)
+        put(server, {"name": "somebody else's"})
+        done = restore_all(chosen, credentials(server))[server.ids[0]]
+
+    assert (done.verdict, done.replaced) == ("restored", {"name": "somebody else's"})
+    assert "        name: somebody else's stood there" in [*restored_lines(server.ids[0], done, Mask())]
+
+
 def test_what_is_left_where_null_is_refused_is_named(tmp_path: Path) -> None:
     """A server that takes no null cannot be brought back to null; every such field is told with both values."""
     with reference.running(variant="null-refused") as server:

@@ -284,3 +284,9 @@ def test_new_entries_go_to_the_configured_file(tmp_path: Path, monkeypatch: pyte
     assert known.place(settings) == (settings, tmp_path / "mine.toml")
     assert known.place(Settings(), tmp_path / "sub" / "contract.toml")[1] == tmp_path / "sub" / "contract-known.toml"
     assert known.place(Settings())[1] == tmp_path / "contract-known.toml"
+
+
+def test_what_is_no_file_is_not_read() -> None:
+    """A device has no end."""
+    with pytest.raises(ConfigError, match="the known failures in /dev/zero cannot be read: it is no file"):
+        known.load("/dev/zero", {})

@@ -190,6 +190,19 @@ def test_items_stand_beside_the_users_tests(serve: Serve) -> None:
     assert site.seen == []
 
 
+def test_who_names_single_tests_does_not_wait_for_an_api(serve: Serve) -> None:
+    """Node ids of one's own, and files where the contract comes with the ini file, are run alone."""
+    site = serve()
+    site.pytester.makepyfile(test_own="def test_it():\n    pass\n\n\ndef test_other():\n    pass\n")
+    site.run("test_own.py::test_it", "-q").assert_outcomes(passed=1)
+    site.pytester.makeini("[pytest]\ncontract = true\n")
+    site.pytester.runpytest("test_own.py", "-q").assert_outcomes(passed=2)
+    assert site.seen == []
+
+    found = site.run("--co", "-q", "test_own.py")
+    assert "contract::list_phone_numbers" in found.stdout.str()
+
+
 def test_items_are_grouped_by_operation_and_promise(serve: Serve) -> None:
     """--co shows the tree, and sends nothing."""
     site = serve()

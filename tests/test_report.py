@@ -18,7 +18,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from contract import reference
-from contract.files import write
+from contract.errors import ConfigError
+from contract.files import ready, write
 from contract.mask import Mask, plain, shown
 from contract.model import MISSING, Case, Finding
 from contract.report import curl, data, encoded, expected_lines, lines
@@ -569,3 +570,9 @@ def test_lines_can_be_decorated() -> None:
 
     assert {"broken", "warned"} <= kinds
     assert found[-1].startswith("<BROKEN>: ")
+
+
+def test_two_reports_do_not_replace_each_other(tmp_path: Path) -> None:
+    """One file for both is refused before anything is sent."""
+    with pytest.raises(ConfigError, match="two reports are to be written to"):
+        ready(str(tmp_path), str(tmp_path / "a.xml"), str(tmp_path / "." / "a.xml"))

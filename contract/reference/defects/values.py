@@ -468,7 +468,7 @@ STORE: tuple[Row, ...] = (
     ("fifth-write-marked", "Every fifth write leaves a ! behind message_relay_context in the store.",
      "U.read_back.message_relay_context U.frame.message_relay_context", marked(5, "message_relay_context")),
     ("fifth-write-clears", "Every fifth write that does not send call_relay_application clears it.",
-     "U.frame.call_relay_application", fifth_clears("call_relay_application")),
+     "U.frame.call_relay_application U.idempotence", fifth_clears("call_relay_application")),
     ("refused-name-stored-later", "The name of a refused write is stored with the next one that has none.",
      "U.frame.name U.rejection.no_trace", refused_name_later()),
     ("second-write-in-a-second", "A second write within one second is answered and not stored.",
