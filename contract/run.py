@@ -499,8 +499,9 @@ class Runner:
             # The list is read in it, and after it.
             more = CLOSING + (EXPLORED if self._explores(session) else 2) - self.late
             return block.thinned(over + more, names, (self.snapshots[session.id], self.plan.final))
-        # Where reads mislead, the way back is a long one.
-        investigation = INVESTIGATION + AFTERWARDS * (session.misread > 1)
+        # Where reads mislead, the way back is a long one; which of many refusals left a trace is found by halves.
+        traces = any(under(f.finding.rule, "rejection.no_trace") for f in session.failures())
+        investigation = INVESTIGATION + AFTERWARDS * (session.misread > 1) + 2 * AFTERWARDS * traces
         return block.thinned(over + CLOSING + investigation if found else over + LAST - AFTERWARDS)
 
     def _over(self, session: Session, cost: int) -> int:
