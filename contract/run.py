@@ -586,7 +586,8 @@ class Runner:
     def _unechoed(self, session: Session, done: Restored) -> None:
         """Notes what is left because updates on the way back were accepted twice, and did not write what every API takes."""
         takes = session.generator.takes
-        stuck = {n for n, (was, _) in done.left.items() if n in session.generator.fields and takes(n, was)}
+        # An enumerated value may have been found where it cannot be set any more.
+        stuck = {n for n, (was, _) in done.left.items() if n in session.generator.free and takes(n, was)}
         seen: dict[str, int] = {}
         for interaction in done.accepted if stuck and not session.foreign else ():
             result, again = self.judge.judge(interaction), Judgement()
