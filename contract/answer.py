@@ -17,7 +17,7 @@ import jsonschema_rs
 from contract.document import escape
 from contract.formats import anchor, canonical, escapes
 from contract.model import MISSING, Finding, Interaction, JSONObject, Response, Rule, is_empty, under
-from contract.shape import Group, RecordShape, said, same
+from contract.shape import Group, RecordShape, said, same, wording
 from contract.spec import Contract, Operation
 
 __all__ = ["Answers", "Judgement", "is_id"]
@@ -306,10 +306,9 @@ class Answers:
             message = f"the body of the {status} is not as documented: {wrong}"
             result.broken(rule, message, expected=operation.media_type, actual=kind or "(none)")
         elif not self._errors[operation.id, status].is_valid(response.body):
-            from jsonschema import Draft202012Validator
             from jsonschema.exceptions import best_match
 
-            error = best_match(Draft202012Validator(dict(schema)).iter_errors(response.body))
+            error = best_match(wording()(dict(schema)).iter_errors(response.body))
             where = "".join(f"/{escape(p)}" for p in error.absolute_path) if error else ""
             what = error.message if error else "it is not as documented"
             message = f"the body of the {status} is not as documented: {what}"[:300]

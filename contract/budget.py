@@ -31,6 +31,7 @@ from contract.errors import Undecided
 __all__ = [
     "AFTERWARDS",
     "AT_ONCE",
+    "A_SEQUENCE",
     "BESIDE_RANDOM",
     "CLOSING",
     "EXPLORED",
@@ -82,6 +83,8 @@ INVESTIGATION: Final = 28
 are silent about, and does not ask for anything by chance."""
 ONE_RULE: Final = 14
 """The most requests that looking into one rule may cost."""
+A_SEQUENCE: Final = 8
+"""Requests more where it may take several updates, one after the other, to show it."""
 PER_RECORD: Final = 30
 """Requests that a run may send more for each record beside the first."""
 SIGHTS: Final = 12

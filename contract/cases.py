@@ -255,6 +255,7 @@ class Cases:
         prefix = f"{self.update.id}.rejection"
         gen = self.generator
         yield from self.excluded(used=False)
+        yield from () if self.thorough else self.held()
         yield from self.unfilled()
         for name in gen.required if self.thorough else gen.required[:1]:
             body = self.mark({}, f"without {name}") or gen.complete({})
@@ -267,9 +268,14 @@ class Cases:
         if self.thorough:
             yield self.ignored("a JSON array", "not_an_object", [self.mark({}, "array")])
 
-    def excluded(self, *, used: bool) -> Iterator[Case]:
+    def held(self) -> Iterator[Case]:
+        """What is no id, where an id is wanted: for when one stands there, which has to stay."""
+        yield from self.excluded(held=True)
+
+    def excluded(self, *, used: bool = False, held: bool = False) -> Iterator[Case]:
         """Undocumented values of fields: of every other one that a selector's value *used*, while it stands
-        elsewhere, as an API may look at them there alone; or of the rest.
+        elsewhere, as an API may look at them there alone; or of the rest, but for what is no id; or that alone, to be
+        sent where one is *held*.
         """
         gen = self.generator
         names = [name for name, item in gen.request.fields.items() if item.excludes and not item.read_only]
@@ -287,7 +293,10 @@ class Cases:
             seen.add(options)
             if alike or not self.thorough:
                 values = tuple({facet: (facet, value) for facet, value in reversed(values)}.values())[::-1]
-            for i, (facet, value) in enumerate(values if (name in elsewhere) == used else ()):
+            for i, (facet, value) in enumerate(values):
+                no_id = bool(item.resource) and facet == "format"
+                if no_id != held or not (held or (name in elsewhere) == used):
+                    continue
                 label, rule = excluding(name, facet, value), f"{self.update.id}.rejection.{name}.{facet}"
                 # Once with the other selectors moved as well: one of them must not be applied without the other.
                 # So is a value that they use, at other values of them: an API may look at it where none is sent.

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -235,7 +236,7 @@ def _carry_out(settings: Settings, quiet: bool) -> Result:
     from contract.run import run as carry_out
 
     with _progress(quiet) as progress:
-        return carry_out(settings, credentials(), progress=progress)
+        return carry_out(settings, credentials(), progress=progress, notify=partial(click.echo, err=True))
 
 
 def _show(result: Result, settings: Settings, quiet: bool) -> None:
@@ -519,6 +520,9 @@ def export(form: str, config: str | None, spec: str | None, output: Path | None)
 @click.option("--operation", default="", metavar="ID", help="Operation that the page is about, if not the update.")
 def derive(page: Path, against: str | None, operation: str) -> int:
     """Read the text of a reference page: print a fragment's skeleton, or compare it with a fragment.
+
+    PAGE is plain text, as a browser copies it: the headings "Path parameters", "Request" and "Response", under each a
+    field's name on a line and its description on the next, and values under "Allowed values:".
 
     \b
     Example:

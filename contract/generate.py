@@ -79,6 +79,9 @@ comes what is most often not given back. None is as long as the shortest limit t
 documents name no length, to refuse it is lawful.
 """
 
+_PLAIN: Final = re.compile(r"[\w .,@+()=-]*")
+"""Texts that people write as well."""
+
 LETTERS: Final = (
     "abcxyzABCXYZ0189 -_.,:;!?'\"()[]{}<>/\\|@#$%^&*+=~`"
     "\u00e4\u00f6\u00fc\u00df\u00e9\u00f1\u00c5\u0130\u0131\u0159\u0394\u03a9\u0436\u042f\u05d0\u0639\u0645\u0939\u0e01\u4e2d\u6587\u3042\uac00"
@@ -237,6 +240,14 @@ class Generator:
         return None
 
     # ----------------------------------------------------------------- values
+
+    def marked(self, name: str, value: Any) -> bool:
+        """True for a text in the free field *name* that hardly anybody writes but what draws from here."""
+        if name not in self.free or not isinstance(value, str) or value not in self.firm(name):
+            return isinstance(value, str) and "must not appear" in value
+        if self.fields[name].format == "uri":
+            return name.replace("_", "-") in value
+        return _PLAIN.fullmatch(value) is None
 
     def firm(self, name: str) -> tuple[Any, ...]:
         """The boundary values of a field that documents promise to take, plainest first."""

@@ -405,16 +405,16 @@ class Layout:
                 add(target, "more")
                 room -= 1
         # What is required is sent once more where it has one value only, or where a value also uses what it does not
-        # require, which must stay; elsewhere another one of it is sent, or none, by turns.
+        # require, which must stay; elsewhere another one of it is sent, or none, by turns. What has other names, and
+        # seldom stands as it is sent, is sent once more after that.
         late.sort(key=lambda target: (not self.spared(target), bool(self.free(self.primary, target))))
         turns: Iterator[Kind] = cycle(("more", "beside"))
-        for target in late[:room]:
+        for target in late:
             once = bool(self.spared(target)) or not self.free(self.primary, target)
-            add(target, "again" if once else next(turns))
-        for i in sorted(last.values()):
-            if singles and i not in more:
-                more[i] = [Slot(slots[i].target, "single")]
-                singles -= 1
+            kinds: list[Kind] = ["again"] if once else [next(turns)] if self.spacious(target) else ["more", "again"]
+            for kind in kinds[:room]:
+                add(target, kind)
+                room -= 1
         found: list[Slot] = []
         for i, slot in enumerate(slots):
             found += [slot, *more.get(i, ())]

@@ -91,17 +91,21 @@ class Block:
         """The block in parts, each with the list that is due after it: that is right after a read, so that it is
         known what a list has to show; and where it shows most that no earlier one showed, of the fields *enums*,
         those with most values above all, and of what is unusual in the field *text*; and once after an update of that
-        field by itself, which may not have reached what lists are made of.
+        field by itself, which may not have reached what lists are made of. They come after an even number of changes and
+        after an odd one.
         """
         state: dict[str, Any] = {}
         moments: dict[int, dict[Any, int]] = {}
+        changes = 0
         for i, case in enumerate(self.cases, 1):
             if case.body is MISSING:
                 shown = {(n, v): len(enums[n]) for n, v in state.items() if n in enums and isinstance(v, str)}
                 moments[i] = shown | dict.fromkeys(_unusual(state.get(text)), UNUSUAL)
                 moments[i] |= {ALONE: BY_ITSELF} if {*self.cases[max(0, i - 2)].fields} == {text} else {}
-            else:
+                moments[i][("updates", changes % 2)] = BY_ITSELF
+            elif case.expect == "accept":
                 state |= case.fields
+                changes += not case.repeat
         chosen: set[int] = set()
         seen: set[Any] = set()
         for _ in LISTS[: len(moments)]:
@@ -161,9 +165,11 @@ class Block:
         shown: dict[int, set[tuple[str, str]]] = {}
         for i, case in enumerate(self.cases):
             if case.body is not MISSING:
-                state |= {name: repr(value) for name, value in case.body.items()}
+                state |= {name: repr(value) for name, value in case.fields.items() if case.expect == "accept"}
                 continue
-            beside = [c.body for c in self.cases[max(0, i - 1) : i + 2] if c.body is not MISSING]
+            beside = [
+                c.body for c in self.cases[max(0, i - 1) : i + 2] if c.body is not MISSING and c.expect == "accept"
+            ]
             # What was kept from before an update of one thing shows between reads on both sides of it alone.
             shown[i] = {*state.items(), *([ALONE] if any(len(body) <= FEWEST for body in beside) else [])}
         return shown
@@ -301,6 +307,8 @@ class _Planner:
         self.seed = seed
         self.generator = Generator(self.update, resources)
         self.cases = Cases(contract, self.generator, foreign=bool(foreign), thorough=profile.thorough)
+        self.held: tuple[Case, ...] = ()
+        """What is refused on the tour."""
 
     def plan(self) -> Plan:
         """The whole plan."""
@@ -338,7 +346,7 @@ class _Planner:
         return Plan(
             blocks=tuple(block for block in blocks if block.cases),
             profile=self.profile,
-            updates=tour.updates,
+            updates=tour.updates + len(self.held),
             bound=tour.bound,
             coverage=tour.coverage,
             unreachable=unreachable,
@@ -370,7 +378,8 @@ class _Planner:
         values = Values(self.generator, self.seed)
         tour = Tour(self.update.id, self.generator, values, self.cases.shown, random.Random(self.seed))
         self.cases.use(values)
-        return tour, list(tour.cases() if self.profile.thorough else self.cases.smoke())
+        self.held = tuple(self.cases.held()) if self.profile.thorough else ()
+        return tour, list(tour.cases(len(self.held)) if self.profile.thorough else self.cases.smoke())
 
     def bounds(self, walk: list[Case]) -> tuple[int, int]:
         """How many boundary values of the free fields *walk* sends, and how many there are."""
@@ -422,28 +431,32 @@ class _Planner:
             not case.unless for block in blocks if block.name not in {"clock", "random"} for case in block.cases
         )
         sent = others + profile.random + BESIDE_RANDOM * profile.thorough + len(walk) + REPEATS * profile.thorough
-        return profile.requests - MARGIN - OVERHEAD - sent
+        return profile.requests - MARGIN - OVERHEAD - sent - len(self.held)
 
     def interleave(self, walk: list[Case], tour: Tour, reads: int) -> Iterator[Case]:
-        """*walk* with as many reads in it, evenly, and some of its steps sent twice."""
+        """*walk* with as many reads in it, evenly, some of its steps sent twice, and before the last reads what must be
+        refused where something is stored.
+        """
         often = self.repeated(walk)
         read = self.worth_reading(walk, tour, reads)
+        refused = dict(zip(sorted(read)[-len(self.held) :], self.held, strict=False))
         for i, case in enumerate(walk):
             yield case
             if self.profile.thorough and i in often:
                 yield replace(case, label=f"{case.label} again", repeat=1, rested=False)
+            if i in refused:
+                yield refused[i]
             if i in read:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
 
     def repeated(self, walk: list[Case]) -> set[int]:
         """The steps of *walk* that are sent twice."""
-        count = len(walk)
-        often: set[int] = set()
-        for i in range(REPEATS):
-            often.add(self.most_varied(walk, count * i // REPEATS, count * (i + 1) // REPEATS, often))
-        if single := [i for i, case in enumerate(walk) if len(case.body) == 1 and not case.rested]:
-            # Whatever is not sent must stay the second time as well.
-            often = {*sorted(often)[: REPEATS - 1], single[-1]}
+        # Whatever is not sent must stay the second time as well; and a time stamp that just moved.
+        single = sorted((not walk[i].rested, -i) for i, case in enumerate(walk) if len(case.body) == 1)
+        often = {-i for _, i in single[:1]}
+        count, parts = len(walk), REPEATS - len(often)
+        for i in range(parts):
+            often.add(self.most_varied(walk, count * i // parts, count * (i + 1) // parts, often))
         return often
 
     def most_varied(self, walk: list[Case], start: int, end: int, others: Iterable[int]) -> int:
@@ -480,7 +493,7 @@ class _Planner:
         between a read before it and one after it.
         """
         close: list[int] = []
-        if 0 < tour.tail <= len(walk) - CLOSE + 1 and 3 * CLOSE < reads < len(walk):
+        if 0 < tour.tail <= len(walk) - CLOSE + 1 and 2 * CLOSE < reads < len(walk):
             close = [*range(tour.tail - 1, tour.tail - 1 + CLOSE)]
             walk, reads = walk[: tour.tail - 1], min(reads - CLOSE, tour.tail - 1)
         single = [i for i, case in enumerate(walk) if len(case.body) == 1 and len(walk) > 2 * reads]
@@ -707,7 +720,7 @@ class _Planner:
         at each value of each selector: an API may look at it at some of them only.
         """
         gen, seen = self.generator, Counter[tuple[str, Any, str]]()
-        names = [name for name, item in gen.fields.items() if item.excludes]
+        names = [name for name in gen.fields if gen.refused(name)]
         stands: dict[str, Any] = {}
         for update in updates:
             yield update

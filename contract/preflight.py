@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import jsonschema_rs
 
 from contract.errors import Undecided
 from contract.model import MISSING, Case, JSONObject, Response, is_empty
 from contract.restore import restore, writable
-from contract.send import LOST
+from contract.send import LOST, proxy_for
 from contract.session import Session
 from contract.shape import same
 from contract.spec import Contract, Field
@@ -54,7 +55,9 @@ def _understand(session: Session, base_url: str, response: Response) -> None:
     if response.status == 407:
         raise Undecided(f"GET {url} is answered 407: the proxy wants credentials, which belong into its address")
     if response.status in LOST:
-        raise Undecided(f"GET {url} answers {response.status} again and again; try again when the API is up")
+        proxy = urlsplit(proxy_for(base_url) or "").hostname
+        by = f", through the proxy {proxy}" if proxy else ""
+        raise Undecided(f"GET {url} answers {response.status} again and again{by}; try again when the API is up")
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     html = (kind == "text/html" and not isinstance(response.body, Mapping)) or response.content.lstrip()[:1] == b"<"
     if response.status == 404 or html or 300 <= response.status < 400:

@@ -17,6 +17,7 @@ from contract import spec as specs
 from contract.budget import Budget, shortest
 from contract.config import Settings
 from contract.errors import ConfigError, nearest
+from contract.formats import matches
 from contract.ledger import LACKING, Ledger
 from contract.model import Rule
 from contract.plan import Plan, needed, plan
@@ -41,6 +42,11 @@ def prepare(
     for name in settings.resources:
         if name not in naming:
             problem = f"[resources] names {name!r}, which is no field that can name something.{nearest(name, naming)}"
+            raise ConfigError(problem, layer=settings.layers.get("resources", ""))
+        item = contract.request.fields[name]
+        sure = item.format and "format" in item.excludes
+        if sure and not matches(item.format, settings.resources[name]):
+            problem = f"[resources] {name} = {settings.resources[name]!r} is no {item.format}, which the contract wants"
             raise ConfigError(problem, layer=settings.layers.get("resources", ""))
     bodies = [body.schema for op in contract.operations.values() for body in (op.request, op.response) if body]
     bodies += [schema for op in contract.operations.values() for schema in op.errors.values()]

@@ -133,6 +133,7 @@ def data(result: Result, mask: Mask) -> dict[str, Any]:
                 "verdict": done.verdict,
                 "left": {name: mask.value([before, now], name) for name, (before, now) in done.left.items()},
                 **({"unseen": list(done.unseen)} if done.unseen else {}),
+                **({"odd": list(done.odd)} if done.odd else {}),
                 **({"filled": list(done.filled)} if done.filled else {}),
                 **({"note": mask.text(done.note)} if done.note else {}),
             }
@@ -371,13 +372,14 @@ def lines(
     if result.problem:
         yield style("could not tell: ", "undecided") + mask.line(result.problem)
     for fields in result.foreign.values():
-        for name, pair in fields.items():
-            before, now = (shown(mask.value(value, name), 80) for value in pair)
-            yield f"        {plain(name)}: was {before}, is {now}"
+        yield from _pairs(fields, mask)
     yield from mask.told(result)
     for id, done in result.restored.items():
-        if not quiet or done.verdict == "not_restored":
+        if not quiet or done.verdict == "not_restored" or done.odd:
             yield from restored_lines(id, done, mask, style)
+    for id, fields in result.touched.items():
+        yield style(f"{mask.line(id)} was changed as well, and is left so: only what ids names is written to", "broken")
+        yield from _pairs(fields, mask)
     if not quiet:
         yield from _effort_lines(result, mask)
     counts: Counter[str] = Counter(e.word for e in result.entries)
@@ -479,28 +481,36 @@ def expected_lines(found: Finding, mask: Mask, indent: str) -> Iterator[str]:
         yield f"{indent}actual    {shown(mask.value(found.actual, name) if found.actual is not MISSING else MISSING)}"
 
 
+def _pairs(fields: Mapping[str, tuple[Any, Any]], mask: Mask) -> Iterator[str]:
+    """What each of *fields* was, and what it is."""
+    for name, pair in fields.items():
+        before, now = (shown(mask.value(value, name), 80) for value in pair)
+        yield f"        {plain(name)}: was {before}, is {now}"
+
+
 def restored_lines(id: str, done: Any, mask: Mask, style: Style = unstyled) -> Iterator[str]:
     """What became of one record: put back, or what is left of what was written to it."""
-    name = mask.line(id)
+    name, why = mask.line(id), f": {mask.line(done.note)}" if done.note else ""
     if done.verdict == "restored":
         yield f"{name} was put back as it was, and read back"
     elif done.verdict == "nothing_changed":
         yield f"{name} is as it was"
     elif done.theirs and set(done.left) <= set(done.theirs):
-        yield style(f"{name} was put back, but for what someone else set meanwhile", "undecided")
+        yield style(f"{name} was put back, but for what someone else set meanwhile", "undecided") + why
     else:
-        yield style(f"{name} could not be put back whole", "broken") + (
-            f": {mask.line(done.note)}" if done.note else ""
-        )
+        yield style(f"{name} could not be put back whole", "broken") + why
     if done.verdict == "not_restored":
-        for field, (before, now) in done.left.items():
-            was, stands = mask.value(before, field), mask.value(now, field)
-            yield f"        {plain(field)}: was {shown(was, 80)}, is {shown(stands, 80)}"
+        yield from _pairs(done.left, mask)
         if done.note:
             yield f"        its journal is kept; when that is over: {mask.line(done.way or 'contract restore')}"
     for field, stood in done.replaced.items():
         yield f"        {plain(field)}: {shown(mask.value(stood, field), 80)} stood there"
     if done.filled:
         yield f"        null before, at the documented default now: {plain(', '.join(done.filled))}"
+    if done.odd:
+        yield style(
+            f"        found with values that only such a run writes: {plain(', '.join(done.odd))};", "undecided"
+        )
+        yield "        one was cut off elsewhere, or is at work: what was found is what counts as before"
     if done.unseen:
         yield f"        never shown, so not put back: {plain(', '.join(done.unseen))}"

@@ -7,13 +7,15 @@ write to staging too. What repeats is told with the smallest body that still sho
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
+from math import gcd
 from typing import Any, Final
 
-from contract.budget import IN_PARTS, ONE_RULE
+from contract.budget import A_SEQUENCE, IN_PARTS, ONE_RULE
 from contract.check import MOVES_AFTER
 from contract.errors import SendError, Undecided
 from contract.formats import instant
@@ -40,6 +42,8 @@ OF_ONE: Final = ("shape", "enum", "format", "e164", "access", "rejection.error_b
 """Rules that are judged on one answer by itself."""
 ALONE: Final = 6
 """Reads one after the other that show whether a field changes now and then while nothing is written."""
+UNLIKELY: Final = 1000
+"""One in so many is no accident."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -113,7 +117,8 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         steady = rule.endswith(".no_server_error") and sum(between) >= GROUPS and noise <= len(numbers)
         alone = session.sender.noise == 0 or steady
         made = {f.number for f in seen if _made(session, f.finding)}
-        alone = alone and ledger.own(rule, written=bool(session.foreign), sure=len(made) > 1)
+        sure = len(made) > 1 or _in_step(session, seen)
+        alone = alone and ledger.own(rule, written=bool(session.foreign), sure=sure)
         # What a refused update did not hold did not come from it.
         traced = not under(rule, "rejection.no_trace") or any(held(session, f.finding) for f in failures)
         if len(numbers) > 1 and alone and traced and (of_answer(rule) or not _restless(session, first.finding)):
@@ -124,6 +129,22 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
     for failure in failures[1:]:
         failure.confirmed = first.confirmed if failure.confirmed is None else failure.confirmed
         failure.untried = first.untried
+
+
+def _in_step(session: Session, failures: list[Failure]) -> bool:
+    """True for *failures*, or any of their kind, that answers show after every so many updates, or accepted ones: nobody
+    else keeps step.
+    """
+    update = session.contract.update.id
+    kind = [f for f in session.failures() if under(f.finding.rule, "frame")]
+    counts = [n for _, n, _ in session.updates], [n for _, n in session.between(0, session.sender.budget.spent)]
+    for some in (failures, kind):
+        shown = sorted({f.number for f in some if f.interaction.case.operation == update})
+        for numbers in counts:
+            gaps = [other - one for one, other in pairwise(bisect_left(numbers, number) for number in shown)]
+            if gaps and gcd(*gaps) ** len(gaps) >= UNLIKELY:
+                return True
+    return False
 
 
 def _restless(session: Session, finding: Finding) -> bool:
@@ -157,7 +178,8 @@ class Look:
         self.failures = failures
         self.suspects = Suspects(session, rule)
         self.update = session.contract.update.id
-        self.limit = session.sender.budget.spent + ONE_RULE
+        sequence = under(rule, "frame", "read_back") and not failures[0].interaction.verified
+        self.limit = session.sender.budget.spent + ONE_RULE + sequence * A_SEQUENCE
         garbled = under(rule, "shape.json", "shape.body", "rejection.error_body")
         noisy = session.sender.noise > 0 or garbled
         shared = under(rule, "read_back", "frame", "rejection.no_trace", "bystander")
@@ -204,6 +226,7 @@ class Look:
                     return
                 if self.again(failure, cases, read):
                     self.confirm(failure)
+                    cases = self.shorter(failure, cases, read)
                     failure.body = self.session.completed(self.reduced(failure, cases, read, body), cases[-1])
                     if not cases[-1].keep:
                         smaller = isinstance(failure.body, Mapping) and failure.body != cases[-1].body
@@ -212,6 +235,14 @@ class Look:
                     return
         if not any(self.late(failure, sure=False) for failure in self.failures[:2]):
             self.last()
+
+    def shorter(self, failure: Failure, cases: list[Case], read: bool) -> list[Case]:
+        """The last of *cases* with which it is seen as well, where there is budget to look for fewer."""
+        times, self.times = self.times, 1
+        while len(cases) > 1 and self.session.sender.budget.spent < self.limit and self.again(failure, cases[1:], read):
+            cases = cases[1:]
+        self.times = times
+        return cases
 
     def moved(self, failure: Failure) -> bool:
         """True where one of the updates that were refused since the read before leaves its trace again: the last, or
@@ -238,7 +269,8 @@ class Look:
     def last(self) -> None:
         """Settles what did not come again in any of these ways."""
         for way, some in ((self.elsewhere, 2), (self.undone, 1), (self.in_series, 2)):
-            for failure in self.failures[:some]:
+            tried = {f.finding.pointer: f for f in reversed(self.failures[:some])} if way == self.in_series else {}
+            for failure in tried.values() or self.failures[:some]:
                 failure.confirmed = way(failure)
                 if failure.confirmed:
                     return
@@ -593,13 +625,12 @@ class Look:
     def stood(self, failure: Failure, cases: list[Case]) -> JSONObject | None:
         """The record as it stood before *cases* when they, or what followed them, showed the failure."""
         updates, before = self.session.updates, failure.interaction.before
-        if failure.interaction.case.operation != self.update:
-            first = cases[0] if len(cases) > 2 else None
-            return next((b for c, n, b in reversed(updates) if n < failure.number and first in (None, c)), before)
-        if len(cases) > 1:
-            # What was written first may have been lost then: it has to be something new again.
-            label = next((c.label for c in cases if c.expect == "accept"), "")
-            return next((b for c, n, b in updates if c.label == label and n < failure.number), before)
+        in_read = failure.interaction.case.operation != self.update
+        # What was written first may have been lost then: it has to be something new again.
+        label = next((c.label for c in cases if c.expect == "accept" and c.operation == self.update), "")
+        if in_read or len(cases) > 1:
+            earlier = (b for c, n, b in reversed(updates) if (c.label == label if label else n < failure.number))
+            return next(earlier, before)
         return before
 
     def set_up(self, failure: Failure, cases: list[Case], *, whole: bool, always: bool) -> None:
@@ -675,8 +706,9 @@ class Look:
         stored = [n for n in case.absent if n not in session.now or not is_empty(session.now[n])]
         if stored:
             session.attempt(dict.fromkeys(stored, None), "companions cleared")
-            if session.sheds and (left := [n for n in stored if not is_empty(session.now.get(n))]):
-                shed(session, left)
+            for _ in stored if session.sheds else ():
+                if left := [n for n in stored if not is_empty(session.now.get(n))]:
+                    shed(session, left)
 
     def alike(self, one: Finding, other: Finding) -> bool:
         """True where two findings are the same failure."""

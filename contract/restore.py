@@ -48,6 +48,8 @@ class Restored:
     note: str = ""
     way: str = ""
     """The command with which to try again later."""
+    odd: tuple[str, ...] = ()
+    """Fields that were found with what hardly anybody writes but such a run."""
     theirs: tuple[str, ...] = ()
     """Fields that someone else wrote during the run, and that were left alone."""
     replaced: Mapping[str, Any] = field(default_factory=dict)
@@ -171,7 +173,7 @@ def establish(session: Session, before: JSONObject | None, sent: Any = None, *, 
     stuck = [n for n in nulls if session.now.get(n) is not None]
     if stuck and clears:
         # An API may read some fields beside a selector only.
-        session.attempt(_beside(session, {}) | dict.fromkeys(stuck, None), "back to null")
+        session.attempt(_anchored(session, {}) | dict.fromkeys(stuck, None), "back to null")
         stuck = [n for n in stuck if session.now.get(n) is not None]
     if stuck and (session.sheds or clears):
         shed(session, stuck)
@@ -179,7 +181,7 @@ def establish(session: Session, before: JSONObject | None, sent: Any = None, *, 
     session.clears = session.clears if clears is None else clears
 
 
-def _beside(session: Session, body: JSONObject) -> dict[str, Any]:
+def _anchored(session: Session, body: JSONObject) -> dict[str, Any]:
     """*body* with the selectors as they stand, and what they require."""
     generator, now = session.generator, session.now
     stands = {n: now[n] for n in generator.selectors if n not in body and now.get(n) in generator.enums[n]}
@@ -202,7 +204,7 @@ def shed(session: Session, names: list[str]) -> None:
             session.attempt(generator.complete({selector: value}), "to be cleared")
         if not session.sheds:
             session.attempt(dict.fromkeys(mine), "back to null")
-        session.attempt(_beside(session, {selector: back}), "back to where it stood")
+        session.attempt(_anchored(session, {selector: back}), "back to where it stood")
         return
 
 
@@ -216,7 +218,7 @@ def beside(session: Session, name: str, body: JSONObject) -> None:
         users = [v for v in values if v != stood and item is not None and name in item.choices[v].companions]
         if users and stood in values:
             session.attempt(generator.complete({**body, selector: users[0]}), "another value first")
-            session.attempt(_beside(session, {selector: stood}), "back to where it stood")
+            session.attempt(_anchored(session, {selector: stood}), "back to where it stood")
             return
 
 

@@ -113,6 +113,16 @@ class Result:
                 yield f"no longer failing, remove it: {place}{where}"
 
     @property
+    def touched(self) -> dict[str, dict[str, tuple[Any, Any]]]:
+        """Other record -> field -> (before, now), where it changed with the updates of this run; nobody puts that back."""
+        found: dict[str, dict[str, tuple[Any, Any]]] = {}
+        for failure in self.ledger.failures:
+            other, name = failure.interaction.other, failure.finding.name
+            if failure.finding.rule == f"{self.contract.update.id}.bystander" and failure.confirmed and other and name:
+                found.setdefault(other, {})[name] = failure.finding.expected, failure.finding.actual
+        return found
+
+    @property
     def verdict(self) -> str:
         """``kept``, ``broken`` or ``undecided``."""
         if any(e.verdict == "broken" for e in self.entries):

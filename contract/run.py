@@ -90,13 +90,14 @@ def run(
     only: frozenset[str] | None = None,
     share: Share | None = None,
     brief: bool = False,
+    notify: Callable[[str], None] | None = None,
 ) -> Result:
     """Carries out one run.
 
     *progress* is called with (requests sent, requests planned) as the run goes on. *only* are the ids
     of the rules that matter: nothing is sent that only others need. *share* is this
     process's part of a run that several processes carry out together. A *brief* run looks for nothing
-    more once it has found something.
+    more once it has found something. *notify* is called with a line for whoever waits, when a signal ends the run.
 
     Raises:
         ConfigError, SpecError: something that was given cannot be used; nothing was sent.
@@ -111,7 +112,7 @@ def run(
     contract.retrieve  # noqa: B018 - without a way to read back there is no run: says so before anything is sent
     given = need_credentials(contract, Credentials(**credentials))
     runner = Runner(settings, given, contract, made, transport, progress, only)
-    runner.brief = brief
+    runner.brief, runner.notify = brief, notify
     if share is not None:
         runner.take(share)
     return runner.carry_out()
@@ -135,6 +136,7 @@ class Runner:
         self.first = True
         """False where another process sees to the list and to the bystanders."""
         self.brief = False
+        self.notify: Callable[[str], None] | None = None
         self.contract = contract
         self.plan = made
         self.given = given
@@ -273,6 +275,8 @@ class Runner:
         def stop(number: int, frame: Any) -> None:
             self.result.interrupted = number
             name = signal.Signals(number).name
+            if self.notify is not None and not self.budget.stopped:
+                self.notify(f"{name}: what was changed is put back")
             self.budget.stop(f"the run was ended by {name}")
             for session in self.sessions:
                 if not self.budget.restoring:
@@ -578,25 +582,34 @@ class Runner:
         if theirs:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
             done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
-        self.result.restored[session.id] = replace(done, way=custody.way, accepted=(), replaced={})
+        odd = tuple(n for n, value in found.items() if session.generator.marked(n, value))
+        if session.foreign and not odd and self._twin(session):
+            note = "another run writes to it at the same time, and may put back what this one wrote"
+            done = replace(done, verdict="not_restored", note=done.note or note)
+        self.result.restored[session.id] = replace(done, way=custody.way, accepted=(), replaced={}, odd=odd)
         # What was tried in every way there is needs no journal: that stays only where trying again may help.
         if done.verdict != "not_restored" or not done.note:
             custody.journal.remove()
+
+    def _twin(self, session: Session) -> bool:
+        """True where what someone else wrote is what a run like this one writes."""
+        wrote = [(n, now) for n, (_, now) in session.foreign.items()]
+        return bool(self.ledger.bygone) or any(session.generator.marked(n, now) for n, now in wrote)
 
     def _unechoed(self, session: Session, done: Restored) -> None:
         """Notes what is left because updates on the way back were accepted twice, and did not write what every API takes."""
         takes = session.generator.takes
         # An enumerated value may have been found where it cannot be set any more.
         stuck = {n for n, (was, _) in done.left.items() if n in session.generator.free and takes(n, was)}
-        seen: dict[str, int] = {}
+        seen = set[str]()
         for interaction in done.accepted if stuck and not session.foreign else ():
             result, again = self.judge.judge(interaction), Judgement()
             found = [f for f in result.findings if under(f.rule, "echo") and f.name in stuck]
-            again.findings = [f for f in found if seen.get(f.rule)]
-            seen |= {f.rule: 1 for f in found}
+            again.findings = [f for f in found if f.rule in seen]
+            seen |= {f.rule for f in found}
             for failure in self.ledger.add(interaction, again, self.budget.spent) if again.findings else ():
                 failure.confirmed = True
-        self.ledger.fold()
+                self.ledger.fold()
 
     def _rewound(self, session: Session, before: JSONObject | None) -> None:
         """Notes where the record, put back, shows the time stamp that was found with it: an API may keep that with what

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 import httpx
 import jsonschema_rs
 
-from contract.budget import Budget
+from contract.budget import MAX_TOTAL, Budget
 from contract.errors import SendError, Undecided
 from contract.model import MISSING, Case, Pair, Response
 from contract.spec import Contract, Operation
@@ -50,9 +50,10 @@ __all__ = [
     "unknown",
 ]
 
-MAX_CONTENT: Final = 256_000
-"""The most bytes of an answer that are read, after decompression."""
-MAX_LIST: Final = 2_000_000
+MAX_CONTENT: Final = 2_000_000
+"""The most bytes of an answer that are read, after decompression; what was written is read whatever it takes, to be put
+back."""
+MAX_LIST: Final = 4_000_000
 """The most bytes of a list of records that are read, after decompression."""
 MAX_HEADERS: Final = 500
 MAX_DEPTH: Final = 200
@@ -375,7 +376,8 @@ class Sender:
         if content is not None:
             headers["Content-Type"] = case.media_type
         url = self.url(case, id)
-        most = MAX_LIST if self.contract.list_in(operation) else MAX_CONTENT
+        usual = MAX_LIST if self.contract.list_in(operation) else MAX_CONTENT
+        most = MAX_TOTAL if self.budget.restoring else usual
         retry: Retry | None = None
         while True:
             attempts = retry.attempts_made if retry is not None else 0

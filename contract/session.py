@@ -375,9 +375,16 @@ class Session:
         told_already = {f.pointer for f in result.findings if not under(f.rule, "read_back")}
         pointers: set[str] = set()
         found = False
-        for name, old, now in self.judge.differences(result.record, before):
-            item = self.judge.fields[name]
-            guilty = [c for c, _ in refused if name in c.fields and same(item, c.fields[name], now)]
+        changes = list(self.judge.differences(result.record, before))
+
+        def explains(case: Case) -> list[str]:
+            sent, fields = case.fields, self.judge.fields
+            return [name for name, _, now in changes if name in sent and same(fields[name], sent[name], now)]
+
+        # One of few values stands in many of them: first those that explain most.
+        cases = sorted((c for c, _ in refused), key=lambda case: -len(explains(case)))
+        for name, old, now in changes:
+            guilty = [c for c in cases if name in explains(c)]
             if f"/{escape(name)}" in told_already and not guilty:
                 continue
             if not guilty and not verified:

@@ -18,7 +18,7 @@ from contract.formats import CUSTOM, SIZES, UNDIALLED, calling_regions, instant,
 from contract.model import Finding, JSONObject
 from contract.spec import Body, Field
 
-__all__ = ["SLACK", "Group", "RecordShape", "said", "same"]
+__all__ = ["SLACK", "Group", "RecordShape", "said", "same", "wording"]
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -215,11 +215,7 @@ class RecordShape:
         quick = self._quick[item.name]
         if quick is not None and quick.is_valid(value):
             return ""
-        # jsonschema is slow to import, and is asked for its words only.
-        from jsonschema import Draft202012Validator
-
-        validator = Draft202012Validator(schema, format_checker=_checker())
-        error = next(iter(validator.iter_errors(value)), None)
+        error = next(iter(wording()(schema, format_checker=_checker()).iter_errors(value)), None)
         return str(error.message)[:200] if error is not None else ""
 
 
@@ -265,6 +261,21 @@ def _inner(schema: Any) -> Iterator[str]:
         if isinstance(part, Mapping) and isinstance(part.get("format"), str):
             yield part["format"]
         yield from _inner(part)
+
+
+@cache
+def wording() -> Any:
+    """The validator of jsonschema, which is asked for its words only: it is slow to import. Patterns are left to
+    jsonschema-rs, which takes no time that grows out of bounds with the text.
+    """
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
+
+    def pattern(_: Any, wanted: str, value: Any, __: Any) -> Iterator[ValidationError]:
+        if isinstance(value, str) and not jsonschema_rs.Draft202012Validator({"pattern": wanted}).is_valid(value):
+            yield ValidationError(f"{value!r} does not match {wanted!r}")
+
+    return extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
 
 
 @cache

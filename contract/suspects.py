@@ -102,6 +102,7 @@ class Suspects:
             yield from self.after_refusal(failure, case, failure.number, read)
             if isinstance(case.body, Mapping) and case.body and case.expect != "reject":
                 yield from self.unheld(failure)
+                yield from self.window(failure, read)
             return
         yield from self.come_back(failure)
         # Where no read showed that what was written before is stored, that it is not comes first.
@@ -110,16 +111,22 @@ class Suspects:
         for body in self.smaller(case.body, failure.finding.root):
             small = replace(case, body=body)
             yield small.repeated(), read, body
+        window, early = self.window(failure, read), unread * under(self.rule, "frame")
+        yield from window[:early]
         if self.rule.endswith(".accept"):
             # What the update before it left behind may be why: a state that only that update brings about.
             for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
                 yield [last, case], read, case.body
         yield from self.after_refusal(failure, case, failure.number, read)
-        recent = [c for c, _, _ in self.session.updates if c.expect == "accept"]
-        index = next((i for i, c in enumerate(recent) if c.label == case.label), None)
-        if index:
+        if window:
             yield from islice(self.unheld(failure), unread, None)
-            yield [*recent[max(0, index - PREFIX) : index], case], read, case.body
+        yield from window[early:]
+
+    def window(self, failure: Failure, read: bool) -> list[Trial]:
+        """The case, after the updates before it just as they were."""
+        case = failure.interaction.case
+        recent = [c for c, n, _ in self.session.updates if n < failure.number]
+        return [([*recent[-PREFIX:], case], read, case.body)] if recent else []
 
     def come_back(self, failure: Failure) -> Iterator[Trial]:
         """What wrote the value that is there again, what left the value of a selector which uses it, and what came back to
@@ -213,12 +220,33 @@ class Suspects:
         for case, _ in done[-1:]:
             if case.repeat:
                 yield case.repeated(), True, case.body
-        for case, number in reversed(done[-2:]):
+        start = max((n for n in self.session.seen if n < failure.number), default=0)
+        near = sum(number > start for _, number in done) <= 2
+        yield from () if near else self.unread(failure, updates)
+        for last, (case, number) in zip((True, False), reversed(done[-2:]), strict=False):
             yield from self.after_refusal(failure, case, number, True)
             for body in self.smaller(case.body, name):
                 yield [replace(case, body=body)], True, body
+            if last and near:
+                if len(updates) > 1:
+                    yield updates[-2:], True, updates[-1].body
+                yield from self.unread(failure, updates)
         if len(updates) > 2:
             yield updates[-3:], True, updates[-1].body
+
+    def unread(self, failure: Failure, updates: list[Case]) -> Iterator[Trial]:
+        """For what a read shows after several *updates*: what came right before answers that show a change of the field as
+        well, and what wrote it last.
+        """
+        session, found = self.session, failure.finding
+        told = [f for f in session.ledger.under(self.rule) if under(f.finding.rule, "frame")]
+        for shown in [f for f in told if f.finding.pointer == found.pointer][:2]:
+            recent = [c for c, n, _ in session.updates if n < shown.number][-PREFIX:]
+            for some in [recent[-1:], recent] if recent else ():
+                yield some, True, some[-1].body
+        writer = next((c for c in reversed(updates) if found.root in c.fields), None)
+        if writer is not None and not any(writer is c for c in updates[-2:]):
+            yield [writer], True, writer.body
 
     def smaller(self, body: JSONObject, name: str) -> Iterator[dict[str, Any]]:
         """Parts of *body* that may show a failure at the field *name*, the smallest first."""
@@ -259,7 +287,8 @@ class Suspects:
             if not isinstance(case.body, Mapping):
                 return 1
             if name in case.body:
-                return 0 if _told_as(case.body[name], failure.finding.actual) else 2
+                told = _told_as(case.body[name], failure.finding.actual)
+                return 0 if told else 1 if name in case.core and not case.absent else 2
             return 1 if case.keep else 3
 
         # What came before the last update that wrote the field left nothing behind in it.

@@ -200,11 +200,11 @@ class Tour:
         self.apart = set(self.layout.triples)
         """Combinations that did not stand in one body yet."""
 
-    def cases(self) -> Iterator[Case]:
-        """The steps, in order."""
+    def cases(self, beside: int = 0) -> Iterator[Case]:
+        """The steps, in order, with room for some updates *beside* them."""
         layout = self.layout
         targets = layout.targets() or [None] * self.bound
-        limit = max(self.bound, len(targets)) * 5 // 4 - REPEATS
+        limit = max(self.bound, len(targets)) * 5 // 4 - REPEATS - beside
         made: list[Case] = []
         alone = iter(self.alone())
         singles: set[int] = set()
@@ -320,7 +320,7 @@ class Tour:
 
     def single(self, step: int, body: Mapping[str, Any]) -> Case:
         """A step with one thing in it."""
-        rested = not {*body} & {*self.gen.selectors} and self.rests > 0
+        rested = self.rests > 0
         self.rests -= rested
         return self.case(f"tour {step}: {' '.join(body)} alone", body=body, rested=rested)
 
@@ -476,11 +476,12 @@ class Tour:
             for s in gen.selectors.values()
             for c in s.choices.values()
         ]
-        if group := min((g for g in groups if g), key=len, default=[]):
-            yield gen.complete({n: self.fresh_value(n) for n in group}, self.boundary.take)
+        group = min((g for g in groups if g), key=len, default=[])
         other = next((n for n in shown if n in gen.enums and not any(gen.enums[n] == gen.enums[o] for o in group)), "")
         if other:
             yield gen.complete({other: self.fresh_value(other)}, self.boundary.take)
+        if group:
+            yield gen.complete({n: self.fresh_value(n) for n in group}, self.boundary.take)
         for name in sorted(shown, key=lambda n: (n in gen.enums, not gen.fields[n].deprecated)):
             if name in (gen.marker, other) or name in group:
                 continue

@@ -52,6 +52,8 @@ class Walk:
         count as stored."""
         self.ignored: set[str] = set()
         """The formats of fields that null did not empty."""
+        self.turned: Any = None
+        """The last body in place of which another one was sent after it: sent again it would change something."""
         self.later: list[Case] = []
         self.waits = True
         """False while cases that need to be prepared come later: only these are worth a rest."""
@@ -64,7 +66,7 @@ class Walk:
         for case in cases:
             if self.enough():
                 return
-            if case.unless and case.unless in self.accepted:
+            if (case.unless and case.unless in self.accepted) or (case.repeat and case.body == self.turned):
                 continue
             if self.block.name != "tour" or self.session.failed < FAILING:
                 self.session.settle()
@@ -147,6 +149,7 @@ class Walk:
                 self.session.perform(
                     replace(case, label=f"{case.label}, once more", body=self.other(case.body), repeat=0)
                 )
+                self.turned = case.body
 
     def undo(self, before: JSONObject) -> None:
         """Puts selectors back to where they stood *before* what was refused, or was to be, where that left them without

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -48,6 +49,17 @@ def test_run_step_ends_with_the_status_of_the_run(tmp_path: Path, defect: str | 
     assert done.returncode == status, done.stdout + done.stderr
     assert (tmp_path / "output").read_text(encoding="utf-8") == f"status={status}\n"
     assert (tmp_path / "reports" / "run.json").is_file()
+
+
+def test_ids_may_stand_on_lines_of_their_own(tmp_path: Path) -> None:
+    """Commas, blanks and line breaks part them, and none is left out."""
+    with reference.running() as server:
+        given = {"username": server.username, "password": server.password, "base_url": server.base_url}
+        ids = f"\n{server.ids[0]},\n  {server.ids[1]}\n"
+        carried_out("Run", tmp_path, ids=ids, profile="smoke", **given)
+
+    found = json.loads((tmp_path / "reports" / "run.json").read_text(encoding="utf-8"))
+    assert set(found["restored"]) == {*server.ids[:2]}
 
 
 def test_restore_step_has_nothing_to_put_back(tmp_path: Path) -> None:

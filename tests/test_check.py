@@ -91,6 +91,15 @@ def read(record: Any, before: Any = RECORD, verified: bool = False, id: str = ID
     return look("show_lamp", record, before=before, verified=verified, id=id)
 
 
+def test_a_pattern_takes_no_time_out_of_bounds() -> None:
+    """What does not match is told by an engine that does not try every way there is."""
+    judge = Judge(lamp({f"{RESPONSE}/slug": {"type": "string", "pattern": "^(a+)+$"}}))
+    judged = judge.judge(look("show_lamp", {**RECORD, "slug": "a" * 60 + "!"}))
+    assert [(f.pointer, f.message) for f in judged.findings if "match" in f.message] == [
+        ("/slug", f"slug: '{'a' * 60}!' does not match '^(a+)+$'")
+    ]
+
+
 def test_what_counts_writes_is_no_time_stamp() -> None:
     """A number that each write moves has no rules of time, and does not keep the stamp beside it from having them."""
     contract = lamp({f"{RESPONSE}/revision": {"type": "integer", "x-changes": "on-write"}})

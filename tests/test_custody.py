@@ -1303,6 +1303,52 @@ def test_the_same_run_from_another_machine_is_noticed(tmp_path: Path, monkeypatc
         assert any(result.foreign for result in twins(server, tmp_path, 1, monkeypatch))
 
 
+def test_where_another_run_is_at_work_the_journal_stays(tmp_path: Path) -> None:
+    """It may put back what this one wrote; what was found here is put back when it has ended."""
+    written = threading.Event()
+
+    def harm(exchange: Exchange) -> None:
+        if exchange.number == 12 and not written.is_set():
+            written.set()
+            put(server, {"call_relay_script_url": "https://example.com?call-relay-script-url"})
+        passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        chosen = settings(server, tmp_path, base_url=proxy.base_url)
+        found = outcome(chosen, credentials(server))
+        put(server, {"name": "must not appear any more"})
+        done = restore_all(chosen, credentials(server))[server.ids[0]]
+        now = record(server)
+
+    assert found.status == 2
+    assert "another run writes to it at the same time, and may put back what this one wrote" in found.text
+    assert (len(found.journals), done.verdict) == (1, "restored")
+    assert now == before
+
+
+@pytest.mark.parametrize(
+    ("found", "odd"),
+    [
+        ({"name": "\u260e\ufe0f Desk \U0001f469\U0001f3fd\u200d\U0001f4bb"}, ("name",)),
+        ({"name": "must not appear malformed", "call_fallback_url": "https://example.com/call-fallback-url"}, None),
+        ({"name": "Front desk", "call_fallback_url": "https://example.com/voice"}, ()),
+    ],
+)
+def test_what_an_earlier_run_left_elsewhere_is_told(
+    found: dict[str, str], odd: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    """Texts that only such a run writes are named where they are found: its journal may be on a machine that is gone."""
+    with reference.running() as server:
+        put(server, found)
+        result = outcome(settings(server, tmp_path, profile="smoke"), credentials(server))
+
+    wanted = tuple(found) if odd is None else odd
+    assert result.result is not None
+    assert set(result.result.restored[server.ids[0]].odd) == set(wanted)
+    assert ("with values that only such a run writes: " in result.text) == bool(wanted)
+
+
 class Busy(Direct):
     """The way to a server that somebody else uses too: what they do comes before a request of some number."""
 

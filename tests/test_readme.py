@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 import contract
-from contract import config, document
+from contract import config, document, spec
 from contract.cli import cli
+from contract.rules import rules
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,6 +39,15 @@ def test_the_example_configuration_is_read(tmp_path: Path) -> None:
 
     assert found.ids == ("3fa85f64-5717-4562-b3fc-2c963f66afa6",)
     assert set(tomllib.loads(example)) <= set(config.KEYS)
+
+
+def test_the_example_fragment_is_a_whole_one() -> None:
+    """The README's fragment is read, can be run, and has as many rules as it says."""
+    example = next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "openapi:" in block)
+    found = spec.loads(example, "doors.yaml")
+    found.need_sendable()
+
+    assert f"the {len(rules(found))} rules" in README
 
 
 def test_every_extension_is_in_the_readme() -> None:

@@ -700,6 +700,10 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield UPDATE, body, {}
     yield UPDATE, {"call_handler": "relay_script", "call_relay_script_url": ""}, {}
     yield UPDATE, {"call_handler": "laml_webhooks"}, {}
+    for method in ("GET", "POST"):
+        few = {"call_verto_resource": method, "name": "four", "call_receive_mode": "voice"}
+        yield UPDATE, {**few, "call_request_method": method}, {}
+        yield UPDATE, {"call_relay_topic": "the same"}, {}
     for tag in "abc":
         yield (
             UPDATE,

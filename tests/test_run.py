@@ -155,6 +155,20 @@ def test_a_bystander_is_read_where_it_holds_something_else(tmp_path: Path) -> No
     assert [name for name in enums if now[name] == other[name]] == []
 
 
+def test_a_bystander_that_changed_is_told_beside_what_was_put_back(tmp_path: Path) -> None:
+    """What updates did to another record stays, and whoever owns it has to know how it was."""
+    with reference.running(defect="name-for-all") as server:
+        before = record(server, 3)
+        chosen = settings(server, tmp_path, bystander_ids=server.ids[3:4])
+        found = outcome(chosen, credentials(server))
+        now = record(server, 3)
+
+    assert found.result is not None
+    assert found.result.touched == {server.ids[3]: {"name": (before["name"], now["name"])}}
+    assert f"{server.ids[3]} was changed as well, and is left so" in found.text
+    assert f"        name: was {before['name']}, is {now['name']}" in found.text
+
+
 def test_the_texts_of_a_bystander_are_given_but_no_address_of_a_stranger(tmp_path: Path) -> None:
     """Whatever the letters of its scheme: only addresses that RFC 2606 reserves are written anywhere."""
     shown = {
@@ -710,6 +724,7 @@ def test_what_null_leaves_is_not_taken_for_cleared(tmp_path: Path) -> None:
         ({"proxy": "nowhere"}, "the proxy cannot be used"),
         ({"resources": {"call_room": "x"}}, "[resources] names 'call_room'"),
         ({"resources": {"call_handler": "x"}}, "[resources] names 'call_handler'"),
+        ({"resources": {"call_video_room_id": "x"}}, "[resources] call_video_room_id = 'x' is no uuid"),
         ({"ids": ()}, "ids is missing"),
         ({"spec": "nowhere.yaml"}, "nowhere.yaml"),
     ],

@@ -263,6 +263,36 @@ def cached_until_handler(inner: Hook, x: Exchange, record: Record) -> Any:
     return inner(x, kept.setdefault(record["id"], record) if x.operation == RETRIEVE else record)
 
 
+def cached_by_calls(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show in a retrieve what it was like when its name and call fields were first read as they are now."""
+    kept = x.server.memory.setdefault("by calls", {})
+    key = repr([value for name, value in record.items() if name in {"id", "name"} or name.startswith("call_")])
+    return inner(x, kept.setdefault(key, record) if x.operation == RETRIEVE else record)
+
+
+def only_messages(x: Exchange) -> bool:
+    """Tell whether nothing but fields of messages was sent."""
+    return bool(x.sent) and all(name.startswith("message_") for name in x.sent)
+
+
+def stamp_ahead(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+    """Answer a write of messages alone with an updated_at that is not stored."""
+    written: Record = inner(x, before, after)
+    if only_messages(x):
+        x.server.store.put(before["id"], written | {"updated_at": before["updated_at"]})
+    return written
+
+
+def renamed(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+    """Leave another name in the store where the write before had a message_handler as well."""
+    written: Record = inner(x, before, after)
+    again = "message_handler" in x.sent and x.server.memory.get("handled")
+    x.server.memory["handled"] = "message_handler" in x.sent
+    if again and "name" not in x.sent:
+        x.server.store.put(before["id"], written | {"name": "changed"})
+    return written
+
+
 def indexed_name(inner: Hook, x: Exchange, record: Record) -> Any:
     """Show in a list the name that came with the last write of a call_handler."""
     names = x.server.memory.setdefault("index", {})
@@ -455,6 +485,24 @@ STORE: tuple[Row, ...] = (
      shown_as("name", lambda value: value.encode("latin-1", "replace").decode("latin-1"), RETRIEVE)),
     ("third-write-lost", "Every third write is answered and not stored.",
      "U.read_back U.read_back.*", lost_writes(lambda x, count, before: count % 3 == 0)),
+    ("tenth-write-lost", "Every tenth write is answered and not stored.",
+     "U.read_back U.read_back.* U.frame U.frame.*", lost_writes(lambda x, count, before: count % 10 == 0)),
+    ("retrieve-cached-by-call-fields",
+     "A retrieve shows the number as it was when its name and its call fields first stood as they do.",
+     "U.read_back U.read_back.*", hook(render=cached_by_calls)),
+    ("clock-ahead-of-retrieve", "A write of message fields alone shows an updated_at that is not stored.",
+     "U.time.updated_at.* U.read_back U.read_back.updated_at", hook(persist=stamp_ahead)),
+    ("second-handler-renames", "A second write of message_handler in a row leaves another name in the store.",
+     "U.read_back.name U.frame.name", hook(persist=renamed)),
+    ("method-lost-beside-verto",
+     "Of four fields and more with call_verto_resource among them, call_request_method is answered and not stored.",
+     "U.read_back.call_request_method U.frame.call_request_method",
+     held(lambda body, before, after: after.update(call_request_method=before["call_request_method"])
+          if "call_verto_resource" in body and len(body) > 3 else None)),
+    ("same-topic-clears-it", "A write of the call_relay_topic that stands there clears it.",
+     "U.idempotence U.echo.call_relay_topic U.handler.call_handler.relay_topic.*",
+     stored(lambda body, before, after: after.update(call_relay_topic=None)
+            if before["call_relay_topic"] and body.get("call_relay_topic") == before["call_relay_topic"] else None)),
     ("third-change-lost", "Every third write that changes something is answered and not stored.",
      "U.read_back U.read_back.*", lost_writes(lambda x, count, before: count % 3 == 0, changes=True)),
     ("method-flips", "A write without call_handler turns the stored call_fallback_method into the other one.",
