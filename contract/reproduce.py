@@ -116,7 +116,7 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         ]
         steady = rule.endswith(".no_server_error") and sum(between) >= GROUPS and noise <= len(numbers)
         alone = session.sender.noise == 0 or steady
-        made = {f.number for f in seen if _made(session, f.finding)}
+        made = {f.number for f in seen if _made(session, f.finding) or _stale(session, f)}
         sure = len(made) > 1 or _in_step(session, seen)
         alone = alone and ledger.own(rule, written=bool(session.foreign), sure=sure)
         # What a refused update did not hold did not come from it.
@@ -129,6 +129,15 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
     for failure in failures[1:]:
         failure.confirmed = first.confirmed if failure.confirmed is None else failure.confirmed
         failure.untried = first.untried
+
+
+def _stale(session: Session, failure: Failure) -> bool:
+    """True for a read that shows an older time stamp than the answer before it: nobody can have written that."""
+    shown, before = failure.interaction.response.body, failure.interaction.before
+    if failure.interaction.case.operation == session.contract.update.id or not isinstance(shown, Mapping):
+        return False
+    pairs = ((instant(shown.get(n)), instant((before or {}).get(n))) for n in session.judge.stamps)
+    return any(now is not None and then is not None and now < then for now, then in pairs)
 
 
 def _in_step(session: Session, failures: list[Failure]) -> bool:

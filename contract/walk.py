@@ -141,7 +141,7 @@ class Walk:
         _, response = self.session.perform(case)
         if response.ok:
             self.accepted.add(case.label)
-            if case.expect == "reject" and not self.ledger.weak(case.rule):
+            if case.expect == "unspecified" or (case.expect == "reject" and not self.ledger.weak(case.rule)):
                 self.undo(before)
             if rests and all(before.get(n) == self.session.now.get(n) for n in stamps):
                 # Most clocks would have turned: only now is it worth waiting for as long as any may take.
@@ -152,18 +152,19 @@ class Walk:
                 self.turned = case.body
 
     def undo(self, before: JSONObject) -> None:
-        """Puts selectors back to where they stood *before* what was refused, or was to be, where that left them without
-        what they require: from there every other update may be refused.
+        """Puts selectors back to where they stood *before* what was refused, was to be, or was open, where that left them
+        without what they require: from there every other update may be refused.
         """
         session, request = self.session, self.generator.request
         session.settle()
         known = session.now
-        if request.active(known) == request.active(before) or all(
-            not is_empty(known.get(n, True)) for n in request.needed(known)
-        ):
+        lacks, lacked = ({n for n in request.needed(r) if is_empty(r.get(n, True))} for r in (known, before))
+        if not lacks or (request.active(known) == request.active(before) and lacks <= lacked):
             return
         names = [*request.selectors, *request.needed(before)]
         body = {n: before[n] for n in names if n in self.generator.fields and not is_empty(before.get(n))}
+        # From where no selector stood, what lacks is filled.
+        body = body or {n: self.generator.firm(n)[0] for n in sorted(lacks & {*self.generator.fields})}
         if body:
             session.attempt(body, "back to where it stood")
 

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -34,7 +35,7 @@ from contract.mask import Mask
 from contract.model import Case, Finding, Interaction, Response
 from contract.reference import Direct, Running
 from contract.report import restored_lines
-from contract.reproduce import Look
+from contract.reproduce import Look, _stale
 from contract.restore import _Way, differences, establish, restore
 from contract.result import Result
 from contract.run import Runner, restore_all, run
@@ -711,6 +712,28 @@ def test_what_every_third_update_loses_is_seen_in_any_field(defect: str | None, 
 
         assert look.in_series(failure) == lost
         session.sender.close()
+
+
+@pytest.mark.parametrize(
+    ("operation", "shown", "older"),
+    [
+        ("retrieve_phone_number", {"updated_at": "2026-01-01T00:00:01Z"}, True),
+        ("retrieve_phone_number", {"updated_at": "2026-01-01T00:00:02Z"}, False),
+        ("retrieve_phone_number", {"updated_at": None}, False),
+        ("retrieve_phone_number", [], False),
+        ("update_phone_number", {"updated_at": "2026-01-01T00:00:01Z"}, False),
+    ],
+)
+def test_a_read_with_an_older_stamp_is_nobody_elses_doing(operation: str, shown: Any, older: bool) -> None:
+    """Whoever writes moves the stamp on: what a read shows with an earlier one is an older view of the record."""
+    response = Response(status=200, headers={}, content=b"", body=shown)
+    before = {"updated_at": "2026-01-01T00:00:02Z"}
+    interaction = Interaction(case=Case(label="a", operation=operation), response=response, before=before, id="x")
+    finding = Finding(
+        rule=f"{CONTRACT.update.id}.read_back.name", message="", pointer="/name", expected="a", actual="b"
+    )
+    session: Any = SimpleNamespace(contract=CONTRACT, judge=Judge(CONTRACT))
+    assert _stale(session, Failure(finding=finding, interaction=interaction, number=9, body=None)) is older
 
 
 def test_what_was_refused_right_before_is_suspected_first() -> None:

@@ -155,6 +155,16 @@ def test_a_bystander_is_read_where_it_holds_something_else(tmp_path: Path) -> No
     assert [name for name in enums if now[name] == other[name]] == []
 
 
+def test_what_lacks_after_an_open_question_is_filled(tmp_path: Path) -> None:
+    """A blank that was taken with its handler is no reason for a documented update to be refused later."""
+    with reference.running(variant="blank-until-written") as server:
+        found = run(settings(server, tmp_path, foreign_ids=()), credentials(server))
+
+    taken = [one for one in found.exchanges if one.case.label.startswith("call_handler relay_topic with a blank")]
+    assert [one.response.status for one in taken] == [200]
+    assert (found.verdict, broken(found)) == ("kept", [])
+
+
 def test_a_bystander_that_changed_is_told_beside_what_was_put_back(tmp_path: Path) -> None:
     """What updates did to another record stays, and whoever owns it has to know how it was."""
     with reference.running(defect="name-for-all") as server:

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from contract.reference.behaviour import Behaviour, Hook, Variant
 from contract.reference.exchange import LIST, Exchange, Refusal
-from contract.reference.fields import DATES, ENUMS, IDS, METHODS, Record
+from contract.reference.fields import DATES, ENUMS, IDS, METHODS, REQUIRES, Record, humanise
 from contract.reference.kit import counted, entries, error_body, hook, rules, shown, shown_as, stored, whole
 from contract.reference.seed import RESOURCES
 
@@ -47,6 +47,17 @@ def wire(change: Callable[[Response], Response]) -> Behaviour:
         return change(inner(x, status, body))
 
     return hook(respond=respond)
+
+
+def blank_until_written(inner: Hook, x: Exchange, body: Record, before: Record) -> list[str]:
+    """Take a blank companion with its handler, but for a script, and refuse what else is written while it stands."""
+    blank = {f"{humanise(n)} must be set" for n, v in body.items() if v == "" and n != "call_relay_script_url"}
+    found: list[str] = [text for text in inner(x, body, before) if text not in blank]
+    for selector, table in REQUIRES.items():
+        name = table.get(str(body.get(selector, before[selector])))
+        if name and name not in body and before[name] == "":
+            found.append(f"{humanise(name)} must be set")
+    return found
 
 
 def busy(status: int, every: int, retry_after: Callable[[], str]) -> Behaviour:
@@ -185,6 +196,9 @@ ROWS: tuple[Row, ...] = (
      Behaviour(rules={"not_null": ("call_receive_mode", *IDS), "blank_ids": True}, first=RESOURCES)),
     ("blanks-found-count", "The first number is found with blank companions, and these count as stored.",
      Behaviour(rules={"blank_counts": True}, first={"call_verto_resource": "", "call_relay_script_url": ""})),
+    ("blank-until-written",
+     "A blank companion is stored with its handler; while it stands there, what else is written is refused.",
+     hook(validate=blank_until_written)),
     ("blank-is-null", "A blank string is stored as null.", rules(blank="null")),
     ("empty-body-refused", "An empty object is refused.", rules(empty_body="refused")),
     ("unknown-keys-refused", "A key that is not documented is refused.", rules(unknown_keys="refused")),
