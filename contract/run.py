@@ -676,7 +676,7 @@ def restore_all(settings: Settings, credentials: Mapping[str, str]) -> dict[str,
             stack.callback(session.sender.close)
             # What the interrupted run wrote of what is never shown, nobody knows.
             session.written |= {name for name, item in contract.request.fields.items() if item.write_only}
-            done[id] = restore(session, held["record"])
+            done[id] = replace(restore(session, held["record"]), way=custody.way)
             if not done[id].note:
                 custody.journal.remove()
     return done

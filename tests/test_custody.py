@@ -684,6 +684,7 @@ def test_restoring_with_wrong_credentials_changes_nothing(status: int, tmp_path:
         assert {one.line.split()[0] for one in proxy.requests} == {"GET"}
     assert done.verdict == "not_restored"
     assert f"cannot be read ({status})" in done.note
+    assert done.way.startswith(f"contract restore --base-url {chosen.base_url}")
     assert journal.read() is not None
 
 
