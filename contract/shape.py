@@ -275,7 +275,7 @@ def wording() -> Any:
         if isinstance(value, str) and not jsonschema_rs.Draft202012Validator({"pattern": wanted}).is_valid(value):
             yield ValidationError(f"{value!r} does not match {wanted!r}")
 
-    return extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
+    return extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call] # without types
 
 
 @cache
