@@ -277,9 +277,10 @@ class Look:
 
     def last(self) -> None:
         """Settles what did not come again in any of these ways."""
-        for way, some in ((self.elsewhere, 2), (self.undone, 1), (self.in_series, 2)):
-            tried = {f.finding.pointer: f for f in reversed(self.failures[:some])} if way == self.in_series else {}
-            for failure in tried.values() or self.failures[:some]:
+        first, *more = self.failures[:2]
+        other = [f for f in more if f.finding.pointer != first.finding.pointer]
+        for way, some in ((self.elsewhere, [first, *more]), (self.undone, [first]), (self.in_series, [first, *other])):
+            for failure in some:
                 failure.confirmed = way(failure)
                 if failure.confirmed:
                     return
