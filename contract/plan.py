@@ -439,13 +439,14 @@ class _Planner:
         """
         often = self.repeated(walk)
         read = self.worth_reading(walk, tour, reads)
-        refused = dict(zip(sorted(read)[-len(self.held) :], self.held, strict=False))
+        places, refused = sorted(read) or [len(walk) - 1], dict[int, list[Case]]()
+        for k, case in enumerate(self.held):
+            refused.setdefault(places[-1 - k % len(places)], []).append(case)
         for i, case in enumerate(walk):
             yield case
             if self.profile.thorough and i in often:
                 yield replace(case, label=f"{case.label} again", repeat=1, rested=False)
-            if i in refused:
-                yield refused[i]
+            yield from refused.get(i, ())
             if i in read:
                 yield Case(label=f"read after {case.label}", operation=self.contract.retrieve.id)
 

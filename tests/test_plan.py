@@ -1173,6 +1173,15 @@ def test_what_is_nearly_stored_is_sent_after_what_is_stored() -> None:
     assert all(len(names) >= 8 and "name" in names for names in ways.values())
 
 
+def test_what_is_no_id_is_sent_for_every_field_that_wants_one() -> None:
+    """Also where these are more than the reads of the tour."""
+    fields: dict[str, Any] = {f"room{i}": {"type": "string", "format": "uuid"} for i in range(120)}
+    sent = {f"{REQUEST}/{name}": item | {"x-resource": True} for name, item in fields.items()}
+    contract = lamp(sent | {f"{RESPONSE}/{name}": item for name, item in fields.items()})
+    cases = plan(contract, profile="standard", resources={}).cases
+    assert {f"set_lamp.rejection.{name}.format" for name in fields} <= {case.rule for case in cases}
+
+
 @pytest.mark.parametrize("limit", [100_000, 16_777_215])
 def test_a_limit_that_is_too_far_away_to_go_beyond_is_left_alone(limit: int) -> None:
     """A text that is too long by one would be larger than an API has to take: other fields are asked about."""
