@@ -6,8 +6,8 @@ and an API that does nothing wrong:
 * 3 to find out what is there, and what can be put back
 * 34 for access and refusals, the list before them among these
 * 30 for omissions, and for clearing companions before them
-* 151 for the tour: 137 updates, as many reads as there is room for, 4 lists
-* 9 for reads without leave, 6 bodies by chance, 47 where the documents are silent, 2 for an id in other letters
+* 157 for the tour: 137 updates, as many reads as there is room for, 10 lists
+* 9 for reads without leave, 6 bodies by chance, 41 where the documents are silent, 2 for an id in other letters
 * 3 for the state machine, `EXPLORED` at the most
 * 3 for the bystanders, and 3 for the way back
 
@@ -38,6 +38,7 @@ __all__ = [
     "INVESTIGATION",
     "IN_PARTS",
     "LAST",
+    "LISTS",
     "LOOKING_BACK",
     "MARGIN",
     "MAX_TOTAL",
@@ -60,8 +61,10 @@ AT_ONCE: Final = 5
 IN_PARTS: Final = 14
 """Requests that are kept for the way back, beside the others, where documented bodies are refused or fail: it may
 have to be gone in parts."""
-OVERHEAD: Final = 30
-"""Requests of a run beside its plan: reads before and after, custody, restoring."""
+LISTS: Final = 10
+"""Lists that are read on the tour."""
+OVERHEAD: Final = 26 + LISTS
+"""Requests of a run beside its plan: reads before and after, lists, custody, restoring."""
 MARGIN: Final = 2
 """Requests that a run keeps free where nothing was found."""
 PROOF: Final = 3

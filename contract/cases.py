@@ -27,6 +27,9 @@ SHOWN: Final = frozenset({"blank", "control", "idn"})
 """Kinds of values after which it is read what became of them, beside the last: these are rewritten most often."""
 EMPTY: Final = frozenset({"blank", "space"})
 """Kinds of values with nothing in them."""
+TAKEN: Final = (("space", "control", "long"), ("port", "punycode", "fragment", "idn"))
+"""Kinds of text and kinds of address that most APIs take: one of each goes into one request, and by itself only where
+that is refused."""
 
 
 class Cases:
@@ -354,9 +357,12 @@ class Cases:
         yield from self.read_only()
         yield self.ignored("an empty body", "empty", {})
         yield self.ignored("no body", "empty", content=b"")
-        for name, value in self.final.items():
-            if self.generator.choice(name, value).requires:
-                yield self.unsaid(f"{name} with what is stored", {name: value})
+        stored = {name: value for name, value in self.final.items() if self.generator.choice(name, value).requires}
+        together = f"{' and '.join(stored)} with what is stored"
+        if stored:
+            yield self.unsaid(together, stored)
+        for name, value in stored.items() if len(stored) > 1 else ():
+            yield self.unsaid(f"{name} with what is stored", {name: value}, unless=together)
         yield from self.open_kinds()
         for name, item in self.generator.fields.items():
             for value in item.open_values[:1]:
@@ -402,14 +408,19 @@ class Cases:
             yield self.case(f"null in {', '.join(nullable)}", body=gen.complete(dict.fromkeys(nullable)))
             yield self.read("null")
         values_of = self.open_values()
-        last = next(reversed(values_of), "")
-        for kind, values in values_of.items():
-            yield self.unsaid(f"{kind} values", values, "blank" if kind in EMPTY else "exact")
-            if kind == last:
+        together = _together(values_of)
+        for kinds in together:
+            label = f"{' and '.join(kinds)} values"
+            how = {name: "blank" if kind in EMPTY else "exact" for kind in kinds for name in values_of[kind]}
+            yield self.unsaid(label, {n: v for kind in kinds for n, v in values_of[kind].items()}, open=how)
+            for kind in kinds if len(kinds) > 1 else ():
+                some = {name: how[name] for name in values_of[kind]}
+                yield self.unsaid(f"{kind} values", values_of[kind], open=some, unless=label)
+            if kinds is together[-1]:
                 yield unknown
-            if kind in SHOWN or kind == last:
-                yield self.read(f"{kind} values")
-        if not values_of:
+            if not SHOWN.isdisjoint(kinds) or kinds is together[-1]:
+                yield self.read(label)
+        if not together:
             yield unknown
 
     def nulls(self) -> Iterator[Case]:
@@ -548,6 +559,16 @@ class Cases:
             kind = "enumerated fields" if name in self.generator.enums else item.format or "free fields"
             found.setdefault(kind, []).append(name)
         return found
+
+
+def _together(values_of: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """The kinds of *values_of*, those that are sent in one request together; see `TAKEN`."""
+    texts, addresses = ([k for k in values_of if k.split()[0] in some] for some in TAKEN)
+    addresses.sort(key=TAKEN[1].index)
+    texts = [k for k in texts if all(values_of[k].keys().isdisjoint(values_of[other]) for other in addresses)]
+    beside = dict(zip(texts, addresses, strict=False))
+    alone = {*beside.values()}
+    return [(kind, beside[kind]) if kind in beside else (kind,) for kind in values_of if kind not in alone]
 
 
 _WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme")

@@ -377,15 +377,20 @@ class Judge:
         result.single += [f"{prefix}.{n}" for n in self.fields if n in record and n in before and n not in wrong]
 
     def differences(
-        self, record: JSONObject, before: JSONObject, skip: Iterable[str] = ()
+        self, record: JSONObject, before: JSONObject, skip: Iterable[str] = (), *, alike: bool = False
     ) -> Iterator[tuple[str, Any, Any]]:
         """(field, earlier, now) for every field that two views of one record show differently; time stamps,
-        which only follow what else differs, come last.
+        which only follow what else differs, come last. Where the views are *alike*, from one operation, a stamp is
+        the same one to the last digit: no other one was rounded.
         """
         for name, item in sorted(self.fields.items(), key=lambda pair: pair[0] in self.on_write):
             if item.changes == "anytime" or f"/{escape(name)}" in skip or name not in record or name not in before:
                 continue
-            if record[name] != before[name] and not same(item, record[name], before[name]):
+            if record[name] == before[name]:
+                continue
+            exact = alike and name in self.stamps and len(str(record[name])) == len(str(before[name]))
+            moved = exact and instant(record[name]) != instant(before[name])
+            if moved or not same(item, record[name], before[name]):
                 yield name, before[name], record[name]
 
     def in_turns(self, views: Sequence[tuple[str, JSONObject]]) -> Judgement:

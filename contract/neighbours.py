@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from contract.answer import Judgement
+from contract.budget import LISTS
 from contract.config import Settings
 from contract.document import escape
 from contract.errors import Undecided
@@ -19,7 +20,7 @@ __all__ = ["Neighbours", "next_page"]
 
 PAGES: Final = 4
 """Pages of the list that are read each time, at most."""
-ENOUGH: Final = 8
+ENOUGH: Final = 2 + LISTS
 """Pages after which the list is not read again: where the record is not on the first one it is read less often."""
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from contract.budget import BESIDE_RANDOM, MARGIN, OVERHEAD, PROOF, RESTING, SIGHTS
+from contract.budget import BESIDE_RANDOM, LISTS, MARGIN, OVERHEAD, PROOF, RESTING, SIGHTS
 from contract.cases import Cases, excluding
 from contract.generate import Generator, draw
 from contract.model import MISSING, Case, JSONObject
@@ -33,8 +33,6 @@ FEWEST: Final = 2
 """Fields of an update of one thing, at most."""
 ALONE: Final = ("", "")
 """Stands for an update of one thing beside a read."""
-LISTS: Final = ("meanwhile", "later", "later on", "after")
-"""Moments of the tour at which the list is read as well."""
 UNUSUAL: Final = 12
 """What a list is worth more for each kind of unusual text that it shows and none before it; see `Block.parts`."""
 BY_ITSELF: Final = 30
@@ -108,27 +106,30 @@ class Block:
                 changes += not case.repeat
         chosen: set[int] = set()
         seen: set[Any] = set()
-        for _ in LISTS[: len(moments)]:
+        for _ in range(min(LISTS, len(moments))):
             left = moments.keys() - chosen
             best = max(left, key=lambda i: (sum(worth for one, worth in moments[i].items() if one not in seen), i))
             chosen.add(best)
             seen |= moments[best].keys()
-        start = 0
-        for end, when in zip(sorted(chosen) or [len(self.cases)], LISTS[-max(1, len(chosen)) :], strict=True):
-            yield replace(self, cases=self.cases[start:end]), when
+        start, ends = 0, sorted(chosen) or [len(self.cases)]
+        for k, end in enumerate(ends, 1):
+            yield replace(self, cases=self.cases[start:end]), "after" if end == ends[-1] else f"meanwhile {k}"
             start = end
         yield replace(self, cases=self.cases[start:]), ""
 
-    def unusual(self) -> Iterator[tuple[Block, str]]:
-        """The block in two parts, with a list between them: after the first read that shows longer texts than usual."""
-        long = next((i for i, case in enumerate(self.cases) if case.label.startswith("long ")), len(self.cases))
-        reads = [
-            i for i, case in enumerate(self.cases) if i > long and case.body is MISSING and case.expect == "accept"
-        ]
-        end = reads[0] + 1 if reads else 0
-        if end:
-            yield replace(self, cases=self.cases[:end], proof=False), "with what is unusual"
-        yield replace(self, cases=self.cases[end:]), ""
+    def opening(self, *, unusual: bool) -> tuple[Block, str, Block]:
+        """(the first part of the block, the list that is due after it, the rest): it ends where it is known how many of
+        the cases that depend on others were sent, and, where a list is to show what is *unusual*, after the first read
+        that shows longer texts than usual.
+        """
+        long = False
+        for i, case in enumerate(self.cases[:-1], 1):
+            long = long or case.label.startswith("long ")
+            due = unusual and long and case.body is MISSING and case.expect == "accept"
+            if due or (case.unless and not self.cases[i].unless):
+                part = replace(self, cases=self.cases[:i], proof=False)
+                return part, "with what is unusual" * due, replace(self, cases=self.cases[i:])
+        return self, "", replace(self, cases=())
 
     def thinned(self, by: int, names: Collection[str] = (), others: Iterable[JSONObject] = ()) -> Block:
         """The block with *by* fewer cases in it: of what the documents are silent about evenly, and of reads those that

@@ -67,10 +67,12 @@ def investigate(session: Session, least: int | None = None) -> None:
 
     # Where answers show what is not stored, or what was refused left a trace, much else follows from it. What was not
     # taken is known to depend on what stood there, which is dear to bring about; and what only warns has what the
-    # others leave of the budget.
-    def urgent(rule: str) -> tuple[bool, bool, bool, bool]:
+    # others leave of the budget. A trace between two reads has nothing to do with what answers show.
+    def urgent(rule: str) -> tuple[bool, bool, bool, bool, bool]:
         last = ledger.weak(rule), rule.endswith(".accept")
-        return *last, not under(rule, "read_back"), not under(rule, "rejection.no_trace")
+        trace = under(rule, "rejection.no_trace")
+        between = trace and all(f.interaction.verified for f in mine[rule])
+        return *last, not between, not under(rule, "read_back"), not trace
 
     for rule, failures in sorted(mine.items(), key=lambda one: urgent(one[0])):
         if not failures or any(f.confirmed is not None for f in failures):
@@ -610,6 +612,11 @@ class Look:
             self.wait(failure)
             if under(self.rule, "rejection.no_trace") or (under(self.rule, "access") and failure.finding.pointer):
                 self.session.trial([], read=True)
+                stamp = self.session.now.get(failure.finding.name)
+                if failure.finding.name in self.session.judge.stamps:
+                    self.session.trial([], read=True)
+                    if self.session.now.get(failure.finding.name) != stamp:
+                        return False  # It moves by itself.
             rest = cases
             if len(cases) > 1 and cases[0].expect == "reject":
                 first, *rest = cases

@@ -32,6 +32,7 @@ from contract.budget import (
     EXPLORED,
     INVESTIGATION,
     LAST,
+    LISTS,
     OVERHEAD,
     PER_RECORD,
     RESERVE,
@@ -434,7 +435,8 @@ class Runner:
             scarce = session.sender.again and self._over(session, cost) > 0
             if block.name in {"identity", "random"} and (scarce or self._found()):
                 continue  # What was found needs the requests, or what the API puts off.
-            self._walk_block(session, self._fitted(session, block, cost))
+            fitted = self._fitted(session, block, cost) if block.name == "tour" else block
+            self._walk_block(session, fitted, cost - block.cost)
 
     def _ids(self, session: Session) -> None:
         """Sends ids by themselves, where none was yet, and clears them again: with the value of a selector that needs
@@ -446,14 +448,16 @@ class Runner:
             if session.clears:
                 session.ask("null to clear ids", dict.fromkeys(ids), dict.fromkeys(ids, "null"))
 
-    def _walk_block(self, session: Session, block: Block) -> None:
-        """Walks through one block, and reads the lists that belong to it."""
+    def _walk_block(self, session: Session, block: Block, after: int) -> None:
+        """Walks through one block, and reads the lists that belong to it; *after* are the requests that follow."""
         # Several lists, so that each field is seen with more than one value.
+        lists = self.plan.profile.thorough and session is self.sessions[0]
+        if block.name == "silence":
+            self._ask(session, block, after, unusual=lists)
+            return
         parts: Iterable[tuple[Block, str]] = ((block, ""),)
-        if self.plan.profile.thorough and session is self.sessions[0] and block.name == "tour":
+        if lists and block.name == "tour":
             parts = block.parts(self.generator.enums, self.generator.marker or "")
-        elif self.plan.profile.thorough and session is self.sessions[0] and block.name == "silence":
-            parts = block.unusual()
         for part, when in parts:
             Walk(session, part, self._enough).walk()
             if when and not self._enough():
@@ -462,6 +466,17 @@ class Runner:
             self.neighbours.read_list("before")
         if block.name == "identity" and (session.known is not None or not recall(session)):
             session.read("read after the id was sent")
+
+    def _ask(self, session: Session, block: Block, after: int, *, unusual: bool) -> None:
+        """Walks through what the documents are silent about: less of it where what was refused together had to be asked
+        again one by one.
+        """
+        while block.cases:
+            part, when, block = self._fitted(session, block, block.cost + after).opening(unusual=unusual)
+            Walk(session, part, self._enough).walk()
+            if when and not self._enough():
+                self.neighbours.read_list(when)
+            unusual = unusual and not when
 
     def _explore(self, session: Session) -> None:
         """Lets the state machine run: with the budget that it is given, or with what is left of a small one."""
@@ -501,7 +516,7 @@ class Runner:
         if block.name == "tour":
             names = self.generator.selectors
             # The list is read in it, and after it.
-            more = CLOSING + (EXPLORED if self._explores(session) else 2) - self.late
+            more = CLOSING + LISTS - 4 + (EXPLORED if self._explores(session) else 2) - self.late
             return block.thinned(over + more, names, (self.snapshots[session.id], self.plan.final))
         # Where reads mislead, the way back is a long one; which of many refusals left a trace is found by halves.
         traces = any(under(f.finding.rule, "rejection.no_trace") for f in session.failures())

@@ -148,9 +148,7 @@ class Walk:
             if rests and all(before.get(n) == self.session.now.get(n) for n in stamps):
                 # Most clocks would have turned: only now is it worth waiting for as long as any may take.
                 self.session.rest(MOVES_AFTER + 0.2)
-                self.session.perform(
-                    replace(case, label=f"{case.label}, once more", body=self.other(case.body), repeat=0)
-                )
+                self.session.update(f"{case.label}, once more", self.other(case.body))
                 self.turned = case.body
 
     def undo(self, before: JSONObject) -> None:

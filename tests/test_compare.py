@@ -43,7 +43,7 @@ RANDOM = frozenset(
 """Variants of which two runs are made: whatever they do by chance, or by the clock, is no change."""
 
 CAUGHT = {
-    "companions-in-body": "2 requests that were accepted (200) are refused (422)",
+    "companions-in-body": "a request that was accepted (200) is refused (422)",
     "callback-required": "2 requests that were accepted (200) are refused (422)",
     "null-refused": "accepted (200)",
     "null-ignored": "what is sent is ignored; it was stored as sent",

@@ -33,6 +33,7 @@ from contract.generate import Generator
 from contract.ledger import Failure, Ledger
 from contract.mask import Mask
 from contract.model import Case, Finding, Interaction, Response
+from contract.plan import Block
 from contract.reference import Direct, Running
 from contract.report import restored_lines
 from contract.reproduce import Look, _stale
@@ -1824,3 +1825,30 @@ def test_a_default_stands_in_for_null_and_is_named(tmp_path: Path) -> None:
     assert (now["call_fallback_method"], now["message_request_method"]) == ("POST", "POST")
     told = "\n".join(restored_lines(server.ids[0], done, Mask()))
     assert "null before, at the documented default now: call_fallback_method, message_request_method" in told
+
+
+def test_what_was_taken_although_it_lacks_something_is_not_sent_again_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the time stamp did not move with it, another update comes after a rest: with all that it needs, and judged so."""
+    rule = f"{CONTRACT.update.id}.handler.call_handler.relay_script.requires.call_relay_script_url"
+
+    def frozen(operation: str, status: int, body: Any) -> Any:
+        return body | {"updated_at": "2026-01-01T00:00:00Z"} if status == 200 else body
+
+    with reference.running(defect="call-relay-script-alone", mutate=frozen) as server:
+        session = session_on(server, Budget(100, 600))
+        rests: list[float] = []
+        monkeypatch.setattr(session, "rest", rests.append)
+        session.read()
+        taken = {"call_handler": "relay_script"}
+        walk = Walk(session, Block(name="omissions", cases=()), lambda: False)
+        walk.send(
+            Case(label="lacks", operation=CONTRACT.update.id, expect="reject", rule=rule, body=taken, rested=True)
+        )
+        session.sender.close()
+
+    assert len(rests) == 2
+    assert [(f.finding.rule, f.interaction.case.label) for f in session.failures() if f.finding.rule == rule] == [
+        (rule, "lacks")
+    ]
+    assert session.updates[-1][0].label == "lacks, once more"
+    assert session.updates[-1][0].expect == "accept"
