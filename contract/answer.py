@@ -302,9 +302,9 @@ class Answers:
         if response.body is MISSING or response.problem:
             message = f"the body of the {status} is not JSON: {response.problem or 'it is empty'}"
             result.broken(rule, message, expected="JSON", actual=_brief(response))
-        elif wrong := _media_problem(kind, operation.media_type):
+        elif wrong := _media_problem(kind, media := operation.error_types.get(status, operation.media_type)):
             message = f"the body of the {status} is not as documented: {wrong}"
-            result.broken(rule, message, expected=operation.media_type, actual=kind or "(none)")
+            result.broken(rule, message, expected=media, actual=kind or "(none)")
         elif not self._errors[operation.id, status].is_valid(response.body):
             from jsonschema.exceptions import best_match
 
@@ -453,7 +453,9 @@ def _media_problem(value: str, media: str) -> str:
     """What is wrong with a Content-Type where *media* is documented; nothing if it is right."""
     kind, _, rest = value.partition(";")
     if kind.strip().lower() != media:
-        return "the answer's media type is not JSON"
+        return (
+            "the answer's media type is not JSON" if media == "application/json" else f"its media type is not {media}"
+        )
     charset = re.search(r'charset\s*=\s*"?([^";\s]+)', rest, re.IGNORECASE)
     known = charset is None or charset[1].lower() in {"utf-8", "utf8"}
     return "" if known else "the answer names a charset that is not UTF-8"

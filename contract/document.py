@@ -381,7 +381,8 @@ def _refuse(document: Document, value: Any, pointer: str, kind: str) -> None:
         if not fits(inner):
             raise document.error(f"{key!r} is {words}, not {inner!r}"[:200], place)
     if kind == "schema" and "format" in value and value["format"] not in FORMATS:
-        problem = f"the format {value['format']!r} is not known.{nearest(value['format'], FORMATS)}"
+        hint = nearest(value["format"], FORMATS) or f" There are: {', '.join(sorted(FORMATS))}."
+        problem = f"the format {value['format']!r} is not known.{hint}"
         raise document.error(problem, f"{pointer}/format", UnsupportedKeyword)
 
 

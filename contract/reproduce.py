@@ -53,7 +53,8 @@ def investigate(session: Session, least: int | None = None) -> None:
     *least* requests for the way back.
     """
     ledger, budget, noise = session.ledger, session.sender.budget, session.sender.noise
-    if any(of_acceptance(f.finding.rule) or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
+    refused = (of_acceptance(f.finding.rule) or f.finding.rule.endswith(".no_server_error") for f in session.failures())
+    if session.misread > 1 or any(refused):
         budget.reserve += min(IN_PARTS, budget.left // 2)
     Refusals(session).explain()
     ledger.fold()

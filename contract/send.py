@@ -74,25 +74,36 @@ MALFORMED: Final = "not-an-id"
 RARE: Final = 4
 """Digits of which hardly any id has as many nines."""
 _DIGITS: Final = re.compile(r"\d+")
+_TAIL: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]{6,}$")
+"""The end of an id that letters and digits make unlike any other."""
 UNKNOWN: Final = uuid.UUID("0b0d5e6c-94e5-4b0e-9f3a-6f0000000000")
 
 
 def unknown(operation: Operation, id: str) -> str:
     """An id of nothing. Of a UUID *id* it shares the beginning and the end, so that it shows where an API looks
-    at a part of it only. Where the documents exclude a UUID, it is of the shape of *id*, with nines for its digits.
+    at a part of it only. Where the documents exclude a UUID, it is of the shape of *id*, with nines for its digits, and
+    with the last letters for its letters where there are too few of these.
     """
     kinds = operation.key.schema.get("type", "string") if operation.key is not None else "string"
     if "integer" in kinds:
         return "987654321"
     if shaped(operation):
         # The highest of its kind that there may be is hardly one that there is.
-        made = (_DIGITS.sub("9" * 9, id), _DIGITS.sub(lambda found: "9" * len(found[0]), id))
-        fits = (one for one in made if one != id and one.count("9") > RARE and _fits(operation, one))
+        made = [_DIGITS.sub("9" * 9, id), _DIGITS.sub(lambda found: "9" * len(found[0]), id)]
+        made = [one for one in made if one.count("9") > RARE]
+        # Letters and digits by chance: one in billions is all of the last ones.
+        made += [_TAIL.sub(lambda found: "".join(_last(c) for c in found[0]), id)] if _TAIL.search(id) else []
+        fits = (one for one in made if one != id and _fits(operation, one))
         return next(fits, str(UNKNOWN))
     with suppress(ValueError):
         if len(id) == len(str(uuid.UUID(id))):
             return f"{id[:9]}{int(id[9:13], 16) ^ 0xFFFF:04x}{id[13:]}"
     return str(UNKNOWN)
+
+
+def _last(character: str) -> str:
+    """The last one of its kind: digits, or letters of one case."""
+    return "9" if character.isdigit() else "Z" if character.isupper() else "z"
 
 
 def shaped(operation: Operation) -> bool:
@@ -373,6 +384,8 @@ class Sender:
         operation = self.contract.operations[case.operation]
         content = case.content if case.content is not None or case.body is MISSING else encode(case.body)
         headers = dict(self._headers[case.credentials])
+        if operation.media_type != headers["Accept"]:
+            headers["Accept"] = f"{operation.media_type}, {headers['Accept']}"
         if content is not None:
             headers["Content-Type"] = case.media_type
         url = self.url(case, id)

@@ -44,14 +44,17 @@ class Group:
 
 def same(item: Field | None, a: Any, b: Any) -> bool:
     """True where two values of a field say the same: lists of enumerated values in any order, times
-    in any notation, everything else to the letter.
+    in any notation, everything else to the letter. Members of an object that nobody documented say nothing.
     """
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(None, value, b[name]) for name, value in a.items())
+        parts = item.parts if item is not None and item.schema.get("properties") else {}
+        names = (a.keys() | b.keys()) & parts.keys() if parts else a.keys() | b.keys()
+        return all(n in a and n in b and same(parts.get(n), a[n], b[n]) for n in names)
     if item is not None and item.item_enum and isinstance(a, list) and isinstance(b, list):
         return sorted(map(repr, a)) == sorted(map(repr, b))
     if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(same(None, one, other) for one, other in zip(a, b, strict=True))
+        part = item.parts.get("items") if item is not None else None
+        return len(a) == len(b) and all(same(part, one, other) for one, other in zip(a, b, strict=True))
     if (a == b and type(a) is type(b)) or (a != a and b != b):
         return True
     if item is not None and item.format == "date-time":

@@ -355,6 +355,9 @@ class Operation:
     unsent: Fact | None
     """Set where the documents say that fields which are not sent stay as they are."""
     media_type: str = "application/json"
+    """That of the success."""
+    error_types: Mapping[int, str] = field(default_factory=dict)
+    """The media type of each documented refusal with a body: status -> such as ``application/problem+json``."""
     pointer: str = "#"
     line: int | None = None
 
@@ -455,7 +458,8 @@ class Contract:
     @cached_property
     def identity(self) -> str:
         """The field that holds the id of the record: what the link to the retrieve operation fills its path with, such
-        as ``$response.body#/code``, or else the one with the name of the path's parameter. Blank where there is none.
+        as ``$response.body#/code``, or else the one with the name of the path's parameter, or ``id`` where that name ends so.
+        Blank where there is none.
 
         Raises:
             SpecError: as `retrieve`; or the link names no field of the record.
@@ -467,7 +471,10 @@ class Contract:
                 raise self.document.error(problem, f"{self.update.pointer}/responses")
             return link.identity
         key = self.update.key
-        return key.name if key is not None and key.name in self.record else ""
+        if key is None or key.name in self.record:
+            return key.name if key is not None else ""
+        # A parameter such as thing_id most often means what the record calls id.
+        return "id" if "id" in self.record and key.name.lower().endswith("id") else ""
 
     @cached_property
     def listing(self) -> tuple[Operation, str] | None:
@@ -598,7 +605,10 @@ def from_document(document: Document) -> Contract:
             if link.operation not in operations:
                 problem = f"no operation is called {link.operation!r}.{nearest(link.operation, operations)}"
                 raise document.error(problem, f"{op.pointer}/responses/{op.success}/links")
-        if op.request is None or op.response is None:
+        if op.request is None:
+            continue
+        _readable(document, op, operations)
+        if op.response is None:
             continue
         known = op.response.fields
         for item in op.request.fields.values():
@@ -622,6 +632,32 @@ def from_document(document: Document) -> Contract:
         sources=reader.sources,
         document=document,
     )
+
+
+def _readable(document: Document, update: Operation, operations: Mapping[str, Operation]) -> None:
+    """Looks whether what *update* writes can be asked for and seen, by its links.
+
+    Raises:
+        SpecError: it cannot.
+    """
+    assert update.request is not None
+    sent = {name for name, item in update.request.fields.items() if not item.write_only}
+    back = [operations[link.operation] for link in update.links if link.records == ""][:1]
+    for op in (update, *back) if back else ():
+        if sum(p.place == "path" for p in op.parameters) > 1:
+            raise document.error("one parameter of the path names the record, and here are several", op.pointer)
+        place = f"{op.pointer}/responses/{op.success}"
+        if op.response is None:
+            problem = "a record is an object with 'properties' in JSON, and the success documents none: what is written"
+            raise document.error(f"{problem} could not be read back", place)
+        if sent.isdisjoint(op.response.fields):
+            problem = "none of the fields that are sent stands in this answer: a record is not in an envelope, or what"
+            raise document.error(f"{problem} is written could not be put back", place)
+    for link in update.links if back else ():
+        if link.records and operations[link.operation].key is not None:
+            raise document.error(
+                "a list whose path has a parameter cannot be asked for", operations[link.operation].pointer
+            )
 
 
 def _kinds(item: Field) -> set[str]:
@@ -671,7 +707,7 @@ class _Reader:
             raise self.document.error("an operationId of letters, digits, '_' and '-' is wanted", pointer)
         fact = self.fact(raw, self.default, pointer)
         request = self.request(raw, pointer, fact)
-        success, response, links, errors, error_facts = self.responses(raw, pointer, fact)
+        success, response, links, errors, error_facts, types = self.responses(raw, pointer, fact)
         unsent = raw.get("x-unsent")
         if unsent not in {None, "unchanged"}:
             raise self.document.error(f"x-unsent is 'unchanged' or absent, not {unsent!r}", f"{pointer}/x-unsent")
@@ -696,6 +732,8 @@ class _Reader:
             security=sent or schemes,
             guarded=bool(schemes) and {} not in security,
             unsent=fact if unsent else None,
+            media_type=types.get(success, "application/json"),
+            error_types=types,
             pointer=pointer,
             line=self.document.lines.get(pointer),
         )
@@ -708,6 +746,8 @@ class _Reader:
             found, place = self.document.follow(value, place)
             if not isinstance(found.get("name"), str) or found.get("in") not in {"path", "query", "header", "cookie"}:
                 raise self.document.error("a parameter has a 'name', and an 'in' that is path, query or header", place)
+            if found.get("required") and found["in"] != "path":
+                raise self.document.error(f"no {found['in']} parameter is sent, and this one is required", place)
             schema = self.document.expand(found.get("schema", {}), f"{place}/schema")
             yield Parameter(name=found["name"], place=found["in"], schema=schema)
 
@@ -716,9 +756,10 @@ class _Reader:
         if "requestBody" not in raw:
             return None
         found, place = self.document.follow(raw["requestBody"], f"{pointer}/requestBody")
-        media, place = self.media(found, place)
-        if media is None:
-            raise self.document.error("a request body has 'application/json' content", place)
+        above = f"{place}/content"
+        media, place, kind = self.media(found, place)
+        if media is None or kind != "application/json":
+            raise self.document.error("a request body has 'application/json' content", above)
         body = self.body(media.get("schema", {}), f"{place}/schema", fact)
         if body is None:
             raise self.document.error("a request body is an object with properties", f"{place}/schema")
@@ -734,19 +775,22 @@ class _Reader:
 
     def responses(
         self, raw: Mapping[str, Any], pointer: str, fact: Fact
-    ) -> tuple[int, Body | None, tuple[Link, ...], dict[int, Mapping[str, Any]], dict[int, Fact]]:
-        """Status and body of the success, its links, and the bodies of the refusals."""
+    ) -> tuple[int, Body | None, tuple[Link, ...], dict[int, Mapping[str, Any]], dict[int, Fact], dict[int, str]]:
+        """Status and body of the success, its links, the bodies of the refusals, and the media types of all."""
         success = 0
         body: Body | None = None
         links: tuple[Link, ...] = ()
         errors: dict[int, Mapping[str, Any]] = {}
         facts: dict[int, Fact] = {}
+        types: dict[int, str] = {}
         for status, value in (raw.get("responses") or {}).items():
             found, place = self.document.follow(value, f"{pointer}/responses/{status}")
             if not re.fullmatch("[1-5][0-9][0-9]", status):
                 continue
             known = self.fact(found, fact, place)
-            media, media_place = self.media(found, place)
+            media, media_place, kind = self.media(found, place)
+            if media is not None:
+                types[int(status)] = kind
             if 200 <= int(status) < 300:
                 if success:
                     raise self.document.error("an operation has one documented success", place)
@@ -760,12 +804,17 @@ class _Reader:
                     errors[int(status)] = self.document.expand(media["schema"], f"{media_place}/schema")
         if not success:
             raise self.document.error("an operation has a documented success (200, 201, …)", pointer)
-        return success, body, links, errors, facts
+        return success, body, links, errors, facts, types
 
-    def media(self, found: Mapping[str, Any], place: str) -> tuple[Mapping[str, Any] | None, str]:
-        """The JSON media type object below *place*."""
-        content = found.get("content") or {}
-        return content.get("application/json"), f"{place}/content/application~1json"
+    def media(self, found: Mapping[str, Any], place: str) -> tuple[Mapping[str, Any] | None, str, str]:
+        """(media type object, where it stands, media type) of the first JSON below *place*: ``application/json``, or
+        what is built on it, such as ``application/problem+json``.
+        """
+        for name, value in (found.get("content") or {}).items():
+            kind = name.partition(";")[0].strip().lower()
+            if kind == "application/json" or kind.endswith("+json"):
+                return value, f"{place}/content/{escape(name)}", kind
+        return None, f"{place}/content", ""
 
     def links(self, found: Mapping[str, Any], place: str, fact: Fact) -> Iterator[Link]:
         """The links that read back."""
@@ -865,10 +914,16 @@ class _Reader:
             {word: schema[word] for word in (*BOUNDS, "type", "enum") if word in schema}
         ).is_valid(value):
             raise self.document.error(f"the default {value!r} is not one of its values", f"{pointer}/default")
-        for name, part in schema.get("properties", {}).items():
-            self.sound(part, f"{pointer}/properties/{escape(name)}")
-        if isinstance(schema.get("items"), Mapping):
-            self.sound(schema["items"], f"{pointer}/items")
+        parts = {f"{pointer}/properties/{escape(n)}": part for n, part in schema.get("properties", {}).items()}
+        parts |= {f"{pointer}/items": schema["items"]} if isinstance(schema.get("items"), Mapping) else {}
+        kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
+        held = [place for place, part in parts.items() if isinstance(part, Mapping) and part.get("x-resource")]
+        if held or (schema.get("x-resource") and not {"array", "object"}.isdisjoint(kinds)):
+            raise self.document.error(
+                "x-resource is for a property that holds one id", f"{(held or [pointer])[0]}/x-resource"
+            )
+        for place, part in parts.items():
+            self.sound(part, place)
 
     def choice(self, value: str, entry: Mapping[str, Any], pointer: str, fact: Fact, known: set[str]) -> Choice:
         """One value of a selector."""

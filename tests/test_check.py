@@ -456,6 +456,59 @@ def test_a_weakly_known_error_body_is_not_judged() -> None:
     assert result.findings == []
 
 
+@pytest.mark.parametrize(("kind", "wrong"), [("application/problem+json", False), ("application/json", True)])
+def test_a_refusal_has_a_media_type_of_its_own(kind: str, wrong: bool) -> None:
+    """Where the documents give it another one than the success has, the body is judged by that."""
+    content = {"application/problem+json": {"schema": {"type": "object", "required": ["title"]}}}
+    contract = lamp({"components/responses/Error/content": content})
+    rule = "set_lamp.rejection.mode.enum"
+    case = Case(label="a", operation="set_lamp", expect="reject", rule=rule)
+    told = []
+    for body in ({"title": "no"}, {}):
+        response = answer(body, 422, {"content-type": kind})
+        told.append([f.message for f in Judge(contract).judge(Interaction(case=case, response=response)).findings])
+
+    assert bool(told[0]) is wrong
+    assert told[0] == (
+        ["the body of the 422 is not as documented: its media type is not application/problem+json"] * wrong
+    )
+    assert wrong or "'title' is a required property" in told[1][0]
+
+
+def test_members_that_nobody_documented_say_nothing() -> None:
+    """An object may be answered with more members than were sent: neither echo nor frame counts them."""
+    shape = {"type": "object", "properties": {"on": {"type": "boolean"}, "steps": {"type": "array", "items": {
+        "type": "object", "properties": {"at": {"type": "integer"}}}}}}  # fmt: skip
+    contract = lamp({f"{REQUEST}/timer": shape, f"{RESPONSE}/timer": shape})
+    sent = {"on": True, "steps": [{"at": 1}]}
+    case = Case(label="a", operation="set_lamp", body={"timer": sent})
+    before = {**RECORD, "timer": {"on": False, "steps": []}}
+    for shown, told in (
+        ({**sent, "next": 5}, []),
+        ({"on": True, "steps": [{"at": 1, "id": 9}]}, []),
+        ({"on": False, "steps": [{"at": 1}]}, ["set_lamp.echo.timer"]),
+        ({"on": True}, ["set_lamp.echo.timer"]),
+    ):
+        after = answer({**RECORD, "timer": shown})
+        found = Judge(contract).judge(Interaction(case=case, response=after, before=before, id=ID)).findings
+        assert [f.rule for f in found if ".timer" in f.rule and ".shape." not in f.rule] == told
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "alike", "moved"),
+    [
+        ("2030-01-01T00:00:00.100Z", "2030-01-01T00:00:00.200Z", True, True),
+        ("2030-01-01T00:00:00.100Z", "2030-01-01T00:00:00.200Z", False, False),
+        ("2030-01-01T00:00:00.123Z", "2030-01-01T00:00:00Z", True, False),
+        ("2030-01-01T00:00:00.100Z", "2030-01-01T00:00:00.100Z", True, False),
+    ],
+)
+def test_two_reads_show_a_stamp_to_the_last_digit(earlier: str, now: str, alike: bool, moved: bool) -> None:
+    """What one operation shows twice was not rounded in between, unless it has another length."""
+    changed = JUDGE.differences({**RECORD, "until": now}, {**RECORD, "until": earlier}, alike=alike)
+    assert [name for name, *_ in changed] == ["until"] * moved
+
+
 @pytest.mark.parametrize(
     ("stored", "shown", "wrong"), [("x", "x", False), ("x", "", True), ("x", "y", True), (None, None, True)]
 )

@@ -1852,3 +1852,28 @@ def test_what_was_taken_although_it_lacks_something_is_not_sent_again_as_that(mo
     ]
     assert session.updates[-1][0].label == "lacks, once more"
     assert session.updates[-1][0].expect == "accept"
+
+
+def test_a_stamp_that_refusals_move_by_less_than_clocks_differ_is_a_trace() -> None:
+    """Where each of two reads shows it a little later: the first time it may have been moved after an update."""
+    shown = {"updated_at": "2040-01-01T00:00:00.100Z"}
+
+    def stamped(operation: str, status: int, body: Any) -> Any:
+        return body | shown if status == 200 else body
+
+    with reference.running(mutate=stamped) as server:
+        session = session_on(server, Budget(100, 60))
+        session.read()
+        found = []
+        for digit in "2345":
+            if digit == "4":
+                session.update("moves it", {"name": "other"})
+            wrong = {"call_receive_mode": "x"}
+            rule = f"{CONTRACT.update.id}.rejection.call_receive_mode.enum"
+            session.read()
+            session.perform(Case(label="a", operation=CONTRACT.update.id, expect="reject", rule=rule, body=wrong))
+            shown["updated_at"] = f"2040-01-01T00:00:00.{digit}00Z"
+            found.append([f.pointer for f in session.read().findings if f.rule.endswith(".no_trace")])
+        session.sender.close()
+
+    assert found == [[], ["/updated_at"], [], ["/updated_at"]]

@@ -577,7 +577,6 @@ def test_aliases_clash() -> None:
         ({f"{REQUEST}/label/format": "email"}, "caption"),
         ({f"{REQUEST}/label/writeOnly": True}, "caption"),
         ({f"{REQUEST}/mode/x-selector/blink/uses": ["label", "caption"]}, None),
-        ({"paths/~1lamps~1{id}/put/responses/200/content": MISSING}, None),
     ],
 )
 def test_the_marker_is_plain_text_that_belongs_to_nothing(changes: dict[str, Any], marker: str | None) -> None:

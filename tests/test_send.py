@@ -173,6 +173,7 @@ def test_an_id_of_nothing_resembles_the_records_own() -> None:
     [
         ({"type": "string", "pattern": "^[A-Z]{2}-[0-9]{6}$"}, "TM-100001", "TM-999999"),
         ({"type": "string", "pattern": "^lamp-[0-9]+$"}, "lamp-1", "lamp-999999999"),
+        ({"type": "string", "pattern": "^pl_[0-9A-Za-z]{6}$"}, "pl_1A2b3C", "pl_9Z9z9Z"),
         ({"type": "string", "maxLength": 8}, "desk-7", str(UNKNOWN)),  # It would be desk-9: there may be one.
         ({"type": "string", "pattern": "^[a-z]+$"}, "desk", str(UNKNOWN)),
         ({"type": "integer"}, "4711", "987654321"),

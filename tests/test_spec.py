@@ -123,6 +123,47 @@ def test_fields_know_their_schema() -> None:
     assert [n for n, f in shown.items() if f.required] == LAMP["components"]["schemas"]["Lamp"]["required"]
 
 
+@pytest.mark.parametrize(
+    ("key", "media"),
+    [
+        ("application/json; charset=utf-8", "application/json"),
+        ("application/vnd.lamps+json", "application/vnd.lamps+json"),
+        ("Application/JSON", "application/json"),
+    ],
+)
+def test_json_has_many_media_types(key: str, media: str) -> None:
+    """Whatever is built on JSON is read as JSON, and is the media type that answers have."""
+    found = lamp(
+        {
+            f"{PUT}/responses/200/content": {key: {"schema": {"$ref": "#/components/schemas/Lamp"}}},
+            f"{PUT}/responses/422": {
+                "description": "",
+                "content": {"application/problem+json": {"schema": {"type": "object"}}},
+            },
+        }
+    ).update
+
+    assert found.media_type == media
+    assert found.response is not None
+    assert found.errors[422] == {"type": "object"}
+    assert found.error_types[422] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("changes", "identity"),
+    [
+        ({}, "id"),
+        ({"paths/~1lamps~1{id}/parameters/0/name": "lamp_id"}, "id"),
+        ({"paths/~1lamps~1{id}/parameters/0/name": "lampId"}, "id"),
+        ({"paths/~1lamps~1{id}/parameters/0/name": "label"}, "label"),
+        ({"paths/~1lamps~1{id}/parameters/0/name": "lamp"}, ""),
+    ],
+)
+def test_the_path_says_which_field_is_the_id(changes: dict[str, Any], identity: str) -> None:
+    """The property with the name of the parameter, or what the record calls its id."""
+    assert lamp(changes).identity == identity
+
+
 def test_a_field_without_a_type_may_be_anything() -> None:
     """Where no type is documented null is none that is wrong."""
     response = lamp({f"{RESPONSE}/label": {}}).update.response
@@ -329,7 +370,23 @@ def test_an_installation_without_its_fragment_is_told(monkeypatch: pytest.Monkey
             "no operation is called 'show_lamps'. Did you mean 'show_lamp'?",
             f"#/{PUT}/responses/200/links",
         ),
-        ({f"{PUT}/requestBody": {}}, "a request body has 'application/json' content", f"#/{PUT}/requestBody/content/application~1json"),
+        ({f"{PUT}/requestBody": {}}, "a request body has 'application/json' content", f"#/{PUT}/requestBody/content"),
+        ({f"{PUT}/requestBody/content": {"application/merge-patch+json": {}}}, "a request body has 'application/json' content", f"#/{PUT}/requestBody/content"),
+        ({f"{PUT}/responses/200/content": MISSING}, "could not be read back", f"#/{PUT}/responses/200"),
+        (
+            {f"{PUT}/responses/200/content/application~1json/schema": {"allOf": [{"$ref": "#/components/schemas/Lamp"}]}},
+            "a record is an object with 'properties' in JSON",
+            f"#/{PUT}/responses/200",
+        ),
+        (
+            {f"{PUT}/responses/200/content/application~1json/schema": {"type": "object", "properties": {"data": {"$ref": "#/components/schemas/Lamp"}}}},
+            "a record is not in an envelope",
+            f"#/{PUT}/responses/200",
+        ),
+        ({f"{PUT}/parameters": [{"name": "room", "in": "path", "schema": {"type": "string"}}]}, "one parameter of the path names the record", f"#/{PUT}"),
+        ({f"{PUT}/parameters": [{"name": "If-Match", "in": "header", "required": True}]}, "no header parameter is sent, and this one is required", "/put/parameters/0"),
+        ({f"{REQUEST}/tags": {"type": "array", "x-resource": True}}, "x-resource is for a property that holds one id", "/tags/x-resource"),
+        ({f"{REQUEST}/tags": {"type": "array", "items": {"type": "string", "x-resource": True}}}, "x-resource is for a property that holds one id", "/tags/items/x-resource"),
         (
             {f"{PUT}/requestBody/content/application~1json/schema": {"type": "string"}},
             "a request body is an object with properties",
@@ -489,7 +546,6 @@ ODD: dict[str, dict[str, Any]] = {
     "a token": {"components/securitySchemes/basic/scheme": "bearer"},
     "no documented refusals": {f"{PUT}/responses/{status}": MISSING for status in (401, 404, 422)},
     "no promise about what is not sent": {f"{PUT}/x-unsent": MISSING},
-    "a success without a body": {f"{PUT}/responses/200/content": MISSING},
     "refusals by range": {f"{PUT}/responses/4XX": {}, f"{PUT}/responses/default": {}},
     "no sources": {
         "x-sources": MISSING,
