@@ -451,6 +451,13 @@ class Cases:
                 yield self.unsaid(f"no URL in {url}", {url: "not a url"}, "any")
         for name in list(gen.selectors)[:1]:
             yield self.unsaid(f"a number in {name}", {name: 7}, "any")
+        # What is no text is read by other means: the first field of each other type.
+        others = {next((k for k in gen.fields[n].types if k != "null"), "string"): n for n in reversed(gen.fields)}
+        for kind, name in others.items():
+            if kind != "string" and name in self.shown and not gen.fields[name].enum:
+                yield self.unsaid(f"a text in {name}", {name: "must not appear"}, "any")
+                if kind == "array":
+                    yield self.unsaid(f"objects in {name}", {name: [{"a": 7}]}, "any")
 
     def other_letters(self) -> Iterator[Case]:
         """A documented value in the other letter case, once for each set of values."""
@@ -556,7 +563,8 @@ class Cases:
                 continue
             if item.takes_null is not documented:
                 continue
-            kind = "enumerated fields" if name in self.generator.enums else item.format or "free fields"
+            plain = "free fields" if "string" in item.types else next(iter(item.types), "free fields")
+            kind = "enumerated fields" if name in self.generator.enums else item.format or plain
             found.setdefault(kind, []).append(name)
         return found
 

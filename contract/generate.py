@@ -351,6 +351,7 @@ class Generator:
         items = self._values("", schema.get("items", {}))[0]
         low = int(schema.get("minItems", 0))
         high = int(schema.get("maxItems", max(low, len(items))))
+        high = min(high, len(items)) if schema.get("uniqueItems") else high
         most = min(high, max(low, len(items)))
         sizes = dict.fromkeys(n for n in (max(low, 1), most, low) if low <= n <= high)
         made = [[items[i % len(items)] for i in range(n)] for n in sizes if items or not n]
@@ -364,7 +365,9 @@ class Generator:
         made = {k: self._values("", sub)[0] for k, sub in schema.get("properties", {}).items()}
         parts = {k: values for k, values in made.items() if values}
         most = max((len(values) for values in parts.values()), default=1)
-        return tuple({k: values[i % len(values)] for k, values in parts.items()} for i in range(most)), ()
+        # Two members of one type get different values: which of them an API took would not show.
+        turns = dict(zip(parts, count(), strict=False))
+        return tuple({k: values[(i + turns[k]) % len(values)] for k, values in parts.items()} for i in range(most)), ()
 
     def refused(self, name: str) -> tuple[tuple[str, Any], ...]:
         """Values of a field that the documents exclude, near misses among them, each with the facet that does."""

@@ -53,8 +53,7 @@ def investigate(session: Session, least: int | None = None) -> None:
     *least* requests for the way back.
     """
     ledger, budget, noise = session.ledger, session.sender.budget, session.sender.noise
-    refused = (of_acceptance(f.finding.rule) or f.finding.rule.endswith(".no_server_error") for f in session.failures())
-    if session.misread > 1 or any(refused):
+    if any(of_acceptance(f.finding.rule) or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
         budget.reserve += min(IN_PARTS, budget.left // 2)
     Refusals(session).explain()
     ledger.fold()
@@ -68,12 +67,14 @@ def investigate(session: Session, least: int | None = None) -> None:
 
     # Where answers show what is not stored, or what was refused left a trace, much else follows from it. What was not
     # taken is known to depend on what stood there, which is dear to bring about; and what only warns has what the
-    # others leave of the budget. A trace between two reads has nothing to do with what answers show.
+    # others leave of the budget. A trace that was seen before any read misled comes of what was refused for certain.
+    misled = min((f.number for rule, found in mine.items() if under(rule, "read_back") for f in found), default=0)
+
     def urgent(rule: str) -> tuple[bool, bool, bool, bool, bool]:
         last = ledger.weak(rule), rule.endswith(".accept")
         trace = under(rule, "rejection.no_trace")
-        between = trace and all(f.interaction.verified for f in mine[rule])
-        return *last, not between, not under(rule, "read_back"), not trace
+        sure = trace and any(f.number < misled for f in mine[rule])
+        return *last, not sure, not under(rule, "read_back"), not trace
 
     for rule, failures in sorted(mine.items(), key=lambda one: urgent(one[0])):
         if not failures or any(f.confirmed is not None for f in failures):
@@ -86,7 +87,9 @@ def investigate(session: Session, least: int | None = None) -> None:
             failures[0].untried = True  # What was granted for lost answers is not for warnings.
             continue
         looked.append(rule)
-        budget.reserve = kept if least is None or ledger.proved() else min(kept, least)
+        # Once something is proved, the way back counts for more than what else is wrong.
+        longer = IN_PARTS if session.misread > 1 else 0
+        budget.reserve = kept + longer if ledger.proved() else kept if least is None else min(kept, least)
         try:
             if len(looked) <= RULES:
                 look = Look(session, rule, failures)

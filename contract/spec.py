@@ -49,7 +49,7 @@ _FACETS: Final = ("present", "required", "type", "null", "enum", "format", "defa
 NOTHING: Final = "no_such_value"
 """A text that is no documented value, and has no format."""
 CHANGES: Final = ("never", "on-write", "derived", "anytime")
-_BODY_KEYS: Final = frozenset({"pattern", "oneOf", "anyOf", "allOf", "multipleOf", "const", "uniqueItems"})
+_BODY_KEYS: Final = frozenset({"pattern", "oneOf", "anyOf", "allOf", "multipleOf", "const"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -378,6 +378,7 @@ def test_the_boundaries_of_a_schema(schema: dict[str, Any], values: set[Any] | N
             [["a"], ["a", "b"], ["c", "d"], ["e", "a"]],
         ),
         ({"items": {"type": "boolean"}, "minItems": 1, "maxItems": 50}, [[True], [True, False], [True, True]]),
+        ({"items": {"type": "boolean"}, "minItems": 1, "maxItems": 50, "uniqueItems": True}, [[True], [True, False]]),
         ({"maxItems": 0}, [[]]),
         ({"items": {"enum": [None]}}, [[]]),
     ],
@@ -396,6 +397,9 @@ def test_the_boundaries_of_an_object() -> None:
         "properties": {"a": {"type": "integer", "minimum": 1, "maximum": 2}, "b": {"enum": ["x"]}},
     }
     assert list(one(schema)) == [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}]
+    number = {"type": "integer", "minimum": 1, "maximum": 2}
+    # Which of two members an API took shows.
+    assert list(one({**schema, "properties": {"a": number, "b": number}})) == [{"a": 1, "b": 2}, {"a": 2, "b": 1}]
     assert list(one({"type": "object"})) == [{}]
     assert list(one({"type": "object", "properties": {"a": {"enum": [None]}}})) == [{}]
 

@@ -400,7 +400,7 @@ def test_no_update_that_is_to_be_accepted_is_empty(fields: int, values: int, sel
     sent = {f"f{i}": enumerated(values) for i in range(selectors, fields)}
     for i in range(selectors):
         sent[f"f{i}"] = enumerated(wide, **{"x-selector": {f"v{k}": {} for k in range(wide)}})
-    contract = lamp({REQUEST: sent, "components/schemas/Setting/x-aliases": MISSING})
+    contract = lamp({REQUEST: sent, f"{RESPONSE}/f0": {}, "components/schemas/Setting/x-aliases": MISSING})
     for seed in range(3):
         accepted = [c for b in plan(contract, seed=seed).blocks for c in b.cases if c.expect == "accept"]
         assert all(case.body is MISSING or case.body for case in accepted)
@@ -412,7 +412,7 @@ def test_very_many_fields_and_few_selectors(selectors: int) -> None:
     fields: dict[str, Any] = {f"f{i}": {"type": "string", "enum": ["a", "b"]} for i in range(20)}
     for i in range(selectors):
         fields[f"f{i}"] = {**fields[f"f{i}"], "x-selector": {"a": {}}}
-    contract = lamp({REQUEST: fields, "components/schemas/Setting/x-aliases": MISSING})
+    contract = lamp({REQUEST: fields, f"{RESPONSE}/f0": {}, "components/schemas/Setting/x-aliases": MISSING})
     reached, wanted = plan(contract).coverage["combinations of three enumerated values"]
 
     assert wanted == {0: 171 * 8, 1: 171 * 8, 2: 18 * 8}[selectors]
@@ -587,6 +587,26 @@ def test_the_selectors_are_sent_again_as_they_are_left() -> None:
         assert case.body == {"mode": final["mode"]}
     else:
         assert case is None
+
+
+def test_what_is_no_text_is_sent_as_another_type() -> None:
+    """One field of each type that is none of texts gets a text, and a list gets objects, of which documents are silent."""
+    more: dict[str, Any] = {"glow": {"type": "boolean"}, "dim": {"type": "boolean"}, "hours": {"type": "integer"}}
+    more |= {
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "timer": {"type": "object", "properties": {"a": {}}},
+    }
+    changes = {f"{place}/{name}": schema for place in (REQUEST, RESPONSE) for name, schema in more.items()}
+    cases = block(plan(lamp(changes)), "silence")
+    sent = {case.label: case for case in cases if case.label.startswith(("a text in", "objects in"))}
+
+    known = [n for n, f in lamp(changes).request.fields.items() if f.types and "string" not in f.types]
+    kinds = {label: type(next(iter(case.fields.values()))) for label, case in sent.items()}
+    assert kinds["a text in glow"] is kinds["a text in timer"] is str
+    assert kinds["objects in tags"] is list
+    assert "a text in dim" not in sent
+    assert {name for case in sent.values() for name in case.fields} <= {*known}
+    assert {case.expect for case in sent.values()} == {"unspecified"}
 
 
 # ------------------------------------------------------------------------ profiles
