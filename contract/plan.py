@@ -94,21 +94,23 @@ class Block:
         """
         state: dict[str, Any] = {}
         moments: dict[int, dict[Any, int]] = {}
-        changes = 0
+        changes, last = 0, set[str]()
         for i, case in enumerate(self.cases, 1):
             if case.body is MISSING:
                 shown = {(n, v): len(enums[n]) for n, v in state.items() if n in enums and isinstance(v, str)}
                 moments[i] = shown | dict.fromkeys(_unusual(state.get(text)), UNUSUAL)
-                moments[i] |= {ALONE: BY_ITSELF} if {*self.cases[max(0, i - 2)].fields} == {text} else {}
+                moments[i] |= {ALONE: BY_ITSELF} if last == {text} else {}
                 moments[i][("updates", changes % 2)] = BY_ITSELF
             elif case.expect == "accept":
                 state |= case.fields
-                changes += not case.repeat
+                changes, last = changes + (not case.repeat), {*case.fields}
         chosen: set[int] = set()
         seen: set[Any] = set()
         for _ in range(min(LISTS, len(moments))):
-            left = moments.keys() - chosen
-            best = max(left, key=lambda i: (sum(worth for one, worth in moments[i].items() if one not in seen), i))
+            worth = {i: sum(w for one, w in moments[i].items() if one not in seen) for i in moments.keys() - chosen}
+            best = max(worth, key=lambda i: (worth[i], i))
+            if not worth[best]:
+                break  # Another one would show nothing new.
             chosen.add(best)
             seen |= moments[best].keys()
         start, ends = 0, sorted(chosen) or [len(self.cases)]
