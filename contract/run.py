@@ -515,7 +515,7 @@ class Runner:
             over += sum(len(self.generator.enums[name]) for name in self.generator.selectors)
         if block.name == "tour":
             names = self.generator.selectors
-            # The list is read in it, and after it.
+            # The lists are read in it; `CLOSING` knows of four.
             more = CLOSING + LISTS - 4 + (EXPLORED if self._explores(session) else 2) - self.late
             return block.thinned(over + more, names, (self.snapshots[session.id], self.plan.final))
         # Where reads mislead, the way back is a long one; which of many refusals left a trace is found by halves.
