@@ -110,7 +110,10 @@ class Judge:
             result.single.append(case.rule)
         self._handlers(case.open, body, result)
         if before is not None:
-            self._frame(body, before, result, follows=not interaction.verified)
+            # Who takes a selector without its companion may have kept one that no answer shows.
+            chosen = self.request.active(body).values() if case.expect == "unspecified" else ()
+            kept = {n for choice in chosen for n in choice.requires if n not in body and is_empty(before.get(n))}
+            self._frame(body, before, result, follows=not interaction.verified, kept=kept)
         if known:
             result.findings[first:] = [f for f in result.findings[first:] if f.pointer not in known]
 
@@ -217,7 +220,10 @@ class Judge:
                 cleared |= {*old.companions} - {*(chosen[name].companions if name in chosen else ())}
         return free, self.request.aliases_of(cleared)
 
-    def _frame(self, body: JSONObject, before: JSONObject, result: Judgement, *, follows: bool) -> None:
+    def _frame(
+        self, body: JSONObject, before: JSONObject, result: Judgement, *, follows: bool, kept: Iterable[str] = ()
+    ) -> None:
+        """That what was not sent is as it was *before*, but for what may have been *kept* without being shown."""
         assert result.record is not None
         prefix, record, group = f"{self.update.id}.frame", result.record, self._whole(body)[1]
         changed = [n for n in self.framed if record.get(n, MISSING) != before.get(n, MISSING)]
@@ -229,6 +235,7 @@ class Judge:
         if not changed:
             return
         free, cleared = self.exempt(body, record, before)
+        free = free | self.request.aliases_of(kept)
         for name in changed:
             item = self.fields[name]
             if name in body and item.changes != "never":

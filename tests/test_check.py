@@ -1536,3 +1536,27 @@ def test_a_field_that_only_the_read_shows_is_of_the_record() -> None:
     place = "paths/~1lamps~1{id}/put/responses/200/content/application~1json/schema"
     contract = lamp({place: short})
     assert {"id", "label", "mode", "period", "call"} <= {*contract.record}
+
+
+@pytest.mark.parametrize(
+    ("expect", "stored", "broken"),
+    [
+        ("unspecified", None, []),
+        ("unspecified", "x", ["set_lamp.frame.leader"]),
+        ("accept", None, ["set_lamp.frame.leader"]),
+    ],
+)
+def test_who_takes_a_selector_alone_may_have_kept_its_companion(expect: Any, stored: Any, broken: list[str]) -> None:
+    """Where the documents leave open whether it is taken, and no answer showed what may have been kept."""
+    case = Case(
+        label="a",
+        operation="set_lamp",
+        expect=expect,
+        rule="set_lamp.rejection.consistent" if expect == "unspecified" else "",
+        body={"mode": "follow"},
+        open={"mode": "exact"} if expect == "unspecified" else {},
+    )
+    before, after = ({**RECORD, "mode": mode, "leader": of} for mode, of in (("on", stored), ("follow", "kept")))
+    found = JUDGE.judge(Interaction(case=case, response=answer(after), before=before, id=ID)).findings
+
+    assert [f.rule for f in found if f.pointer == "/leader" and ".frame." in f.rule] == broken
