@@ -22,7 +22,7 @@ from contract.formats import instant
 from contract.ledger import Failure, of_acceptance, of_answer
 from contract.model import MISSING, Case, Finding, JSONObject, is_empty, of_time, under
 from contract.reduce import Refusals, reduce, units
-from contract.restore import beside, establish, shed
+from contract.restore import among, beside, establish, shed
 from contract.session import Session
 from contract.shape import same
 from contract.suspects import Suspects, held, leaked
@@ -453,8 +453,9 @@ class Look:
         if name in self.generator.fields:
             body = Witness(session).own(name, was, other=value)
         session.attempt(body, "another value first")
-        if same(item, session.now.get(name), value):
-            beside(session, name, body)
+        for way in (beside, among):
+            if same(item, session.now.get(name), value):
+                way(session, name, body)
 
     def differ(self, name: str, cases: list[Case], before: JSONObject | None) -> None:
         """Gives the field *name* another value than the one that will be sent, unless it had that one *before*: else

@@ -17,7 +17,7 @@ from contract.session import Session, respelled
 from contract.shape import same
 from contract.spec import Contract
 
-__all__ = ["Restored", "beside", "differences", "establish", "recall", "restore", "shed", "writable"]
+__all__ = ["Restored", "among", "beside", "differences", "establish", "recall", "restore", "shed", "writable"]
 
 TRIES: Final = 24
 """Updates that may be tried to put one record back."""
@@ -220,6 +220,15 @@ def beside(session: Session, name: str, body: JSONObject) -> None:
             session.attempt(generator.complete({**body, selector: users[0]}), "another value first")
             session.attempt(_anchored(session, {selector: stood}), "back to where it stood")
             return
+
+
+def among(session: Session, name: str, body: JSONObject) -> None:
+    """Sends *body*, which sets the field *name*, with all that stands: an API may read it beside another field only."""
+    request, generator, now = session.contract.request, session.generator, session.now
+    stands = {n: now[n] for n in writable(session.contract) if n in generator.fields and not is_empty(now.get(n))}
+    fits = {n: v for n, v in stands.items() if not request.fields[n].choices or v in request.fields[n].choices}
+    clash = generator.clash((name,))
+    session.attempt({**{n: v for n, v in fits.items() if n not in clash}, **body}, "another value first")
 
 
 class _Way:
