@@ -357,15 +357,17 @@ class Judge:
             # Before that time a stamp that moved shows that it does; one that did not shows nothing.
             if operation is not self.update or (interaction.age < MOVES_AFTER and mine <= earlier):
                 continue
-            sent = interaction.case.fields
-            plain = [n for n in self.plain if n in sent and n in before and n in record]
-            changed = [n for n in plain if record[n] == sent[n] and not same(self.fields[n], before[n], record[n])]
-            if changed:
+            if changed := self.applied(interaction.case.fields, before, record):
                 rule = f"{prefix}.{name}.moves"
                 message = f"{name} did not move, although {changed[0]} changed and more than two seconds went by"
                 result.tell(
                     mine > earlier, rule, message, f"/{escape(name)}", expected=f"after {was}", actual=record[name]
                 )
+
+    def applied(self, sent: JSONObject, before: JSONObject, record: JSONObject) -> list[str]:
+        """The fields that have what was *sent*, and had something else *before*."""
+        plain = [n for n in self.plain if n in sent and n in before and n in record]
+        return [n for n in plain if record[n] == sent[n] and not same(self.fields[n], before[n], record[n])]
 
     # --------------------------------------------------------- after a read
 

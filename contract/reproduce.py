@@ -44,6 +44,8 @@ ALONE: Final = 6
 """Reads one after the other that show whether a field changes now and then while nothing is written."""
 UNLIKELY: Final = 1000
 """One in so many is no accident."""
+A_FEW: Final = 4
+"""Requests for which a smaller body is looked for, where each of the tries takes seconds."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -710,7 +712,9 @@ class Look:
             if not rest or (core and fails(core)):
                 return core or body
             parts = [{**core, **unit} for unit in units(self.generator, rest)]
-            return reduce(parts, fails, budget, min(self.limit, budget.spent + budget.left))
+            # Each try rests where a time stamp is to move.
+            limit = budget.spent + A_FEW if of_time(self.rule, "moves") else self.limit
+            return reduce(parts, fails, budget, min(limit, self.limit, budget.spent + budget.left))
         finally:
             self.times = times
 

@@ -56,7 +56,7 @@ from contract.result import Exchange, Result
 from contract.send import GONE, Credentials, proxy_for
 from contract.session import Session
 from contract.spec import Contract
-from contract.walk import Walk
+from contract.walk import Walk, wake
 from contract.witness import Witness
 
 __all__ = ["Runner", "Share", "restore_all", "run"]
@@ -437,6 +437,8 @@ class Runner:
                 continue  # What was found needs the requests, or what the API puts off.
             fitted = self._fitted(session, block, cost) if block.name == "tour" else block
             self._walk_block(session, fitted, cost - block.cost)
+            if block.name == "tour" and not self._found():
+                wake(session)
 
     def _ids(self, session: Session) -> None:
         """Sends ids by themselves, where none was yet, and clears them again: with the value of a selector that needs

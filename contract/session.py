@@ -82,6 +82,10 @@ class Session:
         refusals between them."""
         self.quiet = False
         """True while a failure is looked into: nothing is noted in the ledger."""
+        self.still: list[tuple[Case, JSONObject]] = []
+        """Accepted updates that changed something and moved no time stamp, each with the record before it."""
+        self.moving = 0
+        """Accepted updates that changed something and moved one."""
         self._stamp: tuple[str, float] | None = None
         self._moved = False
         self.last: Response | None = None
@@ -291,6 +295,7 @@ class Session:
                 self._age(response)
                 if not self.quiet:
                     self.updates.append((case, number, before if len(response.content) <= USUAL else _slim(before)))
+                    self._count(case, before or {}, result.record)
                 self._learn(case.fields, before or {}, result.record)
             else:
                 self.known, self.verified = None, False
@@ -299,6 +304,16 @@ class Session:
             self.failed += 1
         else:
             self._refuse(case, number)
+
+    def _count(self, case: Case, before: JSONObject, record: JSONObject) -> None:
+        """Notes whether an update that changed something moved a time stamp."""
+        stamps, judge = self.judge.stamps, self.judge
+        if not before or not stamps or not judge.applied(case.fields, before, record):
+            return
+        if any(record.get(n) != before.get(n) for n in stamps):
+            self.moving += 1
+        else:
+            self.still.append((case, before))
 
     def _refuse(self, case: Case, number: int) -> None:
         """Notes an update that was refused."""

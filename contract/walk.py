@@ -12,11 +12,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from contract.check import MOVES_AFTER
-from contract.model import Case, JSONObject, is_empty
+from contract.model import Case, JSONObject, is_empty, of_time
 from contract.plan import Block
+from contract.restore import establish
 from contract.session import Session
 
-__all__ = ["Walk"]
+__all__ = ["Walk", "wake"]
 
 TURN: Final = 1.1
 """Seconds after which a clock that counts seconds shows another one."""
@@ -30,6 +31,10 @@ TOGETHER: Final = 2
 """Omissions that are worth a read of their own."""
 ENOUGH: Final = 60.0
 """Seconds that a run must still have for resting to be worth it."""
+FEW: Final = 5
+"""Times that more updates must move a time stamp than leave it, before one that leaves it is odd."""
+STILL: Final = 2
+"""Updates that left it, and are worth a rest each."""
 _PARTS: Final = re.compile(r"\.\d*[1-9]")
 """A time that shows parts of a second."""
 
@@ -275,3 +280,18 @@ class Walk:
             if empty is None and stood and response.ok:
                 self.ignored |= {request.fields[n].format for n in stood if not is_empty(now[n])}
                 self.cleared |= {n for n in hidden if request.fields[n].format not in self.ignored}
+
+
+def wake(session: Session) -> None:
+    """Sends updates once more that changed something and left the time stamp as it was, where nearly all others moved it:
+    each after as long a rest as any clock may take.
+    """
+    if session.moving < FEW * max(len(session.still), FEW):
+        return  # It may be a slow clock.
+    for case, before in sorted(session.still, key=lambda one: len(one[0].fields))[:STILL]:
+        if session.sender.budget.time_left > ENOUGH:
+            establish(session, before, case.body)
+            session.rest(MOVES_AFTER + 0.2)
+            result, _ = session.update(f"{case.label}, after a rest", case.fields)
+            if any(of_time(found.rule, "moves") for found in result.findings):
+                return

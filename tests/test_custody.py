@@ -43,7 +43,7 @@ from contract.run import Runner, restore_all, run
 from contract.send import Credentials, Sender
 from contract.session import Session
 from contract.suspects import Suspects
-from contract.walk import Walk
+from contract.walk import Walk, wake
 from tests.fragments import REQUEST, RESPONSE, lamp
 from tests.kit import CONTRACT, Turns, broken, credentials, outcome, record, settings
 from tests.proxy import Exchange, Lost, Proxy, faulty, passing
@@ -1877,3 +1877,29 @@ def test_a_stamp_that_refusals_move_by_less_than_clocks_differ_is_a_trace() -> N
         session.sender.close()
 
     assert found == [[], ["/updated_at"], [], ["/updated_at"]]
+
+
+@pytest.mark.parametrize(("fine", "labels"), [(True, ["Sales, after a rest"]), (False, [])])
+def test_an_update_that_moved_no_fine_stamp_is_sent_again_after_a_rest(fine: bool, labels: list[str]) -> None:
+    """Where a clock counts seconds, most updates leave the stamp as it is: that is not worth waiting for."""
+    shown: list[str] = []
+
+    def stamped(operation: str, status: int, body: Any) -> Any:
+        if body["name"] != "Sales":
+            shown.append(f"2040-01-01T00:00:00.{len(shown) if fine else 0:03}Z")
+        return body | {"updated_at": shown[-1]}
+
+    with reference.running(mutate=stamped) as server:
+        session = session_on(server, Budget(100, 600))
+        waited: list[float] = []
+        session.sender.sleep = waited.append
+        session.read()
+        for name in [*(f"desk {number}" for number in range(30)), "Sales", "Front desk"]:
+            session.update(name, {"name": name})
+        wake(session)
+        session.sender.close()
+
+    assert [case.label for case, _, _ in session.updates if "rest" in case.label] == labels
+    assert [round(seconds) for seconds in waited] == [3] * len(labels)
+    found = [(f.finding.rule, f.interaction.case.label) for f in session.failures()]
+    assert found == []  # No time went by.
