@@ -133,7 +133,10 @@ class _Standing:
         telling = odd | {n for n in there if n in active or n in generator.enums or request.fields[n].format}
         held = [n for n in there if n in telling and n not in self.nulls and n not in bare]
         self.values = [] if self.found else held
-        self.fixed = [n for n in self.values if n in generator.enums and n not in generator.selectors and n not in odd]
+        idle = {o for s in generator.selectors.values() for c in s.choices.values() for o in c.companions}
+        idle -= {o for choice in request.active(record).values() for o in choice.companions}
+        sure = {n for n in self.values if n not in idle and (n in generator.enums or generator.takes(n, record[n]))}
+        self.fixed = [n for n in self.values if n in sure and n not in generator.selectors and n not in odd]
         """Those of which a value has to be taken, whatever else an update holds or lacks."""
 
     def _there(self) -> list[str]:

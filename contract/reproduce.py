@@ -44,6 +44,8 @@ ALONE: Final = 6
 """Reads one after the other that show whether a field changes now and then while nothing is written."""
 UNLIKELY: Final = 1000
 """One in so many is no accident."""
+A_LIST: Final = 2
+"""The updates before a list that are sent again before it is read once more."""
 A_FEW: Final = 4
 """Requests for which a smaller body is looked for, where each of the tries takes seconds."""
 EARLY: Final = 12
@@ -222,7 +224,12 @@ class Look:
             found = self.failures[0].finding
             held = (found.leaf, found.actual)
             refused = [c for c, _ in self.session.refusals if held in c.fields.items()]
-            self.failures[0].confirmed = self.list_again() or (bool(refused) and self.list_again(refused[-1:]))
+            # Else it may have been what was updated right before it.
+            latest = [(c, before) for c, n, before in self.session.updates if n < self.failures[0].number][-A_LIST:]
+            again = self.list_again() or (bool(refused) and self.list_again(refused[-1:]))
+            self.failures[0].confirmed = again or (
+                bool(latest) and self.list_again([c for c, _ in latest], latest[0][1])
+            )
             return
         trace = self.rule == f"{self.update}.rejection.no_trace"
         if any(self.late(failure, sure=not trace) for failure in self.failures[:2]):
@@ -544,9 +551,9 @@ class Look:
                 return True
         return False
 
-    def list_again(self, refused: Iterable[Case] = ()) -> bool:
-        """True where the list still shows the record in another way than the retrieve does, or does it again after what
-        was *refused*.
+    def list_again(self, cases: Iterable[Case] = (), stood: JSONObject | None = None) -> bool:
+        """True where the list still shows the record in another way than the retrieve does, or does it again after *cases*,
+        from where the record *stood*.
         """
         session = self.session
         wanted = dict.fromkeys(f.finding.leaf for f in self.failures)
@@ -557,25 +564,25 @@ class Look:
             names = [self.generator.marker]  # What is written moves it.
         options = {name: self.generator.options(name)[:3] for name in names}
         settable = max(options, key=lambda name: len(options[name]), default="")
-        before = self.failures[0].interaction.before or {}
+        before = stood or self.failures[0].interaction.before or {}
         seen, moved = 0, False
         for turn in range(2 * self.times):
             if not moved:
-                if settable and not refused:
+                if settable and not cases:
                     # It may show the record as it was before the last update.
                     self.apart(settable, before.get(settable))
                 if dated:
                     session.sender.sleep(1.2)
                 establish(session, before, wanted)
             there, moved = moved, False
-            session.trial([*refused], read=True)
+            session.trial([*cases], read=True)
             if seen == self.times - 1:
                 session.sender.sleep(1.2)  # Nobody promises that a list is never a moment behind.
             if self.listed(case, wanted):
                 seen += 1
                 if seen == self.times:
                     return not self.moves_alone()
-            elif turn > self.times - 1 + seen or not settable or refused:
+            elif turn > self.times - 1 + seen or not settable or cases:
                 return False
             elif not there:
                 # The list may follow every second update that changes something, or those alone that change more than
@@ -617,6 +624,8 @@ class Look:
             if any(not is_empty(self.session.now.get(n)) for one in cases for n in one.absent):
                 return False  # With what is to be absent stored it is lawful.
             self.wait(failure)
+            if self.after_read(cases):
+                self.session.trial([], read=True)
             if under(self.rule, "rejection.no_trace") or (under(self.rule, "access") and failure.finding.pointer):
                 self.session.trial([], read=True)
                 stamp = self.session.now.get(failure.finding.name)
@@ -634,6 +643,15 @@ class Look:
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
         return not self.moves_alone()
+
+    def after_read(self, cases: list[Case]) -> bool:
+        """True where the first of *cases* came right after a read, and an answer shows what it wrote later: it may be lost
+        only then.
+        """
+        if self.failures[0].interaction.verified or not under(self.rule, "frame", "read_back"):
+            return False
+        label = next((case.label for case in cases), "")
+        return any(c.label == label and n - 1 in self.session.seen for c, n, _ in self.session.updates)
 
     def moves_alone(self) -> bool:
         """True where what others may change does so now and then while it is only read; with each read, it is the

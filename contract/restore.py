@@ -400,7 +400,7 @@ class _Way:
                 self.passed.append(left)
             if left and self.latest and not (self.stale or self.differences(answered, exactly=True)):
                 self.stale = True
-                turns[1:1] = [self.moved, self.at_once]
+                turns[1:1] = [self.twice, self.moved, self.at_once]
             # What is lost again and again may be lost because of what is in it: in parts it may not be.
             losses = losses + 1 if self.lost else 0
             if losses in {0, PATIENT} or self.tries <= 0:
@@ -523,6 +523,12 @@ class _Way:
         given = {n: self.record[n] for n in names if self.record.get(n) is not None or n in left}
         body, later = self.groups(given)
         self.put({**body, **{n: v for n, v in later.items() if n in left}} if self.accepted else {})
+
+    def twice(self, left: Mapping[str, tuple[Any, Any]]) -> None:
+        """What an answer showed and a read did not goes out two times in a row: what comes right after a read may be lost."""
+        for _ in range(2):
+            self.latest = ""
+            self.at_once(left)
 
     def moved(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """Moves the selectors away and back, where null clears what that leaves: reads may show what is kept from before

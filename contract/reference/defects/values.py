@@ -270,6 +270,30 @@ def cached_by_calls(inner: Hook, x: Exchange, record: Record) -> Any:
     return inner(x, kept.setdefault(key, record) if x.operation == RETRIEVE else record)
 
 
+def not_right_after_a_read(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+    """Answer call_fallback_url, and do not store it where nothing was asked for since a retrieve."""
+    written: Record = inner(x, before, after)
+    if x.server.memory.get("asked") == RETRIEVE:
+        x.server.store.put(before["id"], written | {"call_fallback_url": before["call_fallback_url"]})
+    return written
+
+
+def asked(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Remember what was asked for."""
+    x.server.memory["asked"] = x.operation
+    return inner(x, record)
+
+
+def listed_without_verto(inner: Hook, x: Exchange, record: Record) -> Any:
+    """Show in a list what call_verto_resource was before a write of it that changed call_handler."""
+    if x.operation == UPDATE and x.before is not None:
+        late = "call_verto_resource" in x.sent and x.before["call_handler"] != record["call_handler"]
+        x.server.memory["verto"] = {record["id"]: x.before["call_verto_resource"]} if late else {}
+    elif x.operation == LIST and record["id"] in (former := x.server.memory.get("verto", {})):
+        record = record | {"call_verto_resource": former[record["id"]]}
+    return inner(x, record)
+
+
 def only_messages(x: Exchange) -> bool:
     """Tell whether nothing but fields of messages was sent."""
     return bool(x.sent) and all(name.startswith("message_") for name in x.sent)
@@ -471,6 +495,9 @@ STORE: tuple[Row, ...] = (
          else {}))),
     ("list-behind-every-other",
      "After every second write the list shows the number as it was before it.", "L.read_back", hook(render=second_behind)),
+    ("list-late-after-a-change",
+     "After a write of call_verto_resource that changes call_handler the list shows what the first was before.",
+     "L.read_back", hook(render=listed_without_verto)),
     ("list-always-voice", "The list shows voice, whatever call_receive_mode is.",
      "L.read_back", shown_as("call_receive_mode", lambda value: "voice", LIST)),
     ("list-method-always-post", "The list shows POST, whatever call_request_method is.",
@@ -527,6 +554,8 @@ STORE: tuple[Row, ...] = (
      "U.frame U.frame.*", after_refusal(with_other_method)),
     ("write-after-rejection-lost", "The first write after a refused one is answered and not stored.",
      "U.read_back U.read_back.*", after_refusal(lost)),
+    ("fallback-lost-after-a-read", "call_fallback_url is not stored in the first write after a retrieve.",
+     "U.read_back U.read_back.* U.frame U.frame.*", hook(persist=not_right_after_a_read, render=asked)),
     ("write-without-leave-loses-the-next", "The first right write after one without credentials is answered and not stored.",
      "U.read_back U.read_back.* U.frame U.frame.*", after_refusal(lost, 401, kept=True)),
     ("idle-companion-lost", "What is sent for a call companion that the call handler does not use is not stored.",
