@@ -699,6 +699,8 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     }
     yield UPDATE, body, {}
     yield UPDATE, {"call_handler": "relay_script", "call_relay_script_url": ""}, {}
+    yield UPDATE, {"call_handler": "relay_verto_endpoint", "call_verto_resource": "front"}, {}
+    yield LIST, None, {}
     yield UPDATE, {"call_handler": "relay_verto_endpoint", "call_verto_resource": ""}, {}
     yield UPDATE, {"call_handler": "laml_webhooks"}, {}
     for method in ("GET", "POST"):
