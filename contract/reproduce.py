@@ -645,13 +645,12 @@ class Look:
         return not self.moves_alone()
 
     def after_read(self, cases: list[Case]) -> bool:
-        """True where the first of *cases* came right after a read, and an answer shows what it wrote later: it may be lost
-        only then.
-        """
-        if self.failures[0].interaction.verified or not under(self.rule, "frame", "read_back"):
-            return False
+        """True where the first of *cases* came right after a read: what it writes may be lost only then."""
+        if all(failure.interaction.verified for failure in self.failures):
+            return len(self.failures) > 1 and under(self.rule, "echo", "handler", "accept", "frame")
         label = next((case.label for case in cases), "")
-        return any(c.label == label and n - 1 in self.session.seen for c, n, _ in self.session.updates)
+        came = any(c.label == label and n - 1 in self.session.seen for c, n, _ in self.session.updates)
+        return came and under(self.rule, "frame", "read_back") and not self.failures[0].interaction.verified
 
     def moves_alone(self) -> bool:
         """True where what others may change does so now and then while it is only read; with each read, it is the

@@ -270,6 +270,8 @@ class _Way:
         """What differed after each turn that changed something."""
         self.stale = False
         """True where reads were seen not to show what the answer to the update before them shows."""
+        self.doubled = False
+        """True where it was tried whether two updates in a row do what one did not."""
         self.circles = False
         """True where one turn undoes what another did, as where two names of one thing were found with two values that
         they cannot have any more: trying longer does not help.
@@ -400,7 +402,10 @@ class _Way:
                 self.passed.append(left)
             if left and self.latest and not (self.stale or self.differences(answered, exactly=True)):
                 self.stale = True
-                turns[1:1] = [self.twice, self.moved, self.at_once]
+                turns[1:1] = [self.moved, self.at_once]
+            if self.latest and not self.doubled and any(self.record[name] is not None for name in left):
+                self.doubled = True
+                turns.insert(1, self.twice)
             # What is lost again and again may be lost because of what is in it: in parts it may not be.
             losses = losses + 1 if self.lost else 0
             if losses in {0, PATIENT} or self.tries <= 0:
@@ -525,7 +530,7 @@ class _Way:
         self.put({**body, **{n: v for n, v in later.items() if n in left}} if self.accepted else {})
 
     def twice(self, left: Mapping[str, tuple[Any, Any]]) -> None:
-        """What an answer showed and a read did not goes out two times in a row: what comes right after a read may be lost."""
+        """What was accepted and is not there goes out two times in a row: what comes right after a read may be lost."""
         for _ in range(2):
             self.latest = ""
             self.at_once(left)

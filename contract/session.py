@@ -82,10 +82,11 @@ class Session:
         refusals between them."""
         self.quiet = False
         """True while a failure is looked into: nothing is noted in the ledger."""
-        self.still: list[tuple[Case, JSONObject]] = []
-        """Accepted updates that changed something and moved no time stamp, each with the record before it."""
-        self.moving = 0
-        """Accepted updates that changed something and moved one."""
+        self.still: list[tuple[Case, JSONObject, float]] = []
+        """Accepted updates that changed something and moved no time stamp: each with the record before it, and the seconds
+        for which the stamp had stood."""
+        self.steps: list[float] = []
+        """Seconds by which the others moved one."""
         self._stamp: tuple[str, float] | None = None
         self._moved = False
         self.last: Response | None = None
@@ -291,11 +292,12 @@ class Session:
         if response.ok:
             self.nudged = 0
             if result.record is not None:
+                if not self.quiet:
+                    self._count(case, before or {}, result.record, self._age(response) + response.elapsed)
                 self.known, self.verified = result.record, False
                 self._age(response)
                 if not self.quiet:
                     self.updates.append((case, number, before if len(response.content) <= USUAL else _slim(before)))
-                    self._count(case, before or {}, result.record)
                 self._learn(case.fields, before or {}, result.record)
             else:
                 self.known, self.verified = None, False
@@ -305,15 +307,16 @@ class Session:
         else:
             self._refuse(case, number)
 
-    def _count(self, case: Case, before: JSONObject, record: JSONObject) -> None:
-        """Notes whether an update that changed something moved a time stamp."""
-        stamps, judge = self.judge.stamps, self.judge
-        if not before or not stamps or not judge.applied(case.fields, before, record):
+    def _count(self, case: Case, before: JSONObject, record: JSONObject, age: float) -> None:
+        """Notes whether an update that changed something moved a time stamp, which had stood for *age* seconds."""
+        pairs = [(instant(before.get(n)), instant(record.get(n))) for n in self.judge.stamps]
+        steps = [(now - then).total_seconds() for then, now in pairs if then is not None and now is not None]
+        if not steps or not self.judge.applied(case.fields, before, record):
             return
-        if any(record.get(n) != before.get(n) for n in stamps):
-            self.moving += 1
+        if max(steps) > 0:
+            self.steps.append(max(steps))
         else:
-            self.still.append((case, before))
+            self.still.append((case, before, age))
 
     def _refuse(self, case: Case, number: int) -> None:
         """Notes an update that was refused."""

@@ -31,8 +31,8 @@ TOGETHER: Final = 2
 """Omissions that are worth a read of their own."""
 ENOUGH: Final = 60.0
 """Seconds that a run must still have for resting to be worth it."""
-FEW: Final = 5
-"""Times that more updates must move a time stamp than leave it, before one that leaves it is odd."""
+FINE: Final = 5
+"""Updates that move a time stamp by no more than `TICK` where it is taken from a clock that fine."""
 STILL: Final = 2
 """Updates that left it, and are worth a rest each."""
 _PARTS: Final = re.compile(r"\.\d*[1-9]")
@@ -283,12 +283,14 @@ class Walk:
 
 
 def wake(session: Session) -> None:
-    """Sends updates once more that changed something and left the time stamp as it was, where nearly all others moved it:
-    each after as long a rest as any clock may take.
+    """Sends updates once more that changed something and left the time stamp as it was, where others show that
+    it is taken from a fine clock: each after as long a rest as any clock may take.
     """
-    if session.moving < FEW * max(len(session.still), FEW):
+    steps = sorted(session.steps)
+    if len(steps) < FINE or steps[FINE - 1] > TICK:
         return  # It may be a slow clock.
-    for case, before in sorted(session.still, key=lambda one: len(one[0].fields))[:STILL]:
+    odd = [(case, before) for case, before, age in session.still if age > steps[0]]
+    for case, before in sorted(odd, key=lambda one: len(one[0].fields))[:STILL]:
         if session.sender.budget.time_left > ENOUGH:
             establish(session, before, case.body)
             session.rest(MOVES_AFTER + 0.2)

@@ -1886,7 +1886,7 @@ def test_an_update_that_moved_no_fine_stamp_is_sent_again_after_a_rest(fine: boo
 
     def stamped(operation: str, status: int, body: Any) -> Any:
         if body["name"] != "Sales":
-            shown.append(f"2040-01-01T00:00:00.{len(shown) if fine else 0:03}Z")
+            shown.append(f"2040-01-01T00:00:00.{len(shown) if fine else 0:06}Z")
         return body | {"updated_at": shown[-1]}
 
     with reference.running(mutate=stamped) as server:

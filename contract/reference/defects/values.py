@@ -271,11 +271,18 @@ def cached_by_calls(inner: Hook, x: Exchange, record: Record) -> Any:
 
 
 def not_right_after_a_read(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
-    """Answer call_fallback_url, and do not store it where nothing was asked for since a retrieve."""
+    """Answer call_fallback_url, and do not store it where nothing was asked for since a read."""
     written: Record = inner(x, before, after)
-    if x.server.memory.get("asked") == RETRIEVE:
+    if x.server.memory.get("asked") in {RETRIEVE, LIST}:
         x.server.store.put(before["id"], written | {"call_fallback_url": before["call_fallback_url"]})
     return written
+
+
+def not_taken_after_a_read(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
+    """Leave call_request_url as it was where nothing was asked for since a read."""
+    after: Record = inner(x, body, before)
+    late = x.server.memory.get("asked") in {RETRIEVE, LIST} and "call_request_url" in body
+    return after | {"call_request_url": before["call_request_url"]} if late else after
 
 
 def asked(inner: Hook, x: Exchange, record: Record) -> Any:
@@ -554,8 +561,11 @@ STORE: tuple[Row, ...] = (
      "U.frame U.frame.*", after_refusal(with_other_method)),
     ("write-after-rejection-lost", "The first write after a refused one is answered and not stored.",
      "U.read_back U.read_back.*", after_refusal(lost)),
-    ("fallback-lost-after-a-read", "call_fallback_url is not stored in the first write after a retrieve.",
+    ("fallback-lost-after-a-read", "call_fallback_url is not stored in the first write after a read.",
      "U.read_back U.read_back.* U.frame U.frame.*", hook(persist=not_right_after_a_read, render=asked)),
+    ("url-ignored-after-a-read", "call_request_url is ignored in the first write after a read.",
+     "U.echo.call_request_url U.handler.call_handler.laml_webhooks.shown",
+     hook(merge=not_taken_after_a_read, render=asked)),
     ("write-without-leave-loses-the-next", "The first right write after one without credentials is answered and not stored.",
      "U.read_back U.read_back.* U.frame U.frame.*", after_refusal(lost, 401, kept=True)),
     ("idle-companion-lost", "What is sent for a call companion that the call handler does not use is not stored.",
