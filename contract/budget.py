@@ -30,6 +30,7 @@ from contract.errors import Undecided
 
 __all__ = [
     "AFTERWARDS",
+    "ASTRAY",
     "AT_ONCE",
     "A_SEQUENCE",
     "BESIDE_RANDOM",
@@ -61,6 +62,8 @@ AT_ONCE: Final = 5
 IN_PARTS: Final = 14
 """Requests that are kept for the way back, beside the others, where documented bodies are refused or fail: it may
 have to be gone in parts."""
+ASTRAY: Final = 22
+"""Requests that are kept for it, beside the others, where reads do not show what was written."""
 LISTS: Final = 10
 """Lists that are read on the tour."""
 OVERHEAD: Final = 26 + LISTS

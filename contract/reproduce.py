@@ -15,7 +15,7 @@ from itertools import pairwise
 from math import gcd
 from typing import Any, Final
 
-from contract.budget import A_SEQUENCE, IN_PARTS, ONE_RULE
+from contract.budget import A_SEQUENCE, ASTRAY, IN_PARTS, ONE_RULE
 from contract.check import MOVES_AFTER
 from contract.errors import SendError, Undecided
 from contract.formats import instant
@@ -92,7 +92,7 @@ def investigate(session: Session, least: int | None = None) -> None:
             continue
         looked.append(rule)
         # Once something is proved, the way back counts for more than what else is wrong.
-        longer = IN_PARTS if session.misread > 1 else 0
+        longer = ASTRAY if session.misread > 1 else 0
         budget.reserve = kept + longer if ledger.proved() else kept if least is None else min(kept, least)
         try:
             if len(looked) <= RULES:
@@ -492,7 +492,12 @@ class Look:
         self.confirm(failure)
 
     def confirm(self, failure: Failure) -> None:
-        """Notes that *failure* was seen again, and tells it before the others."""
+        """Notes that *failure* was seen again, and tells it before the others. With how small a body counts for less than
+        the way back, where that is a long one.
+        """
+        budget = self.session.sender.budget
+        if self.session.misread > 1:
+            self.limit = min(self.limit, budget.spent + budget.left - ASTRAY)
         failure.confirmed = True
         self.failures.insert(0, self.failures.pop(self.failures.index(failure)))
 
