@@ -289,11 +289,12 @@ def wake(session: Session) -> None:
     steps = sorted(session.steps)
     if len(steps) < FINE or steps[FINE - 1] > TICK:
         return  # It may be a slow clock.
-    odd = [(case, before) for case, before, age in session.still if age > steps[0]]
+    # What was taken although it need not be may be refused another time.
+    odd = [(case, before) for case, before, age in session.still if age > steps[0] and case.expect == "accept"]
     for case, before in sorted(odd, key=lambda one: len(one[0].fields))[:STILL]:
         if session.sender.budget.time_left > ENOUGH:
             establish(session, before, case.body)
             session.rest(MOVES_AFTER + 0.2)
-            result, _ = session.update(f"{case.label}, after a rest", case.fields)
+            result, _ = session.update(f"{case.label}, after a rest", session.generator.complete(dict(case.fields)))
             if any(of_time(found.rule, "moves") for found in result.findings):
                 return
