@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import jsonschema_rs
 
+from contract.cases import excluding
 from contract.errors import Undecided
 from contract.model import MISSING, Case, JSONObject, Response, is_empty
 from contract.restore import restore, writable
@@ -21,6 +22,8 @@ from contract.spec import Contract, Field
 
 __all__ = ["look", "uncleared", "unrestorable"]
 
+SHUNNED: Final = 2
+"""Fields that are refused where they are empty, of which it is found out whether they are refused whatever they hold."""
 PROBES: Final = 14
 """Updates that may be tried to see which fields refuse null."""
 
@@ -175,6 +178,9 @@ class _Standing:
         if fixed := [name for name in self.fixed if name in stuck]:
             self._insist(fixed[:1])
         self._insist(n for n in stuck if record[n] is None and self.request.fields[n].takes_null)
+        if len(stuck) < len(nulls):
+            for name in [n for n in stuck if n in nulls][:SHUNNED]:
+                self._shunned(name)
         what = (
             {name: _told(record[name]) for name in values}
             | dict.fromkeys(nulls, "null")
@@ -203,6 +209,36 @@ class _Standing:
             if not {*needs} & {*nulls, *stuck} and self.refuses([name, *needs]):
                 self._insist([name, *needs])
         return stuck
+
+    def _shunned(self, name: str) -> None:
+        """Sends a documented value of what is refused where it is empty, if that can be told to be refused too: beside
+        something that is refused anyway, so that nothing can change, the answer is another one with it than without.
+        """
+        generator, update, choices = self.generator, self.session.contract.update.id, self.generator.selectors.items()
+        users = ({s: v} for s, item in choices for v, c in item.choices.items() if name in c.uses)
+        body = generator.complete(next(users, {}))
+        if name in generator.enums or name not in generator.free or not generator.firm(name):
+            return
+        given = {name: generator.firm(name)[0]}
+        enums = (n for n, item in self.request.fields.items() if "enum" in item.excludes and not item.read_only)
+        wrong = next((n for n in enums if n not in generator.selectors and n not in body), None)
+        if wrong is None:
+            return
+        value = generator.refused(wrong)[0][1]
+        sent = body | {wrong: value}
+        answers: list[tuple[int, bool]] = []
+        for more in ({}, given):
+            label = f"{excluding(wrong, 'enum', value)}, {'with' if more else 'without'} {name}"
+            rule = f"{update}.rejection.{wrong}.enum"
+            case = Case(label=label, operation=update, expect="reject", rule=rule, body=sent | more, core=(wrong,))
+            _, response = self.session.perform(case)
+            text = response.content.decode("utf-8", "replace").lower().replace("_", " ")
+            repeats = str(given[name]).lower().replace("_", " ") in text
+            if not response.refused or response.status in LOST or repeats:
+                return  # An answer that repeats what was sent says nothing.
+            answers.append((response.status, name.replace("_", " ") in text))
+        if len(set(answers)) > 1:
+            _restated(self.session, body | given)
 
     def _insist(self, names: Iterable[str]) -> None:
         """Sends documented values as they stand, if there are any, which have to be accepted; see `_restated`."""
@@ -248,17 +284,19 @@ def _told(value: Any) -> str:
 
 
 def _restated(session: Session, body: JSONObject) -> None:
-    """Sends documented values as they stand, which has to be accepted.
+    """Sends documented values, which have to be accepted, of which most are as they stand.
 
     Raises:
-        Undecided: it is refused, twice.
+        Undecided: they are refused, twice.
     """
-    label = f"{', '.join(body)} as it is"
+    stands = all(session.now.get(name) == value for name, value in body.items())
+    label = f"{', '.join(body)} as {'it is' if stands else 'documented'}"
     for _ in range(2):  # A refusal that comes twice is no accident.
         _, response = session.update(label, body)
         if response.ok:
             return
-    raise Undecided("an update that sets a field to the value it has is refused, so nothing more was written")
+    what = "sets a field to the value it has" if stands else "sends what is documented"
+    raise Undecided(f"an update that {what} is refused, so nothing more was written")
 
 
 def uncleared(session: Session, found: JSONObject, hopeless: Iterable[str] = ()) -> dict[str, str]:

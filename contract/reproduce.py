@@ -72,10 +72,12 @@ def investigate(session: Session, least: int | None = None) -> None:
     # Where answers show what is not stored, or what was refused left a trace, much else follows from it. What was not
     # taken is known to depend on what stood there, which is dear to bring about; and what only warns has what the
     # others leave of the budget. A trace that was seen before any read misled comes of what was refused for certain.
+    # That a stranger is let in, or an unknown id is written to, shows in one answer, and much follows from that too.
     misled = min((f.number for rule, found in mine.items() if under(rule, "read_back") for f in found), default=0)
 
-    def urgent(rule: str) -> tuple[bool, bool, bool, bool, bool]:
-        last = ledger.weak(rule), rule.endswith(".accept")
+    def urgent(rule: str) -> tuple[bool, ...]:
+        let_in = under(rule, "access") and any(not f.finding.pointer for f in mine[rule])
+        last = ledger.weak(rule), rule.endswith(".accept"), not let_in
         trace = under(rule, "rejection.no_trace")
         sure = trace and any(f.number < misled for f in mine[rule])
         return *last, not sure, not under(rule, "read_back"), not trace
@@ -213,6 +215,8 @@ class Look:
         """The suspects that were tried, by their ids."""
         self.before = False
         """True where a read showed it before any of the suspects was sent again."""
+        self.still = False
+        """True where one read after the other showed the same time stamp."""
         self.found: list[Finding] = []
         """What was wrong with the last of the cases that were sent again."""
 
@@ -280,11 +284,15 @@ class Look:
             since = last
         else:
             times, self.times = self.times, 1
+            seen = False
             while len(since) > 1 and budget.spent < self.limit + 2 * ONE_RULE:
                 half = since[len(since) // 2 :]
-                since = half if self.again(failure, half, True) else since[: len(since) // 2]
+                seen = self.again(failure, half, True)
+                since = half if seen else since[: len(since) // 2]
+            self.times = times - seen  # What was sent by itself was seen once.
+            sure = len(since) == 1 and self.again(failure, since, True)
             self.times = times
-            if len(since) != 1 or not self.again(failure, since, True):
+            if not sure:
                 return False
         self.confirm(failure)
         failure.cases, failure.read, failure.body = tuple(since), True, since[0].body
@@ -634,10 +642,11 @@ class Look:
             if under(self.rule, "rejection.no_trace") or (under(self.rule, "access") and failure.finding.pointer):
                 self.session.trial([], read=True)
                 stamp = self.session.now.get(failure.finding.name)
-                if failure.finding.name in self.session.judge.stamps:
+                if failure.finding.name in self.session.judge.stamps and not self.still:
                     self.session.trial([], read=True)
                     if self.session.now.get(failure.finding.name) != stamp:
                         return False  # It moves by itself.
+                    self.still = True
             rest = cases
             if len(cases) > 1 and cases[0].expect == "reject":
                 first, *rest = cases

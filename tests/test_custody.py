@@ -979,6 +979,48 @@ def test_a_field_that_refuses_null_by_itself_does_not_end_the_run(refused: str, 
     assert [was for was, _ in left.values()] == [None] * (status // 2), left
 
 
+@pytest.mark.parametrize(
+    ("only_null", "status", "detail", "found_broken"),
+    [
+        (False, 410, "gone", True),
+        (False, 422, "Call relay topic status callback url is not supported", True),
+        (False, 422, "is not supported", False),  # Nothing tells that it is refused for what it holds.
+        (True, 422, "Call relay topic status callback url can't be null", False),
+    ],
+)
+def test_a_field_that_is_refused_whatever_it_holds_is_no_field_that_refuses_null(
+    only_null: bool, status: int, detail: str, found_broken: bool, tmp_path: Path
+) -> None:
+    """A field that was found null cannot be tried where null is refused; beside a value that is refused anyway it can."""
+
+    def harm(exchange: Exchange) -> None:
+        body: dict[str, Any] = {}
+        with suppress(ValueError):
+            body = dict(json.loads(exchange.body))
+        if "call_relay_topic_status_callback_url" in body and not (
+            only_null and body["call_relay_topic_status_callback_url"] is not None
+        ):
+            entry = {"detail": detail, "status": str(status), "title": "Invalid Attribute", "code": "422"}
+            error = json.dumps({"errors": [entry]}).encode()
+            head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {len(error)}"
+            exchange.send(f"{head}\r\n\r\n".encode() + error)
+        else:
+            passing(exchange)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        before = record(server)
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url), credentials(server))
+        now = record(server)
+
+    assert found.status == (1 if found_broken else 2), found.text
+    assert found.result is not None
+    assert len(broken(found.result)) == found_broken
+    assert ("a documented value of call_relay_topic_status_callback_url is refused" in found.text) == found_broken
+    assert now == before
+    if not found_broken:
+        assert "call_relay_topic_status_callback_url (it is null, and the API refuses null)" in found.text
+
+
 def test_with_permission_the_run_goes_on_and_tells_what_is_left(tmp_path: Path) -> None:
     """`allow_unrestorable` exercises everything, and the report shows each field that is not as it was."""
     with reference.running(variant="null-refused") as server:

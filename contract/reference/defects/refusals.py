@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.responses import Response
@@ -346,6 +346,12 @@ def touched(x: Exchange, record: Record) -> dict[str, Any]:
     return {"updated_at": now} if handler in REQUIRES["call_handler"] else {}
 
 
+def a_second_later(x: Exchange, record: Record) -> dict[str, Any]:
+    """Return the time of now, or of a second after the last time stamp, whichever is later."""
+    now = max(datetime.now(UTC), datetime.fromisoformat(record["updated_at"]) + timedelta(seconds=1))
+    return {"updated_at": now.isoformat(timespec="seconds").replace("+00:00", "Z")}
+
+
 def held_back(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
     """Remember what a refused update would have written."""
     if x.operation == UPDATE and refusal.status == 422:
@@ -441,6 +447,8 @@ REFUSAL: tuple[Row, ...] = (
     ("refusal-moves-clock", "A refused write moves updated_at.", "U.rejection.no_trace",
      traced(lambda x, record: {"updated_at": record["updated_at"][:-2] + ("8Z" if "9Z" in record["updated_at"] else "9Z")},
             422)),
+    ("refusal-moves-clock-ahead", "A refused write moves updated_at by a second, into the future where need be.",
+     "U.rejection.no_trace *.time.updated_at.forward", traced(a_second_later, 422)),
     ("refusal-turns-clock-back", "A refused write sets updated_at to created_at.",
      "*.time.updated_at.forward U.rejection.no_trace", traced(lambda x, record: {"updated_at": record["created_at"]}, 422)),
     ("clock-moves-with-omissions", "A handler that is refused because a field lacks moves updated_at.",
@@ -630,6 +638,8 @@ ACCESS: tuple[Row, ...] = (
      rules(credentials_status=302)),
     ("unknown-id-found", "An id that no number has is answered with another number's fields.",
      "*.access.unknown_id", for_unknown(blank)),
+    ("unknown-id-is-the-oldest", "An id that no number has is taken for the oldest number's.",
+     "*.access.unknown_id", for_unknown(lambda x: x.server.store.newest_first()[-1][1])),
     ("unknown-id-created", "An update of an id that no number has is answered 404, and makes such a number.",
      "R.access.unknown_id", created()),
     ("unknown-id-fails", "An id that no number has is answered 500.",
