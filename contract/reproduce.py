@@ -215,6 +215,8 @@ class Look:
         """The suspects that were tried, by their ids."""
         self.before = False
         """True where a read showed it before any of the suspects was sent again."""
+        self.after_reads = False
+        """True where all is sent right after a read."""
         self.still = False
         """True where one read after the other showed the same time stamp."""
         self.found: list[Finding] = []
@@ -302,7 +304,13 @@ class Look:
         """Settles what did not come again in any of these ways."""
         first, *more = self.failures[:2]
         other = [f for f in more if f.finding.pointer != first.finding.pointer]
-        for way, some in ((self.elsewhere, [first, *more]), (self.undone, [first]), (self.in_series, [first, *other])):
+        ways = [
+            (self.elsewhere, [first, *more]),
+            (self.afresh, [first]),
+            (self.undone, [first]),
+            (self.in_series, [first, *other]),
+        ]
+        for way, some in ways:
             for failure in some:
                 failure.confirmed = way(failure)
                 if failure.confirmed:
@@ -317,6 +325,14 @@ class Look:
             return False
         failure.body = case.body
         return self.session.sender.budget.spent < self.limit and self.again(failure, [case], read=False, whole=True)
+
+    def afresh(self, failure: Failure) -> bool:
+        """True where it is seen right after a read again, as it was: what is written then may be lost alone."""
+        case = failure.interaction.case
+        if case.operation != self.update or not failure.interaction.verified or not under(self.rule, "frame", "echo"):
+            return False
+        self.after_reads, failure.body = True, case.body
+        return self.session.sender.budget.spent < self.limit and self.again(failure, [case], read=False)
 
     def in_series(self, failure: Failure) -> bool:
         """True where it is seen more than once in several updates: an API may lose, keep back or change something with
@@ -660,6 +676,8 @@ class Look:
 
     def after_read(self, cases: list[Case]) -> bool:
         """True where the first of *cases* came right after a read: what it writes may be lost only then."""
+        if self.after_reads:
+            return True
         if all(failure.interaction.verified for failure in self.failures):
             return len(self.failures) > 1 and under(self.rule, "echo", "handler", "accept", "frame")
         label = next((case.label for case in cases), "")
@@ -682,7 +700,7 @@ class Look:
         updates, before = self.session.updates, failure.interaction.before
         in_read = failure.interaction.case.operation != self.update
         # What was written first may have been lost then: it has to be something new again.
-        label = next((c.label for c in cases if c.expect == "accept" and c.operation == self.update), "")
+        label = next((c.label for c in cases if c.expect != "reject" and c.operation == self.update), "")
         if in_read or len(cases) > 1:
             earlier = (b for c, n, b in reversed(updates) if (c.label == label if label else n < failure.number))
             return next(earlier, before)
@@ -700,7 +718,8 @@ class Look:
                 # What was shown wrongly may not be there any more.
                 establish(session, failure.interaction.before, {found.leaf: None})
         elif always or excluded or not under(self.rule, *OF_ONE):
-            establish(session, failure.state, case.body, whole=whole)
+            sent = {name: None for one in (*cases, case) for name in one.fields}
+            establish(session, failure.state, sent, whole=whole)
             alone = len(cases) == 1 or cases[0].expect == "reject"
             if under(self.rule, "frame") and found.name in self.generator.fields and alone:
                 self.apart(found.name, found.actual, found.expected)

@@ -99,10 +99,13 @@ class Suspects:
                 yield [back], False, {name: case.body[name]}
         if not isinstance(case.body, Mapping) or not case.body or case.expect != "accept":
             yield [case], read and not under(self.rule, "access"), case.body
+            taken = isinstance(case.body, Mapping) and bool(case.body) and case.expect != "reject"
+            window = self.window(failure, read) if taken else []
+            early = int(under(self.rule, "frame") and not failure.interaction.verified)
+            yield from window[:early]
             yield from self.after_refusal(failure, case, failure.number, read)
-            if isinstance(case.body, Mapping) and case.body and case.expect != "reject":
-                yield from self.unheld(failure)
-                yield from self.window(failure, read)
+            yield from self.unheld(failure) if taken else ()
+            yield from window[early:]
             return
         yield from self.come_back(failure)
         # Where no read showed that what was written before is stored, that it is not comes first.
@@ -123,10 +126,13 @@ class Suspects:
         yield from window[early:]
 
     def window(self, failure: Failure, read: bool) -> list[Trial]:
-        """The case, after the updates before it just as they were."""
+        """The case, after the updates before it just as they were: what was taken of them although it need not is taken
+        again, or not.
+        """
         case = failure.interaction.case
-        recent = [c for c, n, _ in self.session.updates if n < failure.number]
-        return [([*recent[-PREFIX:], case], read, case.body)] if recent else []
+        recent = [c for c, n, _ in self.session.updates if n < failure.number][-PREFIX:]
+        recent = [replace(c, expect="unspecified", absent=()) if c.expect == "reject" else c for c in recent]
+        return [([*recent, case], read, case.body)] if recent else []
 
     def come_back(self, failure: Failure) -> Iterator[Trial]:
         """What wrote the value that is there again, what left the value of a selector which uses it, and what came back to
