@@ -154,6 +154,8 @@ class Judge:
                 continue
             rule = self.echoed[name]
             shown = record.get(name, MISSING)
+            if shown is MISSING and value is None and not self.fields[name].required:
+                shown = None  # What is null may be left out.
             how = loose.get(name) if loose else None
             if how is None and value == shown and type(value) is type(shown):
                 result.single.append(rule)

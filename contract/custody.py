@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,17 +94,14 @@ class Journal:
             raise CustodyError(f"the journal {self.path} is no journal; {what_now}")
         return found
 
-    def write(self, base_url: str, id: str, record: JSONObject) -> None:
-        """Writes the record, so that it survives a power cut.
+    def write(self, base_url: str, id: str, record: JSONObject, fields: Iterable[str] = ()) -> None:
+        """Writes the record, so that it survives a power cut, and which *fields* the run may change.
 
         Raises:
             CustodyError: it cannot be written.
         """
-        text = json.dumps(
-            {"format": 1, "base_url": base_url.rstrip("/"), "id": id, "pid": os.getpid(), "record": dict(record)},
-            ensure_ascii=False,
-            indent=1,
-        )
+        whose = {"format": 1, "base_url": base_url.rstrip("/"), "id": id, "pid": os.getpid()}
+        text = json.dumps({**whose, "fields": [*fields], "record": dict(record)}, ensure_ascii=False, indent=1)
         temporary = self.path.with_suffix(".new")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

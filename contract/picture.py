@@ -166,6 +166,8 @@ class _Walk:
         ]
         self.last[record] = []
         for matrix, place in places:
+            if any(isinstance(value, (dict, list)) for value in place):
+                continue  # Such an answer is wrong, and told as that.
             refused = exchange.response.refused
             state: State = "refused" if refused else self._failed(exchange, matrix, place) or "kept"
             self._note(matrix, place, state, exchange.case.label, 1)

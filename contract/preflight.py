@@ -45,7 +45,8 @@ def look(session: Session, base_url: str) -> JSONObject | None:
             return None
         if session.last.problem or session.judge.answers.tells(session.last):
             return None
-    return dict(session.known)
+    # Some leave out what is null, whatever is documented.
+    return {**dict.fromkeys(writable(session.contract)), **session.known}
 
 
 def _understand(session: Session, base_url: str, response: Response) -> None:
@@ -108,7 +109,8 @@ def unrestorable(session: Session) -> dict[str, str]:
     """
     if session.known is None:
         raise Undecided("the record was read once and not again, so nothing was written")
-    return _Standing(session, session.known).stuck()
+    optional = (n for n in writable(session.contract) if not session.contract.record[n].required)
+    return _Standing(session, {**dict.fromkeys(optional), **session.known}).stuck()
 
 
 class _Standing:

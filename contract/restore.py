@@ -27,6 +27,8 @@ LATE: Final = (0.5, 1.0)
 """Seconds after which a record is read once more where an update was given up."""
 SOON: Final = 1.1
 """Seconds after which one update does not come in the same second as the one before it."""
+DENIED: Final = {401, 403, 423}
+"""Statuses of an update that may have been refused for who sent it, and when."""
 PATIENT: Final = 2
 """Times that one way back is tried while its answers are lost."""
 OFTEN: Final = 3
@@ -74,16 +76,20 @@ def differences(
     """
     request = contract.request
     found: dict[str, tuple[Any, Any]] = {}
+    # Some leave out what is null, whatever is documented.
+    sparse = any(record.get(name, "") is None and name not in now for name in writable(contract))
     for name, item in contract.record.items():
         set_by = request.fields.get(name)
         itself = item.changes in {"on-write", "derived", "anytime"} and (set_by is None or set_by.read_only)
-        if itself or name not in record or name not in now:
+        absent = name not in now and not (set_by is not None and (sparse or not item.required))
+        if itself or name not in record or absent:
             continue
-        if not same(item, record[name], now[name]):
+        was, shown = record[name], now.get(name)
+        if not same(item, was, shown):
             default = request.fields[name].default if name in request.fields else None
-            if not exactly and record[name] is None and now[name] is not None and now[name] == default:
+            if not exactly and was is None and shown is not None and shown == default:
                 continue
-            found[name] = (record[name], now[name])
+            found[name] = (was, shown)
     return found
 
 
@@ -256,6 +262,10 @@ class _Way:
         self.changed = bool(session.updates)
         self.lost = False
         """True where an update got no answer, so that nobody knows whether it would have helped."""
+        self.barred: int | None = None
+        """The status of the last update, 0 where it got no answer, if that says nothing of what was sent: the same may be
+        taken another time.
+        """
         self.refused = Counter[str]()
         """How often each update on the way back was refused."""
         self.accepted: list[Interaction] = []
@@ -318,7 +328,11 @@ class _Way:
             verdict = "restored" if self.changed else "nothing_changed"
             replaced = {n: now for n, (_, now) in self.differences(began).items()}
             return Restored(verdict=verdict, unseen=self.unseen, filled=filled, replaced=replaced)
-        note = "answers were lost on the way" if self.lost else ""
+        note = ""
+        if self.barred in {0, *LOST}:
+            note = "answers were lost on the way"
+        elif self.barred in DENIED or (self.barred and not self.accepted):
+            note = f"updates are answered {self.barred}"
         if self.pages and not self.accepted:
             note = "updates are answered with web pages, or sent elsewhere"  # Somebody may have to log in first.
         accepted = tuple(self.accepted)
@@ -429,6 +443,8 @@ class _Way:
         self.pages += response is not None and response.page
         accepted = response is not None and response.ok and not response.page
         self.refused[key] += response is not None and response.status in {400, 422}
+        told = response is not None and (response.ok or response.page or response.status in {400, 422})
+        self.barred = None if told else response.status if response is not None else 0
         if response is not None and accepted:
             case = Case(label="restore", operation=self.contract.update.id, body=body)
             self.accepted.append(Interaction(case=case, response=response, before=before, id=self.session.id))

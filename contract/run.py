@@ -51,7 +51,7 @@ from contract.preflight import look, uncleared, unrestorable
 from contract.prepare import account, affordable, need_credentials, prepare, sender
 from contract.reduce import Refusals
 from contract.reproduce import investigate
-from contract.restore import Restored, differences, recall, restore
+from contract.restore import Restored, differences, recall, restore, writable
 from contract.result import Exchange, Result
 from contract.send import GONE, Credentials, proxy_for
 from contract.session import Session
@@ -321,7 +321,8 @@ class Runner:
         result = self.result
         try:
             for custody in held:
-                custody.journal.write(self.settings.base_url, custody.id, self.snapshots[custody.id])
+                record = self.snapshots[custody.id]
+                custody.journal.write(self.settings.base_url, custody.id, record, writable(self.contract))
         except CustodyError:
             for custody in held:
                 with suppress(CustodyError):
@@ -693,7 +694,14 @@ def restore_all(settings: Settings, credentials: Mapping[str, str]) -> dict[str,
             stack.callback(session.sender.close)
             # What the interrupted run wrote of what is never shown, nobody knows.
             session.written |= {name for name, item in contract.request.fields.items() if item.write_only}
-            done[id] = replace(restore(session, held["record"]), way=custody.way)
+            put = restore(session, held["record"])
+            known, now = writable(contract), session.now
+            strange = [n for n in held.get("fields", ()) if n not in known and now.get(n) != held["record"].get(n)]
+            if strange and not put.note:
+                left = {**put.left, **{n: (held["record"].get(n), now.get(n)) for n in strange}}
+                note = f"{', '.join(strange)} is nothing that this fragment can set; name that of the run with --spec"
+                put = replace(put, verdict="not_restored", left=left, note=note)
+            done[id] = replace(put, way=custody.way)
             if not done[id].note:
                 custody.journal.remove()
     return done

@@ -261,7 +261,7 @@ class Session:
             shown = parsedate_to_datetime(response.headers["date"])
             stamp = instant(value)
             return max(local, (shown - stamp).total_seconds()) if stamp is not None else local
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return local
 
     def rest(self, seconds: float) -> None:

@@ -53,7 +53,7 @@ DEFECTS: Final[Mapping[str, str]] = {
     "trimming": "change_settings.read_back.title",
 }
 """Name -> the rule that it breaks."""
-VARIANTS: Final = ("clearing", "precise", "refusing")
+VARIANTS: Final = ("clearing", "precise", "refusing", "sparse")
 
 COMPANIONS: Final = {
     ("delivery", "webhook"): ("endpoint",),
@@ -288,6 +288,8 @@ class Service:
             record["colour"] = "not in the fragment"
             for name in ("created", "changed"):
                 record[name] = record[name].replace("Z", ".000+00:00")
+        if self.habit == "sparse":
+            return {name: value for name, value in record.items() if value is not None}
         return record
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -687,6 +688,91 @@ def test_restoring_with_wrong_credentials_changes_nothing(status: int, tmp_path:
     assert f"cannot be read ({status})" in done.note
     assert done.way.startswith(f"contract restore --base-url {chosen.base_url}")
     assert journal.read() is not None
+
+
+@pytest.mark.parametrize("status", [401, 403, 409, 423, 500, 503, 0])
+def test_the_journal_stays_as_long_as_updates_are_not_taken(status: int, tmp_path: Path) -> None:
+    """What is read and cannot be written now may be put back another time: for that there is nothing but the journal."""
+
+    def harm(exchange: Exchange) -> None:
+        if not exchange.line.startswith("PUT"):
+            passing(exchange)
+        elif status:
+            head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+            exchange.send(head.encode() + b"{}")
+        else:
+            raise Lost
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        chosen = settings(server, tmp_path, base_url=proxy.base_url)
+        before = record(server)
+        journal = Journal.of(Path(chosen.state_dir), chosen.base_url, server.ids[0])
+        journal.write(chosen.base_url, server.ids[0], before)
+        put(server, {"name": "left by a run that was cut off"})
+        done = restore_all(chosen, credentials(server))[server.ids[0]]
+        kept = journal.read()
+        later = restore_all(replace(chosen, base_url=server.base_url), credentials(server))
+        proxy.harm = passing
+        again = restore_all(chosen, credentials(server))[server.ids[0]]
+
+        assert record(server)["name"] == before["name"]
+    assert (done.verdict, set(done.left)) == ("not_restored", {"name"})
+    assert done.note == (f"updates are answered {status}" if status not in {0, 503} else "answers were lost on the way")
+    assert kept is not None
+    assert later == {}
+    assert again.verdict == "restored"
+    assert journal.read() is None
+
+
+def test_a_date_that_cannot_be_says_nothing(tmp_path: Path) -> None:
+    """The header is used to tell how old a time stamp is, and may hold anything."""
+
+    def harm(exchange: Exchange) -> None:
+        head, _, rest = exchange.answer().partition(b"\r\n")
+        lines = b"\r\n".join(line for line in rest.split(b"\r\n") if not line.lower().startswith(b"date:"))
+        exchange.send(head + b"\r\nDate: Mon, 01 Jan 2024 00:00:00 +99999999999999999999\r\n" + lines)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        found = outcome(settings(server, tmp_path, base_url=proxy.base_url, profile="smoke"), credentials(server))
+
+    assert found.status == 0, found.text
+
+
+def test_what_leaves_out_nulls_is_put_back_all_the_same(tmp_path: Path) -> None:
+    """Such an API breaks the contract, and its records are somebody's too."""
+
+    def sparse(operation: str, status: int, body: Any) -> Any:
+        single = status == 200 and operation != "list_phone_numbers"
+        return {n: v for n, v in body.items() if v is not None} if single else body
+
+    def plain(shown: dict[str, Any]) -> dict[str, Any]:
+        return {n: v for n, v in shown.items() if n != "updated_at" and not n.endswith("_resource_id")}
+
+    with reference.running(mutate=sparse) as server:
+        put(server, {"name": None})
+        before = record(server)
+        found = outcome(settings(server, tmp_path), credentials(server))
+        now = record(server)
+
+    assert found.status == 1
+    assert plain(now) == plain(before)
+    assert found.journals == []
+
+
+@pytest.mark.parametrize(("shown", "verdict"), [("blue", "not_restored"), ("red", "nothing_changed")])
+def test_what_is_no_field_of_this_fragment_is_not_given_up(shown: str, verdict: str, tmp_path: Path) -> None:
+    """The journal names what the run could change: where another fragment knows nothing of it, it is left, and said."""
+    with reference.running(mutate=lambda _, __, body: {**body, "colour": shown}) as server:
+        chosen = settings(server, tmp_path)
+        journal = Journal.of(Path(chosen.state_dir), chosen.base_url, server.ids[0])
+        journal.write(chosen.base_url, server.ids[0], {**record(server), "colour": "red"}, ["name", "colour"])
+        done = restore_all(chosen, credentials(server))[server.ids[0]]
+        kept = journal.read()
+
+    assert done.verdict == verdict
+    assert done.left == ({"colour": ("red", "blue")} if shown == "blue" else {})
+    assert ("--spec" in done.note) == (shown == "blue")
+    assert (kept is not None) == (shown == "blue")
 
 
 def session_on(server: Running, budget: Budget) -> Session:

@@ -26,7 +26,7 @@ from contract.report import curl, data, encoded, expected_lines, lines
 from contract.restore import Restored
 from contract.result import Result
 from tests.hostile import ESCAPE
-from tests.kit import CONTRACT, credentials, run, settings
+from tests.kit import CONTRACT, credentials, outcome, run, settings
 from tests.reports import hostile, made
 
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -576,3 +576,17 @@ def test_two_reports_do_not_replace_each_other(tmp_path: Path) -> None:
     """One file for both is refused before anything is sent."""
     with pytest.raises(ConfigError, match="two reports are to be written to"):
         ready(str(tmp_path), str(tmp_path / "a.xml"), str(tmp_path / "." / "a.xml"))
+
+
+@pytest.mark.parametrize("odd", [{"value": "video_room"}, ["video_room"]])
+def test_a_selector_that_is_no_text_is_told_in_every_report(odd: Any, tmp_path: Path) -> None:
+    """It is wrong, and has no place in the table of values."""
+
+    def wrong(operation: str, status: int, body: Any) -> Any:
+        return {**body, "call_handler": odd} if operation == "update_phone_number" and status == 200 else body
+
+    with reference.running(mutate=wrong) as server:
+        found = outcome(settings(server, tmp_path), credentials(server))
+
+    assert found.status == 1, found.text
+    assert {"run.json", "run.html", "run.md", "run.har"} <= {*found.files}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,19 @@ def test_strict_makes_a_weaker_basis_count() -> None:
 
 
 @pytest.mark.parametrize("habit", VARIANTS)
-def test_a_lawful_variant_keeps(habit: str) -> None:
-    """What the fragment leaves open is no failure, and the record is put back."""
+def test_a_lawful_variant_keeps(habit: str, tmp_path: Path) -> None:
+    """What the fragment leaves open is no failure, and the record is put back; what is null may be left out where an
+    answer need not hold it.
+    """
+    text = FRAGMENT.read_text(encoding="utf-8")
+    if habit == "sparse":
+        text = re.sub(r"required:\s+\[ticket.*?\]", "required: [ticket, state]", text, count=1, flags=re.DOTALL)
+        assert "required: [ticket, state]" in text
+    fragment = tmp_path / "fragment.yaml"
+    fragment.write_text(text, encoding="utf-8")
     with subscriptions.running(habit) as service:
         before = plain(service.settings)
-        result = run(settings(service), CREDENTIALS)
+        result = run(replace(settings(service), spec=str(fragment)), CREDENTIALS)
         after = plain(service.settings)
 
     assert result.verdict == "kept"
