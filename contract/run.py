@@ -250,8 +250,10 @@ class Runner:
                     response = response.slim()
                 self.result.exchanges.append(Exchange(case=case, url=url, content=content, response=response))
             own = case.credentials == "right" and case.target == "own"
-            silent = response.status in GONE | ({401, 403} if own else set())
-            self.silent = self.silent + 1 if silent or response.page else 0
+            denied = own and response.status in {401, 403}
+            silent = response.status in GONE or denied
+            if not (denied and case.expect == "reject"):  # It may be the answer to what is wrong in it.
+                self.silent = self.silent + 1 if silent or response.page else 0
             self.since = self.since if self.silent > 1 else self.budget.spent
             # One that answers updates alone in such a way is there.
             self.paged = self.silent > 0 and (self.paged or (own and case.operation == self.contract.retrieve.id))

@@ -80,6 +80,8 @@ class Session:
         self.nudged = 0
         """Reads since the last update that showed a time stamp a little later than the read before, with nothing but
         refusals between them."""
+        self.renewed = False
+        """True where refusals were sent once more for that."""
         self.quiet = False
         """True while a failure is looked into: nothing is noted in the ledger."""
         self.still: list[tuple[Case, JSONObject, float]] = []

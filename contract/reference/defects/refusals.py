@@ -346,10 +346,22 @@ def touched(x: Exchange, record: Record) -> dict[str, Any]:
     return {"updated_at": now} if handler in REQUIRES["call_handler"] else {}
 
 
+def now(x: Exchange, record: Record) -> dict[str, Any]:
+    """Return the time of now, to the millisecond."""
+    return {"updated_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+
+
 def a_second_later(x: Exchange, record: Record) -> dict[str, Any]:
     """Return the time of now, or of a second after the last time stamp, whichever is later."""
     now = max(datetime.now(UTC), datetime.fromisoformat(record["updated_at"]) + timedelta(seconds=1))
     return {"updated_at": now.isoformat(timespec="seconds").replace("+00:00", "Z")}
+
+
+def no_quotes(inner: Hook, x: Exchange, body: Record, before: Record) -> Any:
+    """Refuse a name with a quote in it before anything else, as a gateway may."""
+    if "'" in str(body.get("name")):
+        raise Refusal(403)
+    return inner(x, body, before)
 
 
 def held_back(inner: Hook, x: Exchange, refusal: Refusal) -> Any:
@@ -449,6 +461,8 @@ REFUSAL: tuple[Row, ...] = (
             422)),
     ("refusal-moves-clock-ahead", "A refused write moves updated_at by a second, into the future where need be.",
      "U.rejection.no_trace *.time.updated_at.forward", traced(a_second_later, 422)),
+    ("refusal-moves-fine-clock", "A refused write moves updated_at, which is taken from a clock of milliseconds.",
+     "U.rejection.no_trace", Behaviour(rules={"milliseconds": True, "always_touch": True}, hooks=traced(now, 422).hooks)),
     ("refusal-turns-clock-back", "A refused write sets updated_at to created_at.",
      "*.time.updated_at.forward U.rejection.no_trace", traced(lambda x, record: {"updated_at": record["created_at"]}, 422)),
     ("clock-moves-with-omissions", "A handler that is refused because a field lacks moves updated_at.",
@@ -465,6 +479,8 @@ REFUSAL: tuple[Row, ...] = (
     ("half-of-a-refusal-stored",
      "A message_handler that is not documented is refused, and the call_handler beside it stored.",
      "U.rejection.no_trace", traced(right_half, 422)),
+    ("quotes-forbidden", "A name with a quote in it is answered 403, whatever else is sent.",
+     "U.accept.name U.accept", hook(validate=no_quotes)),
     ("unknown-method-beside-others",
      "A message_fallback_method that is not documented is taken and ignored where laml_webhooks are not stored.",
      "U.rejection.message_fallback_method.enum",
