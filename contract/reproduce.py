@@ -718,7 +718,8 @@ class Look:
                 # What was shown wrongly may not be there any more.
                 establish(session, failure.interaction.before, {found.leaf: None})
         elif always or excluded or not under(self.rule, *OF_ONE):
-            sent = {name: None for one in (*cases, case) for name in one.fields}
+            # Before a read it does not matter what was null: what clears it may be what was wrong.
+            sent = {name: None for one in (*cases, case) for name in one.fields} if case.fields else None
             establish(session, failure.state, sent, whole=whole)
             alone = len(cases) == 1 or cases[0].expect == "reject"
             if under(self.rule, "frame") and found.name in self.generator.fields and alone:
