@@ -216,11 +216,14 @@ class _Standing:
         """Sends a documented value of what is refused where it is empty, if that can be told to be refused too: beside
         something that is refused anyway, so that nothing can change, the answer is another one with it than without.
         """
-        generator, update, choices = self.generator, self.session.contract.update.id, self.generator.selectors.items()
-        users = ({s: v} for s, item in choices for v, c in item.choices.items() if name in c.uses)
-        body = generator.complete(next(users, {}))
+        generator, update = self.generator, self.session.contract.update.id
         if name in generator.enums or name not in generator.free or not generator.firm(name):
             return
+        users = [(s, v, c) for s, one in generator.selectors.items() for v, c in one.choices.items() if name in c.uses]
+        settable = [{s: v} for s, v, c in users if generator.settable(c)]
+        if users and not settable:
+            return
+        body = generator.complete(next(iter(settable), {}))
         given = {name: generator.firm(name)[0]}
         enums = (n for n, item in self.request.fields.items() if "enum" in item.excludes and not item.read_only)
         wrong = next((n for n in enums if n not in generator.selectors and n not in body), None)

@@ -116,18 +116,16 @@ class Walk:
     def read(self, label: str) -> None:
         """Reads what refusals left behind, and puts it back where no update would be taken any more."""
         session = self.session
-        before, nudged, refused = (
-            session.now,
-            session.nudged,
-            [c for c, _ in session.refused if c.credentials == "right"],
-        )
+        refused = [case for case, _ in session.refused if case.credentials == "right"]
+        before, nudged = session.now, session.nudged
         session.read(label)
-        if session.nudged > nudged and not session.renewed and session.sender.budget.left > ONE_RULE:
-            # A time stamp that moved a little may have followed the update before; not twice.
-            session.renewed = True
-            for case in {c.label: c for c in (*refused[:1], *refused[-1:])}.values():
+        if session.nudged > nudged and refused and not session.renewed and session.sender.budget.left > ONE_RULE:
+            # It may have followed the update before; not twice, one time right after the other.
+            session.renewed, once = True, session.nudged
+            for case in {c.label: c for c in (refused[0], refused[-1])}.values():
                 session.perform(case)
             session.read(f"{label}, once more")
+            session.nudged = session.nudged if session.nudged > once else 0
         self.undo(before)
 
     def different(self, case: Case, before: JSONObject) -> dict[str, Any]:
