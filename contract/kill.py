@@ -178,9 +178,8 @@ def table(only: str, jobs: int, with_mutants: bool, style: Style, echo: Callable
     work = [("clean", "clean")]
     work += [("variant", name) for name in reference.VARIANTS if fnmatch.fnmatch(name, only)]
     work += [("defect", name) for name in reference.DEFECTS if fnmatch.fnmatch(name, only)]
-    if with_mutants:
-        work += [("mutant", name) for name in mutants() if fnmatch.fnmatch(name, only)]
-    if len(work) == 1:
+    changed = [("mutant", name) for name in mutants() if with_mutants and fnmatch.fnmatch(name, only)]
+    if len(work) + len(changed) == 1:
         raise ConfigError(f"nothing is called {only!r}; see: contract defects --list")
     missed: list[Trial] = []
     survivors: list[Trial] = []
@@ -189,11 +188,6 @@ def table(only: str, jobs: int, with_mutants: bool, style: Style, echo: Callable
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         for one in pool.map(trial, *zip(*work, strict=True), chunksize=4):
             rule = named(one) if one.kind == "defect" else (one.broken[0] if one.broken else "")
-            if one.kind == "mutant":
-                counts["mutants"] += bool(one.applied)
-                if one.applied and one.verdict != "broken":
-                    survivors.append(one)
-                continue
             counts[one.kind] += 1
             right = bool(rule) if one.kind == "defect" else one.verdict == "kept"
             if not right:
@@ -201,6 +195,12 @@ def table(only: str, jobs: int, with_mutants: bool, style: Style, echo: Callable
             more = f" and {len(one.broken) - 1} more" if len(one.broken) > 1 else ""
             word = style("ok  ", "kept") if right else style("MISS", "broken")
             echo(f"{word} {one.kind:<8}{one.name:<34} {one.verdict:<10}{one.requests:>4} requests  {rule}{more}")
+    # These are short, and wait most of the time.
+    with ProcessPoolExecutor(2 * jobs, mp_context=context) as pool:
+        for one in pool.map(trial, *zip(*changed, strict=True), chunksize=4) if changed else ():
+            counts["mutants"] += bool(one.applied)
+            if one.applied and one.verdict != "broken":
+                survivors.append(one)
     for one in survivors:
         echo(f"survivor {one.name}: {_why(one)}")
     caught = counts["defect"] - sum(one.kind == "defect" for one in missed)
