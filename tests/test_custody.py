@@ -698,8 +698,7 @@ def test_the_journal_stays_as_long_as_updates_are_not_taken(status: int, tmp_pat
         if not exchange.line.startswith("PUT"):
             passing(exchange)
         elif status:
-            head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
-            exchange.send(head.encode() + b"{}")
+            refuse(exchange, status, b"{}")
         else:
             raise Lost
 
@@ -773,6 +772,12 @@ def test_what_is_no_field_of_this_fragment_is_not_given_up(shown: str, verdict: 
     assert done.left == ({"colour": ("red", "blue")} if shown == "blue" else {})
     assert ("--spec" in done.note) == (shown == "blue")
     assert (kept is not None) == (shown == "blue")
+
+
+def refuse(exchange: Exchange, status: int, body: bytes) -> None:
+    """Answers with an error that the server behind the proxy did not make."""
+    head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    exchange.send(head.encode() + body)
 
 
 def session_on(server: Running, budget: Budget) -> Session:
@@ -1048,10 +1053,7 @@ def test_a_field_that_refuses_null_by_itself_does_not_end_the_run(refused: str, 
         stands = record(server)
         if any(v is None and stands.get(n) is not None for n, v in body.items() if n.startswith(refused)):
             error = b'{"errors": [{"detail": null, "status": "422", "title": "no null", "code": "null"}]}'
-            head = (
-                f"HTTP/1.1 422 Unprocessable Entity\r\nContent-Type: application/json\r\nContent-Length: {len(error)}"
-            )
-            exchange.send(f"{head}\r\n\r\n".encode() + error)
+            refuse(exchange, 422, error)
         else:
             passing(exchange)
 
@@ -1088,8 +1090,7 @@ def test_a_field_that_is_refused_whatever_it_holds_is_no_field_that_refuses_null
         ):
             entry = {"detail": detail, "status": str(status), "title": "Invalid Attribute", "code": "422"}
             error = json.dumps({"errors": [entry]}).encode()
-            head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {len(error)}"
-            exchange.send(f"{head}\r\n\r\n".encode() + error)
+            refuse(exchange, status, error)
         else:
             passing(exchange)
 
