@@ -109,6 +109,10 @@ class Cases:
             tag = case.label.removeprefix(writes.label).strip()
             written = case.operation == writes.id
             body = (self.mark({}, tag) or self.generator.complete({}, self.take)) if written else MISSING
+            if written and case.target == "unknown":
+                # An API may look up what a body names before it knows whether there is a record.
+                gen = self.generator
+                body |= {n: gen.firm(n)[0] for n in gen.free if gen.fields[n].resource and n not in body}
             yield replace(case, body=body)
 
     def readers(self) -> Iterator[Case]:
@@ -372,6 +376,7 @@ class Cases:
         yield from self.other_letters()
         yield from self.ghosts()
         yield from self.empty_companions()
+        yield from self.emptied()
         yield from self.malformed_ids()
         yield self.unsaid("a wrong media type", self.mark({}, "media type"), media_type="text/plain")
 
@@ -527,6 +532,17 @@ class Cases:
                 whole = gen.complete({name: value}, self.take)
                 how = {**dict.fromkeys(whole, "exact"), other: kind}
                 yield self.unsaid(f"{name} {value} with {words} {other}", {**whole, other: empty}, open=how)
+
+    def emptied(self) -> Iterator[Case]:
+        """What a value of a selector wants filled, empty and by itself, while the selector stands there: an API may look at
+        it only where the selector is sent.
+        """
+        gen = self.generator
+        for name in gen.selectors:
+            filled = [(value, other) for value in gen.enums[name] for other in sorted(gen.choice(name, value).filled)]
+            for value, other in [(value, other) for value, other in filled if other in gen.free][:1]:
+                yield self.unsaid(f"{name} {value} once more", gen.complete({name: value}, self.take))
+                yield self.unsaid(f"an empty {other} by itself", {other: ""}, "blank")
 
     def open_values(self) -> dict[str, dict[str, Any]]:
         """One body for each kind of value that the documents leave open."""

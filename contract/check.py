@@ -110,6 +110,7 @@ class Judge:
             result.single.append(case.rule)
         self._handlers(case.open, body, result)
         if before is not None:
+            self._emptied(body, before, result)
             # Who takes a selector without its companion may have kept one that no answer shows.
             chosen = self.request.active(body).values() if case.expect == "unspecified" else ()
             kept = {n for choice in chosen for n in choice.requires if n not in body and is_empty(before.get(n))}
@@ -211,6 +212,20 @@ class Judge:
                 result.broken(f"{stem}.shown", message, at, expected=body[other], actual=record[other])
             if len(result.findings) == first:
                 result.single.append(f"{stem}.shown")
+
+    def _emptied(self, body: JSONObject, before: JSONObject, result: Judgement) -> None:
+        """That what the value of a selector wants filled is not taken empty while the selector stands there."""
+        assert result.record is not None
+        record, active = result.record, self.request.active(before)
+        for name, choice in self.request.active(result.record).items():
+            if name in body or active.get(name) != choice:
+                continue
+            for other in choice.filled:
+                if body.get(other) == "" and other in record and not is_empty(before.get(other)):
+                    rule = f"{self.update.id}.handler.{name}.{choice.value}.requires.{other}"
+                    message = f"an empty {other} was taken although {name} stands at {choice.value!r}"
+                    kept = not is_empty(record[other])
+                    result.tell(kept, rule, message, f"/{escape(other)}", expected=before[other], actual=record[other])
 
     def exempt(self, body: JSONObject, record: JSONObject, before: JSONObject) -> tuple[frozenset[str], frozenset[str]]:
         """Fields that a write may change though they were not sent: (in any way, by clearing)."""

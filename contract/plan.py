@@ -463,7 +463,7 @@ class _Planner:
             often.add(self.most_varied(walk, count * i // parts, count * (i + 1) // parts, often))
         return often
 
-    def most_varied(self, walk: list[Case], start: int, end: int, others: Iterable[int]) -> int:
+    def most_varied(self, walk: list[Case], start: int, end: int, others: Collection[int]) -> int:
         """The step from *start* on and before *end* that sends the most different values of enumerated fields:
         only these show that an API mixes such fields up at the second time. Of several the one with the most that
         *others* do not send, values of selectors first.
@@ -475,13 +475,16 @@ class _Planner:
             return {pair for pair in pairs if pair[0] in selectors}, {p for p in pairs if p[0] not in selectors}
 
         seen = set[tuple[str, str]]().union(*(part for i in others for part in sent(i)))
+        named = {name for group in self.generator.request.aliases for name in group.fields}
 
-        def differing(step: int) -> tuple[bool, int, int, int, int]:
+        def differing(step: int) -> tuple[bool, int, int, int, int, int]:
             chosen, rest = sent(step)
             values = {value for _, value in rest}
             # After one that rested other values may have been sent.
-            rested = walk[step].rested
-            return not rested, len(values), len(chosen - seen), len(rest - seen), len(walk[step].body)
+            rested, body = walk[step].rested, walk[step].body
+            # What has other names seldom stands as it is sent: here it does.
+            new = (named & self.cases.values.judged(body).keys()).difference(*(walk[i].body for i in others))
+            return not rested, len(values), len(new), len(chosen - seen), len(rest - seen), len(body)
 
         return max(range(start, end), key=differing, default=start)
 

@@ -128,7 +128,8 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         ]
         steady = rule.endswith(".no_server_error") and sum(between) >= GROUPS and noise <= len(numbers)
         alone = session.sender.noise == 0 or steady
-        made = {f.number for f in seen if _made(session, f.finding) or _stale(session, f)}
+        # Whoever writes moves a time stamp on, and never back.
+        made = {f.number for f in seen if _made(session, f.finding) or _stale(session, f) or of_time(rule, "forward")}
         sure = len(made) > 1 or _in_step(session, seen)
         alone = alone and ledger.own(rule, written=bool(session.foreign), sure=sure)
         # What a refused update did not hold did not come from it.
@@ -369,7 +370,7 @@ class Look:
         values.sort(key=lambda value: same(None, value, session.now.get(name)))
         lost = list[tuple[Case, Finding]]()
         for i in range(most):
-            if session.sender.budget.left < 2 or len(lost) > 1 or len(values) < 2:
+            if session.sender.budget.left < 3 or len(lost) > 1 or len(values) < 2:
                 break
             body = self.generator.complete({name: values[i % len(values)]})
             response, _ = session.attempt(body, "one of a series")

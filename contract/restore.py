@@ -377,13 +377,21 @@ class _Way:
         if self.status in {200, 404} and recall(self.session):
             return _read(self.session)
         try:
-            return _read(self.session)
+            return _read(self.session, most=2)
         except Undecided:
             if self.status in {401, 403, 404, *LOST}:
                 raise
-        # It may be what this run wrote that makes it unreadable: put it back unseen, and look again.
+        # It may be what this run wrote that makes it unreadable: put it back unseen, and look again. Where null is not
+        # taken, a plain text will do until it can be read.
+        empty = [n for n in writable(self.contract) if n in self.record and self.record[n] is None]
         values = {n: self.record[n] for n in writable(self.contract) if self.record.get(n) is not None}
-        self.session.attempt(values, "restore unseen")
+        plain = {n: self.generator.firm(n)[0] for n in empty if n in self.generator.free}
+        self.changed = True
+        for body in (values, dict.fromkeys(n for n in empty if n not in self.hopeless), plain):
+            if body:
+                self.session.attempt(body, "restore unseen")
+                with suppress(Undecided):
+                    return _read(self.session, most=1)
         return _read(self.session)
 
     @property

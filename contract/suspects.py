@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from contract.ledger import Failure
-from contract.model import MISSING, Case, Finding, JSONObject, is_empty, under
+from contract.model import MISSING, Case, Finding, JSONObject, is_empty, of_time, under
 from contract.session import Session
 from contract.shape import same
 
@@ -108,6 +108,10 @@ class Suspects:
             yield from window[early:]
             return
         yield from self.come_back(failure)
+        if of_time(self.rule, "forward"):
+            # A stamp that stands where it went back to goes back no more: what moved it on is sent again as well.
+            for last in [c for c, n, _ in self.session.updates if n < failure.number][-1:]:
+                yield [last, case], read, case.body
         # Where no read showed that what was written before is stored, that it is not comes first.
         unread = 0 if failure.interaction.verified else 1
         yield from islice(self.unheld(failure), unread)

@@ -27,6 +27,8 @@ REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
 STAYS, AT = 4, 2
 """What it is worth to have a field in a body while a selector stays, and where it stands, beside a change of it."""
+CLEARS = 4
+"""What it is worth not to have a field in a body at a change of a selector, which may clear too much; beside having it."""
 NEAR: Final = {1: "case", 3: "more", 5: "less"}
 """Updates of values that stay, by their count, that send nearly what is stored: an API may take it for the same."""
 WHOLE: Final = 2
@@ -145,7 +147,7 @@ class _Step:
     """Without the largest selector, but with what its value requires."""
     how: str
     """What is to be different from what is stored, see `near`; empty: all of it."""
-    places: Mapping[Any, int]
+    places: Mapping[Any, tuple[int, int]]
     """See `Tour.places`."""
 
 
@@ -328,22 +330,22 @@ class Tour:
         """True where *value* beside what *body* holds makes a combination that no body held yet."""
         return not self.apart.isdisjoint(g for g in self.layout.met({**body, name: value}) if (name, value) in g)
 
-    def places(self, before: Mapping[str, Any], body: Mapping[str, Any]) -> dict[Any, int]:
+    def places(self, before: Mapping[str, Any], body: Mapping[str, Any]) -> dict[Any, tuple[int, int]]:
         """Where the selectors stand after a step, and how they came there: each with what it is worth to have a
-        field in a body there, and also not to have it.
+        field in a body there, and what not to have it.
         """
         names = [name for name in self.layout.core if name in self.state]
-        found: dict[Any, int] = {tuple((name, self.state[name]) for name in names): 1}
+        found: dict[Any, tuple[int, int]] = {tuple((name, self.state[name]) for name in names): (1, 1)}
         for name in names:
             old, new = before.get(name), self.state[name]
-            found |= {(name, new): AT, (name, new, name in body): AT}
-            found[name, old, new, name in body] = STAYS if old == new else 1
+            found |= {(name, new): (AT, AT), (name, new, name in body): (AT, AT)}
+            found[name, old, new, name in body] = (STAYS, STAYS) if old == new else (1, CLEARS)
         return found
 
-    def due(self, name: str, places: Mapping[Any, int]) -> int:
+    def due(self, name: str, places: Mapping[Any, tuple[int, int]]) -> int:
         """More than nothing where it is worth more to send a field in *places* than not to send it."""
         sent, kept = (
-            sum(worth for place, worth in places.items() if (name, place, there) not in self.tried)
+            sum(worth[not there] for place, worth in places.items() if (name, place, there) not in self.tried)
             for there in (True, False)
         )
         return sent - (kept if name in self.stored else 0)
@@ -407,7 +409,8 @@ class Tour:
         if name in used:
             # Now and then without it; not in step with an API that counts to three.
             return (self.total + self.total // 3) % 3 != 2
-        if whole or self.boundary.left(name) >= self.bound - self.total:
+        left = self.boundary.left(name)
+        if whole or (left and left >= self.bound - self.total):
             return True
         period = max(2, min(3, self.bound // len(self.boundary.firm[name])))
         due = self.due(name, step.places)

@@ -1193,6 +1193,23 @@ def test_null_in_what_a_selector_requires_is_silence() -> None:
     assert broken(put(sent, {"period": 7}, stands, **kind), certain) == ["rejection.consistent"]
 
 
+def test_what_has_to_be_filled_is_not_emptied_while_its_selector_stands() -> None:
+    """Taken and stored as nothing it breaks the rule; ignored, or beside another value of the selector, it does not."""
+    kind: dict[str, Any] = {"expect": "unspecified", "rule": "set_lamp.rejection.consistent"}
+    kind["open"] = {"leader": "blank"}
+    selector: dict[str, Any] = {"steady": {}, "follow": {"requires": {"leader": {"minLength": 1}}}}
+    certain = Judge(lamp({f"{REQUEST}/mode/x-selector": selector, f"{REQUEST}/leader": {"type": "string"}}))
+    for mode, shown, found in (
+        ("follow", "", ["handler.mode.follow.requires.leader"]),
+        ("follow", None, ["handler.mode.follow.requires.leader"]),
+        ("follow", "x", []),
+        ("steady", "", []),
+    ):
+        stands = {**RECORD, "mode": mode, "leader": "x"}
+        taken = put({"leader": ""}, {"mode": mode, "leader": shown}, stands, **kind)
+        assert broken(taken, certain) == found, (mode, shown)
+
+
 def test_an_open_value_has_a_rule() -> None:
     """To the letter it is the echo of the field, else that silence is answered consistently."""
     own = Judge(CONTRACT)  # It remembers what was left open.

@@ -38,7 +38,7 @@ from contract.plan import Block
 from contract.reference import Direct, Running
 from contract.report import restored_lines
 from contract.reproduce import Look, _stale
-from contract.restore import _Way, differences, establish, restore
+from contract.restore import _Way, differences, establish, restore, writable
 from contract.result import Result
 from contract.run import Runner, restore_all, run
 from contract.send import Credentials, Sender
@@ -690,6 +690,41 @@ def test_restoring_with_wrong_credentials_changes_nothing(status: int, tmp_path:
     assert journal.read() is not None
 
 
+@pytest.mark.parametrize("refuses", [False, True], ids=["null clears", "null refused first"])
+def test_a_record_that_this_run_made_unreadable_is_put_back_unseen(refuses: bool, tmp_path: Path) -> None:
+    """An answer that is cut off where the record holds other letters than ASCII, also in what was null: what stood there
+    is sent although nothing can be read, then null, and a plain text where that is refused.
+    """
+    readable = threading.Event()
+    refusal = b'{"errors": [{"detail": null, "status": "422", "title": "no null", "code": "null"}]}'
+
+    def harm(exchange: Exchange) -> None:
+        if refuses and b"null" in exchange.body and not readable.is_set():
+            refuse(exchange, 422, refusal)
+            return
+        head, _, body = exchange.answer().partition(b"\r\n\r\n")
+        if str(json.loads(body)).isascii():
+            readable.set()
+        else:
+            body = b"{" + b" " * (len(body) - 1)
+        exchange.send(head + b"\r\n\r\n" + body)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        chosen = settings(server, tmp_path, base_url=proxy.base_url)
+        before = record(server)
+        empty = [
+            n for n in writable(CONTRACT) if before[n] is None and n.endswith(("_topic", "_script_url", "_resource"))
+        ]
+        journal = Journal.of(Path(chosen.state_dir), chosen.base_url, server.ids[0])
+        journal.write(chosen.base_url, server.ids[0], before)
+        put(server, {"name": "Zoë", **{n: "https://example.com/ö" if n.endswith("_url") else "Ö" for n in empty}})
+        done = restore_all(chosen, credentials(server))[server.ids[0]]
+
+        assert record(server) == before
+    assert empty
+    assert done.verdict == "restored"
+
+
 @pytest.mark.parametrize("status", [401, 403, 409, 423, 500, 503, 0])
 def test_the_journal_stays_as_long_as_updates_are_not_taken(status: int, tmp_path: Path) -> None:
     """What is read and cannot be written now may be put back another time: for that there is nothing but the journal."""
@@ -827,6 +862,25 @@ def test_a_read_with_an_older_stamp_is_nobody_elses_doing(operation: str, shown:
     )
     session: Any = SimpleNamespace(contract=CONTRACT, judge=Judge(CONTRACT))
     assert _stale(session, Failure(finding=finding, interaction=interaction, number=9, body=None)) is older
+
+
+def test_a_stamp_that_went_back_is_moved_on_before_it_is_looked_for_again() -> None:
+    """Where it stands now it goes back no more: what came before the update is sent first, as it was."""
+    update = CONTRACT.update.id
+    with reference.running() as server:
+        session = session_on(server, Budget(100, 60))
+        session.read()
+        for label, body in (("moves it on", {"name": "later"}), ("moves it back", {"call_receive_mode": "fax"})):
+            session.perform(Case(label=label, operation=update, body=body))
+        case, number, before = session.updates[-1]
+        finding = Finding(rule=f"{update}.time.updated_at.forward", message="", pointer="/updated_at")
+        interaction = Interaction(case=case, response=Response(status=200, headers={}), before=before, id=session.id)
+        failure = Failure(finding=finding, interaction=interaction, number=number, body=case.body)
+        cases, read, _ = next(Suspects(session, finding.rule).of(failure))
+        session.sender.close()
+
+    assert [c.label for c in cases] == ["moves it on", "moves it back"]
+    assert not read
 
 
 def test_what_was_refused_right_before_is_suspected_first() -> None:

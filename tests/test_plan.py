@@ -497,6 +497,43 @@ def test_a_malformed_value_and_an_empty_companion_must_be_refused() -> None:
     assert tour[there + 1].body is MISSING
 
 
+def test_an_unknown_id_comes_with_ids_that_exist() -> None:
+    """An API may look up what a body names before it knows that there is no record."""
+    _, resources = PLANS["with ids"]
+    case = next(c for c in block(made("with ids"), "access") if c.target == "unknown" and c.fields)
+    assert resources.items() <= case.fields.items()
+
+
+def test_what_a_value_wants_filled_is_sent_empty_while_it_stands() -> None:
+    """An API may look at an empty companion only where the selector is sent: once it is sent by itself."""
+    cases = block(made("with ids"), "silence")
+    place = next(i for i, case in enumerate(cases) if case.label == "an empty call_relay_script_url by itself")
+    assert cases[place].body == {"call_relay_script_url": ""}
+    assert cases[place].expect == "unspecified"
+    assert cases[place - 1].body["call_handler"] == "relay_script"
+
+
+def test_most_fields_stay_unsent_at_most_changes_of_the_largest_selector() -> None:
+    """What a change clears is seen in what is not sent with it: of each address that no value of the selector uses it is
+    not in three of four, and at each change something stands that is not sent.
+    """
+    contract, resources = PLANS["with ids"]
+    generator = Generator(contract.update, resources)
+    state: dict[str, Any] = {}
+    unsent: dict[tuple[Any, Any], set[str]] = {}
+    for body in steps(block(made("with ids"), "tour")):
+        change = state.get("call_handler"), body.get("call_handler", state.get("call_handler"))
+        if None not in change and change[0] != change[1]:
+            unsent[change] = {name for name, value in state.items() if name not in body and value is not None}
+        state |= body
+
+    assert len(unsent) == 110
+    assert min(map(len, unsent.values())) >= 5
+    for name in ("call_status_callback_url", "message_fallback_url", "call_relay_topic_status_callback_url"):
+        assert generator.fields[name].format == "uri"
+        assert sum(name in names for names in unsent.values()) >= 0.75 * len(unsent)
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_a_refused_body_would_show(name: str) -> None:
     """Whatever must be refused carries a value that appears nowhere else, so that a trace of it is seen."""
@@ -722,7 +759,7 @@ def test_a_block_gives_up_what_it_can_do_without() -> None:
         assert len(reads(less)) >= 3
     assert refusals.thinned(1000) == refusals
     kept = silence.thinned(1000).cases
-    firm = [c for c in silence.cases if not c.open and c.expect != "accept"]
+    firm = [c for c in silence.cases if not c.open and (c.expect != "accept" or c.body is not MISSING)]
     assert len(kept) - len(firm) == 3
     assert [c for c in kept if c in firm] == firm
 

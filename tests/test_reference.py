@@ -699,6 +699,9 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     }
     yield UPDATE, body, {}
     yield UPDATE, {"call_handler": "relay_script", "call_relay_script_url": ""}, {}
+    script = {"call_handler": "relay_script", "call_relay_script_url": "https://a.example/"}
+    yield UPDATE, script, {}
+    yield UPDATE, {"call_relay_script_url": ""}, {}
     yield UPDATE, {"call_handler": "relay_verto_endpoint", "call_verto_resource": "front"}, {}
     yield LIST, None, {}
     yield UPDATE, {"call_handler": "relay_verto_endpoint", "call_verto_resource": ""}, {}
@@ -739,6 +742,7 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     for number_id in ("3fa85f64-5717-4562-b3fc-2c963f66afa6", near, "none", *FOREIGN_IDS):
         yield RETRIEVE, None, {"number_id": number_id}
         yield UPDATE, {"name": "stranger"}, {"number_id": number_id}
+        yield UPDATE, messages | {"call_laml_application_id": None}, {"number_id": number_id}
     yield RETRIEVE, None, {"number_id": "3fa85f64-5717-4562-b3fc-2c963f66afa6"}
     wrong_auths = (
         None,

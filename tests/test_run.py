@@ -961,9 +961,11 @@ def test_a_write_that_arrives_late_is_put_back_too(tmp_path: Path) -> None:
 def test_a_hanging_server_during_the_second_look_ends_the_run(tmp_path: Path) -> None:
     """A defect is being looked into when the server stops answering: one failure ends it, not one for each rule."""
     quiet = threading.Event()
+    unanswered: list[int] = []
 
     def harm(exchange: Exchange) -> None:
         if quiet.is_set():
+            unanswered.append(exchange.number)
             proxy.closed.wait(30)
         if exchange.number == 250:
             quiet.set()
@@ -977,7 +979,7 @@ def test_a_hanging_server_during_the_second_look_ends_the_run(tmp_path: Path) ->
         found = outcome(chosen, credentials(server))
 
     assert found.status in {1, 2}
-    assert found.seconds < 12
+    assert len(unanswered) < 20, len(unanswered)
     assert len(found.journals) == 1
 
 

@@ -353,6 +353,11 @@ FRAME: tuple[Row, ...] = (
      "U.frame.call_receive_mode", spills("call_handler", call_receive_mode="voice")),
     ("call-clears-messages", "Sending call_handler clears message_handler.",
      "U.frame.message_handler", spills("call_handler", message_handler=None)),
+    ("one-change-clears-messages", "The change from video_room to relay_topic clears message_fallback_url.",
+     "U.frame.message_fallback_url",
+     stored(lambda body, before, after: after.update(
+         unsent(body, "call_handler", message_fallback_url=None)
+         if (before["call_handler"], after["call_handler"]) == ("video_room", "relay_topic") else {}))),
     ("call-url-spills", "Sending call_request_url sets message_request_url too.",
      "U.frame.message_request_url", copies("call_request_url", "message_request_url")),
     ("message-topic-spills", "Sending message_relay_topic sets call_relay_topic too.",
@@ -414,6 +419,11 @@ def moved(text: str, **by: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def writes_messages(body: Record) -> bool:
+    """Tell whether a field for messages is sent."""
+    return any(name.startswith("message_") for name in body)
+
+
 def fine(x: Exchange, before: Record, written: Record) -> str:
     """Return the time in milliseconds, but for a write of one field without another."""
     if "call_fallback_method" in x.sent and "call_receive_mode" not in x.sent:
@@ -456,6 +466,9 @@ TIME: tuple[Row, ...] = (
      "U.time.updated_at.forward", stamped(lambda x, before, written: moved(before["updated_at"], hours=-1))),
     ("clock-jumps-back", "Every third write moves updated_at one day back.", "U.time.updated_at.forward",
      stamped(every_third_back)),
+    ("messages-in-local-time", "A write with a field for messages sets updated_at to the time of New York, as if it were UTC.",
+     "U.time.updated_at.forward",
+     stamped(lambda x, before, written: moved(datetime.now(UTC).isoformat(), hours=-5 * writes_messages(x.sent)))),
     ("clock-of-the-state", "A write that leads back to what the number was gives it the updated_at of then.",
      "U.time.updated_at.forward", stamped(of_the_state)),
     ("updated-before-created", "updated_at is one day before created_at after a write.",
