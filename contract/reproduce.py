@@ -118,7 +118,10 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
     """Settles what was not caught in the act, by how often it happened, and hands on what is settled."""
     ledger, first = session.ledger, failures[0]
     seen = failures + [f for f in ledger.under(rule) if f.finding.pointer == first.finding.pointer]
-    if first.confirmed is None or (first.confirmed is False and len(seen) > 2):
+    # Whoever writes moves a time stamp on, and never back.
+    ways = (_made, _stale, _ignored)
+    made = {f.number for f in seen if any(way(session, f) for way in ways) or of_time(rule, "forward")}
+    if first.confirmed is None or (first.confirmed is False and (len(seen) > 2 or len(made) > 1)):
         # It happened in several cases and nothing else was lost.
         numbers = {f.number for f in seen}
         # Each 502 was asked for once more, and noise are those. Where none got better, and other updates were
@@ -128,8 +131,6 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         ]
         steady = rule.endswith(".no_server_error") and sum(between) >= GROUPS and noise <= len(numbers)
         alone = session.sender.noise == 0 or steady
-        # Whoever writes moves a time stamp on, and never back.
-        made = {f.number for f in seen if _made(session, f.finding) or _stale(session, f) or of_time(rule, "forward")}
         sure = len(made) > 1 or _in_step(session, seen)
         alone = alone and ledger.own(rule, written=bool(session.foreign), sure=sure)
         # What a refused update did not hold did not come from it.
@@ -176,10 +177,24 @@ def _restless(session: Session, finding: Finding) -> bool:
     return shown is not None and not sent and shown.changes not in {"never", "on-write"}
 
 
-def _made(session: Session, finding: Finding) -> bool:
+def _made(session: Session, failure: Failure) -> bool:
     """True for a text that nobody sent, and that only an API can have made of one that this run sent."""
-    name = finding.name
-    return session.novel(name, finding.actual) and remade(finding.expected, finding.actual)
+    finding = failure.finding
+    return session.novel(finding.name, finding.actual) and remade(finding.expected, finding.actual)
+
+
+def _ignored(session: Session, failure: Failure) -> bool:
+    """True for an answer to an update that shows what stood before in place of what was sent: who writes in between
+    leaves something else.
+    """
+    finding, before = failure.finding, failure.interaction.before or {}
+    item = session.judge.fields.get(finding.name)
+    return (
+        under(finding.rule, "echo", "handler")
+        and item is not None
+        and finding.name in before
+        and (same(item, before[finding.name], finding.actual))
+    )
 
 
 def _with(found: list[Finding], failure: Failure, mine: Mapping[str, list[Failure]]) -> None:

@@ -37,7 +37,7 @@ from contract.model import Case, Finding, Interaction, Response
 from contract.plan import Block
 from contract.reference import Direct, Running
 from contract.report import restored_lines
-from contract.reproduce import Look, _stale
+from contract.reproduce import Look, _ignored, _stale
 from contract.restore import _Way, differences, establish, restore, writable
 from contract.result import Result
 from contract.run import Runner, restore_all, run
@@ -862,6 +862,28 @@ def test_a_read_with_an_older_stamp_is_nobody_elses_doing(operation: str, shown:
     )
     session: Any = SimpleNamespace(contract=CONTRACT, judge=Judge(CONTRACT))
     assert _stale(session, Failure(finding=finding, interaction=interaction, number=9, body=None)) is older
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "shown", "ignored"),
+    [
+        ("echo.name", {"name": "stood"}, "stood", True),
+        ("handler.call_handler.relay_topic.shown", {"name": None}, None, True),
+        ("echo.name", {"name": "stood"}, "another", False),
+        ("echo.name", {}, None, False),
+        ("frame.name", {"name": "stood"}, "stood", False),
+    ],
+)
+def test_an_update_that_is_ignored_is_nobody_elses_doing(
+    rule: str, before: dict[str, Any], shown: Any, ignored: bool
+) -> None:
+    """Whoever writes between an update and its answer leaves something else than what stood before."""
+    finding = Finding(rule=f"{CONTRACT.update.id}.{rule}", message="", pointer="/name", expected="sent", actual=shown)
+    case = Case(label="a", operation=CONTRACT.update.id, body={"name": "sent"})
+    interaction = Interaction(case=case, response=Response(status=200, headers={}), before=before, id="x")
+    session: Any = SimpleNamespace(contract=CONTRACT, judge=Judge(CONTRACT))
+    failure = Failure(finding=finding, interaction=interaction, number=9, body=None)
+    assert _ignored(session, failure) is ignored
 
 
 def test_a_stamp_that_went_back_is_moved_on_before_it_is_looked_for_again() -> None:

@@ -353,6 +353,10 @@ FRAME: tuple[Row, ...] = (
      "U.frame.call_receive_mode", spills("call_handler", call_receive_mode="voice")),
     ("call-clears-messages", "Sending call_handler clears message_handler.",
      "U.frame.message_handler", spills("call_handler", message_handler=None)),
+    ("endpoint-kept-beside-post", "A call_sip_endpoint_id, and null too, is ignored while message_fallback_method is POST.",
+     "U.echo.call_sip_endpoint_id U.handler.call_handler.relay_sip_endpoint.shown",
+     stored(lambda body, before, after: after.update(
+         call_sip_endpoint_id=before["call_sip_endpoint_id"]) if after["message_fallback_method"] == "POST" else None)),
     ("one-change-clears-messages", "The change from video_room to relay_topic clears message_fallback_url.",
      "U.frame.message_fallback_url",
      stored(lambda body, before, after: after.update(
