@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
@@ -84,11 +85,13 @@ class Session:
         """True where refusals were sent once more for that."""
         self.quiet = False
         """True while a failure is looked into: nothing is noted in the ledger."""
-        self.still: list[tuple[Case, JSONObject, float]] = []
-        """Accepted updates that changed something and moved no time stamp: each with the record before it, and the seconds
-        for which the stamp had stood."""
+        self.still: list[tuple[Case, JSONObject, float, float]] = []
+        """Accepted updates that changed something and moved no time stamp: each with the record before it, the seconds
+        for which the stamp had stood, and those by which the clock of this run was before it when it was sent."""
         self.steps: list[float] = []
         """Seconds by which the others moved one."""
+        self.ahead = -math.inf
+        """Seconds by which the clock of the time stamps is before that of this run at least, as the others show."""
         self._stamp: tuple[str, float] | None = None
         self._moved = False
         self.last: Response | None = None
@@ -295,7 +298,7 @@ class Session:
             self.nudged = 0
             if result.record is not None:
                 if not self.quiet:
-                    self._count(case, before or {}, result.record, self._age(response) + response.elapsed)
+                    self._count(case, before or {}, result.record, response)
                 self.known, self.verified = result.record, False
                 self._age(response)
                 if not self.quiet:
@@ -309,16 +312,20 @@ class Session:
         else:
             self._refuse(case, number)
 
-    def _count(self, case: Case, before: JSONObject, record: JSONObject, age: float) -> None:
-        """Notes whether an update that changed something moved a time stamp, which had stood for *age* seconds."""
+    def _count(self, case: Case, before: JSONObject, record: JSONObject, response: Response) -> None:
+        """Notes whether an update that changed something moved a time stamp."""
         pairs = [(instant(before.get(n)), instant(record.get(n))) for n in self.judge.stamps]
-        steps = [(now - then).total_seconds() for then, now in pairs if then is not None and now is not None]
-        if not steps or not self.judge.applied(case.fields, before, record):
+        moved = [((now - then).total_seconds(), now) for then, now in pairs if then is not None and now is not None]
+        if not moved or not self.judge.applied(case.fields, before, record):
             return
-        if max(steps) > 0:
-            self.steps.append(max(steps))
+        step, stamp = max(moved)
+        came = response.at + response.elapsed
+        if step > 0:
+            self.steps.append(step)
+            self.ahead = max(self.ahead, stamp.timestamp() - came)
         else:
-            self.still.append((case, before, age))
+            age = self._age(response) + response.elapsed
+            self.still.append((case, before, age, stamp.timestamp() - response.at))
 
     def _refuse(self, case: Case, number: int) -> None:
         """Notes an update that was refused."""

@@ -33,7 +33,8 @@ TOGETHER: Final = 2
 ENOUGH: Final = 60.0
 """Seconds that a run must still have for resting to be worth it."""
 FINE: Final = 5
-"""Updates that move a time stamp by no more than `TICK` where it is taken from a clock that fine."""
+"""Updates that move a time stamp by no more than `TICK` where it is taken from a clock that fine; and those that must have
+moved it for anything to be known of its clock."""
 STILL: Final = 2
 """Updates that left it, and are worth a rest each."""
 _PARTS: Final = re.compile(r"\.\d*[1-9]")
@@ -293,16 +294,22 @@ class Walk:
 
 
 def wake(session: Session) -> None:
-    """Sends updates once more that changed something and left the time stamp as it was, where others show that
-    it is taken from a fine clock: each after as long a rest as any clock may take.
+    """Sends updates once more that changed something and left the time stamp as it was, although the clock that others
+    show it to be taken from had turned: each after as long a rest as any clock may take.
     """
     steps = sorted(session.steps)
-    if len(steps) < FINE or steps[FINE - 1] > TICK:
-        return  # It may be a slow clock.
+    if len(steps) < FINE:
+        return
+    fine = steps[FINE - 1] <= TICK
     # What was taken although it need not be may be refused another time.
-    odd = [(case, before) for case, before, age in session.still if age > steps[0] and case.expect == "accept"]
+    odd = [
+        (case, before)
+        for case, before, age, lag in session.still
+        if case.expect == "accept" and (age > steps[0] if fine else session.ahead >= lag + steps[0])
+    ]
     for case, before in sorted(odd, key=lambda one: len(one[0].fields))[:STILL]:
-        if session.sender.budget.time_left > ENOUGH:
+        budget = session.sender.budget
+        if budget.time_left > ENOUGH and budget.left > FINE:
             establish(session, before, case.body)
             session.rest(MOVES_AFTER + 0.2)
             result, _ = session.update(f"{case.label}, after a rest", session.generator.complete(dict(case.fields)))

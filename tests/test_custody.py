@@ -2109,3 +2109,32 @@ def test_an_update_that_moved_no_fine_stamp_is_sent_again_after_a_rest(fine: boo
     assert [round(seconds) for seconds in waited] == [3] * len(labels)
     found = [(f.finding.rule, f.interaction.case.label) for f in session.failures()]
     assert found == []  # No time went by.
+
+
+def test_an_update_after_which_a_slow_clock_had_turned_is_sent_again_after_a_rest() -> None:
+    """How far the clock of the stamps is ahead is known from the updates that moved one: what left it for longer than a
+    turn is sent again, what left it for less is not.
+    """
+    stamps = iter([2, 3, 4, 5, 6, 6, 6])
+
+    def stamped(operation: str, status: int, body: Any) -> Any:
+        return body | {"updated_at": f"2040-01-01T00:00:{next(stamps, 9):02}Z"} if status == 200 else body
+
+    with reference.running(mutate=stamped) as server:
+        session = session_on(server, Budget(100, 600))
+        waited: list[float] = []
+        session.sender.sleep = waited.append
+        sent = [f"desk {number}" for number in range(7)]
+        for name in sent:
+            session.update(name, {"name": name})
+        assert len(session.steps) == 4
+        assert session.ahead > 2_208_988_800 - time.monotonic()
+        # As if a second and a half had gone by between the last two.
+        early, (case, before, age, _) = session.still
+        session.still = [early, (case, before, age, session.ahead - 1.5)]
+        session.steps.append(1.0)
+        wake(session)
+        session.sender.close()
+
+    assert [case.label for case, _, _ in session.updates if "rest" in case.label] == ["desk 6, after a rest"]
+    assert [round(seconds) for seconds in waited] == [3]
