@@ -736,6 +736,8 @@ class Look:
         elif always or excluded or not under(self.rule, *OF_ONE):
             # Before a read it does not matter what was null: what clears it may be what was wrong.
             sent = {name: None for one in (*cases, case) for name in one.fields} if case.fields else None
+            if sent is not None and under(self.rule, "frame") and found.expected is None:
+                sent[found.name] = None  # It may have been filled only because it was empty.
             establish(session, failure.state, sent, whole=whole)
             alone = len(cases) == 1 or cases[0].expect == "reject"
             if under(self.rule, "frame") and found.name in self.generator.fields and alone:

@@ -864,6 +864,28 @@ def test_a_read_with_an_older_stamp_is_nobody_elses_doing(operation: str, shown:
     assert _stale(session, Failure(finding=finding, interaction=interaction, number=9, body=None)) is older
 
 
+def test_what_was_filled_while_it_was_empty_is_emptied_before_it_is_looked_for_again() -> None:
+    """An API may write to a field that was not sent only where it is null."""
+    name, rule = "call_relay_script_url", f"{CONTRACT.update.id}.frame.call_relay_script_url"
+    with reference.running() as server:
+        session = session_on(server, Budget(100, 60))
+        session.read()
+        session.perform(Case(label="fills it", operation=CONTRACT.update.id, body={"name": "a"}))
+        case, number, before = session.updates[-1]
+        assert before is not None
+        assert before[name] is None
+        session.attempt({name: "https://example.com/other"}, "and now")
+        finding = Finding(rule=rule, message="", pointer=f"/{name}", expected=None, actual="https://example.com/")
+        response = Response(status=200, headers={}, body={})
+        interaction = Interaction(case=case, response=response, before=before, id=session.id)
+        failure = Failure(finding=finding, interaction=interaction, number=number, body=case.body)
+        failure.state = before
+        Look(session, rule, [failure]).set_up(failure, [case], whole=False, always=False)
+        session.sender.close()
+
+    assert session.now[name] is None
+
+
 @pytest.mark.parametrize(
     ("rule", "before", "shown", "ignored"),
     [

@@ -364,6 +364,11 @@ FRAME: tuple[Row, ...] = (
          if (before["call_handler"], after["call_handler"]) == ("video_room", "relay_topic") else {}))),
     ("call-url-spills", "Sending call_request_url sets message_request_url too.",
      "U.frame.message_request_url", copies("call_request_url", "message_request_url")),
+    ("message-url-fills-script", "message_fallback_url is written to call_relay_script_url too where that is null.",
+     "U.frame.call_relay_script_url",
+     stored(lambda body, before, after: after.update(
+         unsent(body, "message_fallback_url", call_relay_script_url=body.get("message_fallback_url"))
+         if before["call_relay_script_url"] is None else {}))),
     ("message-topic-spills", "Sending message_relay_topic sets call_relay_topic too.",
      "U.frame.call_relay_topic", copies("message_relay_topic", "call_relay_topic")),
     ("name-clears-address", "Sending a name clears e911_address_id.",
