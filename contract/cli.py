@@ -418,11 +418,17 @@ def explain(rule: str, config: str | None, spec: str | None) -> int:
 @click.option(
     "--db", type=click.Path(dir_okay=False, path_type=Path), help="Database to keep; a temporary one without."
 )
-@click.option("--defect", metavar="NAME", help="One named way to be wrong; see: contract defects --list.")
+@click.option(
+    "--defect",
+    "defects",
+    metavar="NAME",
+    multiple=True,
+    help="One named way to be wrong, or several; see: contract defects --list.",
+)
 @click.option(
     "--variant", metavar="NAME", help="One named way to be right that the documents leave open; some, joined by +."
 )
-def serve(port: int, db: Path | None, defect: str | None, variant: str | None) -> int:
+def serve(port: int, db: Path | None, defects: tuple[str, ...], variant: str | None) -> int:
     """Serve the reference server on loopback, until it is interrupted.
 
     \b
@@ -433,7 +439,7 @@ def serve(port: int, db: Path | None, defect: str | None, variant: str | None) -
     from contract.errors import ConfigError
 
     try:
-        reference.serve(port=port, database=db, defect=defect, variant=variant)
+        reference.serve(port=port, database=db, defect="+".join(defects), variant=variant)
     except (ValueError, OSError) as error:
         raise ConfigError(getattr(error, "strerror", "") or str(error)) from error
     return 0

@@ -288,6 +288,9 @@ def resolve(
     ids = values.get("ids", ())
     if twice := [id for id, count in Counter(id.casefold() for id in ids).items() if count > 1]:
         raise ConfigError(f"ids names {twice[0]} twice, in other letters", layer=found["ids"][1])
+    for name in ("ids", "bystander_ids", "foreign_ids"):
+        if dots := {".", ".."} & {*values.get(name, ())}:
+            raise ConfigError(f"{name} names {dots.pop()!r}, which is another address", layer=found[name][1])
     overlap = set(ids) & {*values.get("bystander_ids", ()), *values.get("foreign_ids", ())}
     if overlap:
         raise ConfigError(f"{overlap.pop()} is in ids and also among those that must not change", layer=found["ids"][1])

@@ -39,7 +39,7 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
     if rule.promise in {"shape", "enum", "e164", "format"} and item is not None:
         return _shape(generator, item, detail)
     value = _sample(generator, name) if name in generator.fields else "x"
-    other = _sample(generator, name, 1) if name in generator.fields else "y"
+    other = next((v for v in generator.options(name) if v != value), None) if name in generator.fields else "y"
     sent = f"sent {_json({name: value})}"
     if rule.promise in {"echo", "deprecated", "accept"} and name:
         kept = f"{sent}, answered 200 with {_json({name: value})}"

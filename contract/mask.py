@@ -26,6 +26,8 @@ __all__ = ["Mask", "mask_of", "plain", "shown"]
 
 LONGEST: Final = 200
 """Characters of a value that a line shows."""
+REGION: Final = 5
+"""Characters at the beginning of a telephone number that tell its region, the ``+`` among them: these stay."""
 SHORT: Final = 5
 """Characters that a masked value must have to be looked for in other texts: a shorter one stands everywhere."""
 
@@ -41,7 +43,7 @@ class Mask:
     """Replaces secrets, and the values of masked fields, in everything that is written.
 
     A masked value keeps its form: digits stay digits and letters stay letters, those of hexadecimal
-    numbers too, so that a report about a format can still be read. Equal values are masked equally in
+    numbers too, so that a report about a format can still be read; a telephone number stays one of its region. Equal values are masked equally in
     all runs with the same credentials; without these nobody can try out which value it was.
     """
 
@@ -123,7 +125,8 @@ class Mask:
             key = "\n".join(self.secrets).encode("utf-8", "surrogatepass")
             digest = hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")
             letters = 6 if _HEX.fullmatch(value) else 26
-            stands = "".join(_like(c, digest[i % 32], letters) for i, c in enumerate(value))
+            kept = REGION if _NUMBER.fullmatch(value) else 0
+            stands = value[:kept] + "".join(_like(c, digest[i % 32], letters) for i, c in enumerate(value[kept:], kept))
             if len(stands) >= SHORT:
                 self.made.add(stands)
             return stands
@@ -136,6 +139,8 @@ class Mask:
         return [self._masked(v) for v in value] if isinstance(value, (list, tuple)) else None
 
 
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{8,14}")
+"""A telephone number, long enough for what is left of it to be no number of anybody."""
 _HEX: Final = re.compile(r"(?=.*[0-9])[0-9a-fA-F]+(?:-[0-9a-fA-F]+)*")
 
 

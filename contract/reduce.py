@@ -35,6 +35,8 @@ class Refusals:
         """True where the record stands as it was found, and is to stay so: only what was refused is sent again."""
         self.small: dict[str, Any] = {}
         """The smallest body that is refused."""
+        self.answers: dict[str, Any] = {}
+        """What each body was answered that was refused, by its text."""
         self.whole = False
         """True where the record has to stand as it stood in all of its fields, also in those that were null."""
         self.series = False
@@ -96,7 +98,7 @@ class Refusals:
             if all(self._like(name, value, other.body) for name, value in small.items()):
                 other.confirmed = True
                 other.body = small
-                other.finding = replace(finding, actual=other.finding.actual)
+                other.finding = replace(finding, actual=self.answers.get(repr(small), other.finding.actual))
         failure.confirmed = True
         return True
 
@@ -120,9 +122,11 @@ class Refusals:
                     # What is refused before the last time is not refused because it is sent again.
                     self.series = self.series and one.repeat == case.repeat
                     break
-            if not any(f.rule in self.rules for f in found):
+            shown = next((f for f in found if f.rule in self.rules), None)
+            if shown is None:
                 self.moved = True
                 return False
+            self.answers[repr(body)] = shown.actual
         return True
 
     def _after_refusal(self, failure: Failure) -> bool:

@@ -237,6 +237,8 @@ class Look:
         """True where one read after the other showed the same time stamp."""
         self.found: list[Finding] = []
         """What was wrong with the last of the cases that were sent again."""
+        self.shown: dict[str, Finding] = {}
+        """What was found again, by the text of the body that was sent for it."""
 
     def settle(self) -> None:
         """Sets ``confirmed`` and ``body`` of the first failures."""
@@ -274,6 +276,9 @@ class Look:
                     self.confirm(failure)
                     cases = self.shorter(failure, cases, read)
                     failure.body = self.session.completed(self.reduced(failure, cases, read, body), cases[-1])
+                    # What is told of a body is what that body was answered.
+                    if shown := self.shown.get(repr(failure.body)):
+                        failure.finding = replace(failure.finding, expected=shown.expected, actual=shown.actual)
                     if not cases[-1].keep:
                         smaller = isinstance(failure.body, Mapping) and failure.body != cases[-1].body
                         last = replace(cases[-1], body=failure.body) if smaller else cases[-1]
@@ -660,6 +665,7 @@ class Look:
                 if not any(self.alike(failure.finding, f) for f in self.found):
                     break
             else:
+                self.note(failure.finding, cases)
                 return True
         for turn in range(self.times):
             for _ in range(turn if self.restless else 0):
@@ -688,7 +694,16 @@ class Look:
             found = self.found = self.session.trial(rest, read=read, cross=failure.number in self.session.crossed)
             if not any(self.alike(failure.finding, f) for f in found):
                 return False
-        return not self.moves_alone()
+        if self.moves_alone():
+            return False
+        self.note(failure.finding, cases)
+        return True
+
+    def note(self, finding: Finding, cases: list[Case]) -> None:
+        """Keeps what *cases* showed of *finding* the last time."""
+        alike = (f for f in self.found if self.alike(finding, f))
+        if (shown := next(alike, None)) is not None:
+            self.shown[repr(cases[-1].body)] = shown
 
     def after_read(self, cases: list[Case]) -> bool:
         """True where the first of *cases* came right after a read: what it writes may be lost only then."""

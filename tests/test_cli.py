@@ -18,10 +18,12 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from contract import reference
+from contract import explain, reference
+from contract import spec as specs
 from contract.cli import _style, cli, main
 from contract.custody import Journal
 from contract.reference import Running
+from contract.rules import rules
 from tests.kit import record
 from tests.proxy import Exchange, Lost, Proxy
 from tests.subscriptions import FRAGMENT
@@ -378,6 +380,14 @@ def test_a_rule_is_explained_and_a_wrong_name_is_mended(capsys: pytest.CaptureFi
     assert "broken by" in out
     assert wrong[0] == 2
     assert "Did you mean 'update_phone_number.echo.name'" in wrong[2]
+
+
+def test_no_example_keeps_a_rule_and_breaks_it() -> None:
+    """Also where a field has one value only, as an id has that must exist."""
+    contract = specs.load()
+    for rule in rules(contract).values():
+        lines = list(explain.lines(contract, rule))
+        assert lines[-2].partition("kept by")[2].strip() != lines[-1].partition("broken by")[2].strip(), rule.id
 
 
 def test_rules_are_those_of_the_configured_fragment(

@@ -208,6 +208,20 @@ def test_what_a_write_ignores(api: Api) -> None:
     assert api.put(call_receive_mode="voice") == before
 
 
+def test_several_defects_are_served_at_once() -> None:
+    """Each of them shows, whichever was named last."""
+    with contract.reference.running(defect="voice-drops-fax+script-changes-type") as server:
+        auth, url = (server.username, server.password), f"{server.base_url}/phone_numbers/{server.ids[0]}"
+        body = {
+            "call_receive_mode": "voice",
+            "call_handler": "relay_script",
+            "call_relay_script_url": "https://a.example",
+        }
+        shown = httpx.put(url, json=body, auth=auth, trust_env=False).json()
+
+    assert (shown["number_type"], "fax" in shown["capabilities"]) == ("toll-free", False)
+
+
 def test_the_clock(api: Api) -> None:
     """updated_at has whole seconds in UTC, moves with a change, and never goes back."""
     before = api.get()["updated_at"]

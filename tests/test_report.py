@@ -98,6 +98,16 @@ def test_a_masked_number_is_masked_in_every_notation() -> None:
     assert "5558675309" not in mask.text('{"number": 15558675309, "n": "\\u002b15558675309 or %2B15558675309"}')
 
 
+def test_a_masked_number_stays_one_of_its_region() -> None:
+    """What is judged by the region of a number is judged alike where that is masked; too short a one is hidden whole."""
+    mask = Mask(secrets=SECRETS, names=("number",))
+    masked = mask.value({"number": "+15558675309"})["number"]
+    assert masked.startswith("+1555")
+    assert masked[5:] != "8675309"
+    assert len(masked) == len("+15558675309")
+    assert not mask.value({"number": "+1555867"})["number"].startswith("+1555")
+
+
 def test_an_empty_secret_masks_nothing() -> None:
     """Without credentials there is nothing to replace."""
     assert Mask(secrets=("",)).text("abc") == "abc"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections import Counter
@@ -981,6 +982,31 @@ def test_a_hanging_server_during_the_second_look_ends_the_run(tmp_path: Path) ->
     assert found.status in {1, 2}
     assert len(unanswered) < 20, len(unanswered)
     assert len(found.journals) == 1
+
+
+def test_what_is_told_of_a_smaller_body_is_what_that_was_answered(tmp_path: Path) -> None:
+    """An API that names each text with a percent sign: of those only what is in the body that is shown is named."""
+
+    def harm(exchange: Exchange) -> None:
+        wrong = re.findall(rb'"(\w+)": ?"[^"]*%[^"]*"', exchange.body)
+        if not wrong:
+            passing(exchange)
+            return
+        errors = [{"detail": f"<{name.decode()}>", "status": "422", "title": "t", "code": "c"} for name in wrong]
+        content = json.dumps({"errors": errors}).encode()
+        head = f"HTTP/1.1 422 No\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        exchange.send(head.encode() + content)
+
+    with reference.running() as server, Proxy(server.base_url, harm) as proxy:
+        chosen = settings(server, tmp_path, base_url=proxy.base_url)
+        found = run(chosen, credentials(server))
+
+    told = [entry.failures[0] for entry in found.entries if entry.verdict == "broken"]
+    refused = [f for f in told if "<" in str(f.finding.actual) and isinstance(f.body, dict)]
+    assert refused
+    for failure in refused:
+        named = set(re.findall("<(\\w+)>", str(failure.finding.actual)))
+        assert named <= failure.body.keys(), (failure.finding.rule, failure.finding.actual, failure.body)
 
 
 def test_an_api_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:

@@ -145,6 +145,8 @@ def test_a_file_that_is_not_there_is_named() -> None:
         ("base_url", "https://example.com/?a=1", "no '\\?'"),
         ("ids", [], "empty"),
         ("ids", 7, "a list of texts"),
+        ("ids", ["."], "another address"),
+        ("foreign_ids", ["a", ".."], "another address"),
         ("profile", "smok", "Did you mean 'smoke'"),
         ("seed", -1, "at least 0"),
         ("seed", True, "a number"),

@@ -183,7 +183,7 @@ def _app(
 ) -> Starlette:
     return create_app(
         database=path,
-        defects=[defect] if defect else [],
+        defects=defect.split("+") if defect else [],
         variants=variant.split("+") if variant else [],
         durable=durable,
         mutate=mutate,
