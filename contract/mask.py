@@ -43,8 +43,9 @@ class Mask:
     """Replaces secrets, and the values of masked fields, in everything that is written.
 
     A masked value keeps its form: digits stay digits and letters stay letters, those of hexadecimal
-    numbers too, so that a report about a format can still be read; a telephone number stays one of its region. Equal values are masked equally in
-    all runs with the same credentials; without these nobody can try out which value it was.
+    numbers too, so that a report about a format can still be read; a telephone number stays one of its
+    region. Equal values are masked equally in all runs with the same credentials; without these nobody
+    can try out which value it was.
     """
 
     secrets: tuple[str, ...] = ()

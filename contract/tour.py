@@ -27,7 +27,7 @@ REPEATS: Final = 3
 """Steps of the tour that are sent twice, for idempotence."""
 STAYS, AT = 4, 2
 """What it is worth to have a field in a body while a selector stays, and where it stands, beside a change of it."""
-CLEARS = 4
+CLEARS: Final = 4
 """What it is worth not to have a field in a body at a change of a selector, which may clear too much; beside having it."""
 NEAR: Final = {1: "case", 3: "more", 5: "less"}
 """Updates of values that stay, by their count, that send nearly what is stored: an API may take it for the same."""
