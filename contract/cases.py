@@ -539,8 +539,8 @@ class Cases:
         """
         gen = self.generator
         for name in gen.selectors:
-            filled = [(value, other) for value in gen.enums[name] for other in sorted(gen.choice(name, value).filled)]
-            for value, other in [(value, other) for value, other in filled if other in gen.free][:1]:
+            filled = [(v, other) for v in gen.enums[name] for other in sorted(gen.choice(name, v).filled & {*gen.free})]
+            for value, other in filled[:1]:
                 yield self.unsaid(f"{name} {value} once more", gen.complete({name: value}, self.take))
                 yield self.unsaid(f"an empty {other} by itself", {other: ""}, "blank")
 

@@ -193,7 +193,7 @@ def _ignored(session: Session, failure: Failure) -> bool:
         under(finding.rule, "echo", "handler")
         and item is not None
         and finding.name in before
-        and (same(item, before[finding.name], finding.actual))
+        and same(item, before[finding.name], finding.actual)
     )
 
 

@@ -24,7 +24,7 @@ from contract.cli import _style, cli, main
 from contract.custody import Journal
 from contract.reference import Running
 from contract.rules import rules
-from tests.kit import record
+from tests.kit import credentials, outcome, record, settings
 from tests.proxy import Exchange, Lost, Proxy
 from tests.subscriptions import FRAGMENT
 
@@ -380,6 +380,20 @@ def test_a_rule_is_explained_and_a_wrong_name_is_mended(capsys: pytest.CaptureFi
     assert "broken by" in out
     assert wrong[0] == 2
     assert "Did you mean 'update_phone_number.echo.name'" in wrong[2]
+
+
+def test_a_har_with_a_masked_number_is_judged_as_the_run_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its country is still one of its calling code."""
+    with reference.running() as server:
+        chosen = settings(server, tmp_path, mask=("/number",), profile="smoke")
+        monkeypatch.setenv("CONTRACT_USERNAME", server.username)
+        monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
+        assert outcome(chosen, credentials(server)).status == 0
+        har = Path(chosen.report_dir) / "run.har"
+        assert "+15558675309" not in har.read_text(encoding="utf-8")
+        assert command(capsys, "check", str(har))[0] == 0
 
 
 def test_no_example_keeps_a_rule_and_breaks_it() -> None:
