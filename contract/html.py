@@ -88,7 +88,8 @@ def _environment(mask: Mask) -> jinja2.Environment:
     def safe(value: Any) -> Any:
         if hasattr(value, "__html__") or not isinstance(value, str):  # Markup stays as it is.
             return value
-        return "\n".join(plain(line) for line in mask.text(value).split("\n"))
+        text = mask.text(value)
+        return "\n".join(map(plain, text.split("\n"))) if "\n" in text else plain(text)
 
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),

@@ -28,6 +28,8 @@ LONGEST: Final = 200
 """Characters of a value that a line shows."""
 REGION: Final = 5
 """Characters at the beginning of a telephone number that tell its region, the ``+`` among them: these stay."""
+CUT: Final = 4
+"""The fewest characters of a secret that are hidden where a text was cut within it."""
 SHORT: Final = 5
 """Characters that a masked value must have to be looked for in other texts: a shorter one stands everywhere."""
 
@@ -76,20 +78,26 @@ class Mask:
 
     def text(self, text: str) -> str:
         """*text* without secrets, in whichever way they are escaped, and without what is masked."""
+        if any(sign in text for sign in _signs(self.secrets)):  # In a report hardly ever.
+            text = self._bare(text)
+        for name in self.names:
+            if f'"{name}"' in text:
+                text = re.sub(rf'("{re.escape(name)}"\s*:\s*)("(?:[^"\\]|\\.)*|-?\d+)', self._member, text)
+        for value in self.values:
+            if anchor(value) in text and escapes(value).search(text):
+                text = escapes(value).sub(self._masked(value).replace("\\", r"\\"), text)
+        return text
+
+    def _bare(self, text: str) -> str:
+        """*text* without secrets."""
         for secret in filter(None, self.secrets):
             if anchor(secret) in text:
                 text = escapes(secret).sub("***", text)
             for form in _forms(secret):
                 # Where a text was cut, half of a secret may stand at its end.
-                if len(form) > 4 and form[:4] in text[-len(form) :]:
-                    cut = next((n for n in range(len(form) - 1, 3, -1) if text.endswith(form[:n])), 0)
+                if len(form) > CUT and form[:CUT] in text[-len(form) :]:
+                    cut = next((n for n in range(len(form) - 1, CUT - 1, -1) if text.endswith(form[:n])), 0)
                     text = text[:-cut] + "***" if cut else text
-        for name in self.names:
-            if f'"{name}"' in text:
-                text = re.sub(rf'("{re.escape(name)}"\s*:\s*)("(?:[^"\\]|\\.)*|-?\d+)', self._member, text)
-        for value in self.values:
-            if anchor(value) in text:
-                text = escapes(value).sub(str(self._masked(value)).replace("\\", r"\\"), text)
         return text
 
     def line(self, text: str) -> str:
@@ -159,6 +167,15 @@ def _forms(secret: str) -> tuple[str, ...]:
     """*secret* as it is, and as it stands in JSON, in a URL and in HTML."""
     forms = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe=""))
     return tuple(dict.fromkeys(f for f in (*forms, quote(secret), escape(secret)) if f))
+
+
+@cache
+def _signs(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Parts of which one stands in every text that holds one of *secrets*, or ends in half of one."""
+    known = [secret for secret in secrets if secret]
+    heads = [form[:CUT] for secret in known for form in _forms(secret) if len(form) > CUT]
+    found = dict.fromkeys([*map(anchor, known), *heads])
+    return tuple(one for one in found if not any(other in one for other in found if other != one))
 
 
 def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:
