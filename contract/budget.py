@@ -43,6 +43,7 @@ __all__ = [
     "LOOKING_BACK",
     "MARGIN",
     "MAX_TOTAL",
+    "ONCE_MORE",
     "ONE_RULE",
     "OVERHEAD",
     "PER_RECORD",
@@ -62,6 +63,8 @@ AT_ONCE: Final = 5
 IN_PARTS: Final = 14
 """Requests that are kept for the way back, beside the others, where documented bodies are refused or fail: it may
 have to be gone in parts."""
+ONCE_MORE: Final = 2
+"""Requests that are kept for it, beside the others, where answers do not show what was sent: an update and a read."""
 ASTRAY: Final = 22
 """Requests that are kept for it, beside the others, where reads do not show what was written."""
 LISTS: Final = 10

@@ -15,7 +15,7 @@ from itertools import pairwise
 from math import gcd
 from typing import Any, Final
 
-from contract.budget import A_SEQUENCE, ASTRAY, IN_PARTS, ONE_RULE
+from contract.budget import A_SEQUENCE, ASTRAY, IN_PARTS, ONCE_MORE, ONE_RULE
 from contract.check import MOVES_AFTER
 from contract.errors import SendError, Undecided
 from contract.formats import instant
@@ -48,6 +48,8 @@ A_LIST: Final = 2
 """The updates before a list that are sent again before it is read once more."""
 A_FEW: Final = 4
 """Requests for which a smaller body is looked for, where each of the tries takes seconds."""
+SOME: Final = 3
+"""Fields that are not shown as they were sent, and may not be put back by one update either."""
 EARLY: Final = 12
 """A change for good that one of so many updates brought about is no accident."""
 
@@ -59,6 +61,8 @@ def investigate(session: Session, least: int | None = None) -> None:
     ledger, budget, noise = session.ledger, session.sender.budget, session.sender.noise
     if any(of_acceptance(f.finding.rule) or f.finding.rule.endswith(".no_server_error") for f in session.failures()):
         budget.reserve += min(IN_PARTS, budget.left // 2)
+    elif len({f.finding.name for f in session.failures() if under(f.finding.rule, "echo")}) >= SOME:
+        budget.reserve += ONCE_MORE
     Refusals(session).explain()
     ledger.fold()
     kept = budget.reserve

@@ -420,7 +420,7 @@ class Runner:
         """True where nothing is known that could make the way back a long one."""
         left = differences(self.contract, self.snapshots[session.id], session.now)
         settable = left.keys() <= self.contract.request.fields.keys()
-        return settable and bool(session.clears) and not session.foreign and session.misread <= 1
+        return settable and bool(session.clears) and not session.foreign and not session.misread
 
     def _walk(self, session: Session, blocks: list[Block]) -> None:
         """Walks through one record's share of the plan, as far as there is budget for it."""

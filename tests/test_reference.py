@@ -826,6 +826,8 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
         yield UPDATE, body, {}
         yield UPDATE, {"message_fallback_url": f"https://a{next(tags)}.example/"}, {}
         yield UPDATE, {"call_fallback_url": f"https://a{next(tags)}.example/"}, {}
+    eleven = [*URLS, "name", "call_verto_resource", "message_relay_topic"]
+    yield UPDATE, {name: sample(name, "eleven") for name in eleven}, {}
     for body in ({"message_fallback_method": "GET"}, *[{"message_fallback_url": "https://same.example/"}] * 2):
         yield UPDATE, body, {}
 
