@@ -17,7 +17,7 @@ import jsonschema_rs
 from contract.document import escape
 from contract.formats import anchor, canonical, escapes
 from contract.model import MISSING, Finding, Interaction, JSONObject, Response, Rule, is_empty, under
-from contract.shape import Group, RecordShape, said, same, wording
+from contract.shape import RecordShape, said, same, wording
 from contract.spec import Contract, Operation
 
 __all__ = ["Answers", "Judgement", "is_id"]
@@ -55,18 +55,13 @@ def _secret(value: Any) -> bool:
 class Judgement:
     """What one interaction says: findings, rules it gives evidence for, and the record it shows."""
 
-    __slots__ = ("findings", "groups", "record", "single")
+    __slots__ = ("evidence", "findings", "record")
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
-        self.single: list[str] = []
-        self.groups: list[Group] = []
-        self.record: JSONObject | None = None
-
-    @property
-    def evidence(self) -> list[str]:
+        self.evidence: list[str] = []
         """The rules for which the interaction is evidence, once for each time."""
-        return self.single + [rule for group in self.groups for rule in group.rules]
+        self.record: JSONObject | None = None
 
     def broken(
         self,
@@ -88,22 +83,9 @@ class Judgement:
     ) -> None:
         """Evidence for *rule* where it is *kept*, else a finding; for what is cheap to put into words."""
         if kept:
-            self.single.append(rule)
+            self.evidence.append(rule)
         else:
             self.broken(rule, message, at, expected=expected, actual=actual)
-
-
-class _Names:
-    """The rules of one operation that every answer is judged by."""
-
-    def __init__(self, operation: str) -> None:
-        self.status = f"{operation}.shape.status"
-        self.media_type = f"{operation}.shape.media_type"
-        self.json = f"{operation}.shape.json"
-        self.body = f"{operation}.shape.body"
-        self.identity = f"{operation}.shape.identity"
-        self.no_server_error = f"{operation}.rejection.no_server_error"
-        self.no_leak = f"{operation}.rejection.no_leak"
 
 
 class Answers:
@@ -131,10 +113,8 @@ class Answers:
         """Secret that is only ever written -> what was sent for it."""
         self.malformed: set[str] = set()
         """Fields that were wrong although nothing of the kind was left."""
-        self._names = {id: _Names(id) for id in contract.operations}
         self._records: dict[str, RecordShape] = {}
         self._errors: dict[tuple[str, int], Any] = {}
-        self._good: set[tuple[str, str]] = set()
 
     def record(self, operation: Operation) -> RecordShape | None:
         """What judges the record in the answers of *operation*."""
@@ -180,7 +160,7 @@ class Answers:
                 what = "a documented request is refused" if case.body is not MISSING else "a documented read is refused"
                 result.broken(rule, what, expected=operation.success, actual=_brief(response))
             elif case.keep:
-                result.single.append(case.rule)
+                result.evidence.append(case.rule)
         else:
             message = f"the answer is a {status}, which is not documented"
             result.broken(f"{operation.id}.shape.status", message, expected=operation.success, actual=status)
@@ -188,14 +168,15 @@ class Answers:
 
     def _always(self, operation: Operation, response: Response, result: Judgement) -> None:
         """What holds for every answer."""
-        names = self._names[operation.id]
+        rule = f"{operation.id}.rejection.no_server_error"
         if response.status >= 500:
             message = f"the answer is a server error ({response.status})"
-            result.broken(names.no_server_error, message, expected="no 5xx", actual=_brief(response))
+            result.broken(rule, message, expected="no 5xx", actual=_brief(response))
         else:
-            result.single.append(names.no_server_error)
+            result.evidence.append(rule)
         problem = self._leak(response) or self._shown(response.body) or self._quoted(response)
-        result.tell(not problem, names.no_leak, problem, expected="no secrets", actual="(masked)")
+        rule = f"{operation.id}.rejection.no_leak"
+        result.tell(not problem, rule, problem, expected="no secrets", actual="(masked)")
 
     def tells(self, response: Response) -> bool:
         """True where an answer holds a credential of this run, however it is escaped."""
@@ -266,7 +247,7 @@ class Answers:
         elif under(case.rule, "access.unknown_id", "access.foreign_id"):
             wanted = (404,)
         if status in wanted or (not wanted and response.refused):
-            result.single.append(case.rule)
+            result.evidence.append(case.rule)
             self._error_body(operation, response, result)
             return
         if response.page and response.ok and case.credentials == "right":
@@ -314,25 +295,25 @@ class Answers:
             message = f"the body of the {status} is not as documented: {what}"[:300]
             result.broken(rule, message, where, expected=said(schema), actual=response.body)
         else:
-            result.single.append(rule)
+            result.evidence.append(rule)
 
     # ------------------------------------------------------------ successes
 
     def _success(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
         """A success: its envelope, its shape, and whose record it is."""
         response = interaction.response
-        names = self._names[operation.id]
-        success, status = operation.success, response.status
-        result.tell(status == success, names.status, f"the success is a {status}", expected=success, actual=status)
+        shape, success, status = f"{operation.id}.shape", operation.success, response.status
+        message = f"the success is a {status}"
+        result.tell(status == success, f"{shape}.status", message, expected=success, actual=status)
         self._media(operation, response, result)
         if response.body is MISSING:
             message = f"the body is not JSON: {response.problem or 'it is empty'}"
-            result.broken(names.json, message, expected="JSON", actual=_brief(response))
+            result.broken(f"{shape}.json", message, expected="JSON", actual=_brief(response))
             return
         if response.problem:
-            result.broken(names.json, response.problem, expected="RFC 8259 in UTF-8", actual=_brief(response))
+            result.broken(f"{shape}.json", response.problem, expected="RFC 8259 in UTF-8", actual=_brief(response))
         else:
-            result.single.append(names.json)
+            result.evidence.append(f"{shape}.json")
         record = self.record(operation)
         if record is None:
             return
@@ -340,7 +321,7 @@ class Answers:
             self._list(operation, record, response.body, result)
             return
         if not isinstance(response.body, dict):
-            result.broken(names.body, "the answer is no object", expected="an object", actual=response.body)
+            result.broken(f"{shape}.body", "the answer is no object", expected="an object", actual=response.body)
             return
         case = interaction.case
         if case.open and isinstance(case.body, Mapping) and interaction.id and case.target == "own":
@@ -350,22 +331,18 @@ class Answers:
         found = self._findings(operation, record, response.body, "", interaction.id)
         result.findings += found
         wrong = {f.rule for f in found}
-        if names.body in wrong:
+        if f"{shape}.body" in wrong:
             return
-        evidence = record.evidence(response.body)
-        if wrong:
-            result.single += [rule for rule in evidence.rules if rule not in wrong]
-        else:
-            result.groups.append(evidence)
+        result.evidence += [rule for rule in record.evidence(response.body) if rule not in wrong]
         if self.key and interaction.id and interaction.case.target == "own":
             shown = response.body.get(self.key)
             if not (is_id(shown, interaction.id) or shown is None or f"{operation.id}.format.{self.key}" in wrong):
                 message = f"{self.key} {'was written to' if case.respells else 'is not the one that was asked for'}"
-                rule = case.rule if case.respells else names.identity
+                rule = case.rule if case.respells else f"{shape}.identity"
                 result.broken(rule, message, f"/{escape(self.key)}", expected=interaction.id, actual=shown)
                 # Nothing that another record shows says anything about this one.
                 return
-            result.single.append(names.identity)
+            result.evidence.append(f"{shape}.identity")
         result.record = response.body
 
     def _findings(
@@ -391,14 +368,8 @@ class Answers:
 
     def _media(self, operation: Operation, response: Response, result: Judgement) -> None:
         """Media type and charset."""
-        rule = self._names[operation.id].media_type
-        value = response.headers.get("content-type", "")
-        if (operation.id, value) in self._good:
-            result.single.append(rule)
-            return
+        rule, value = f"{operation.id}.shape.media_type", response.headers.get("content-type", "")
         wrong = _media_problem(value, operation.media_type)
-        if not wrong and len(self._good) < 100:
-            self._good.add((operation.id, value))
         result.tell(not wrong, rule, wrong, expected=operation.media_type, actual=value or "(none)")
 
     def _list(self, operation: Operation, record: RecordShape, body: Any, result: Judgement) -> None:
@@ -429,7 +400,7 @@ class Answers:
             found = self._findings(operation, record, entry, where, str(entry.get(self.key)))
             result.findings += found
             wrong = {f.rule for f in found}
-            result.single += [rule for rule in record.evidence(entry).rules if rule not in wrong]
+            result.evidence += [rule for rule in record.evidence(entry) if rule not in wrong]
 
 
 def is_id(shown: Any, id: str) -> bool:

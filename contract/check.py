@@ -18,7 +18,7 @@ from contract.document import escape
 from contract.formats import instant
 from contract.model import MISSING, Finding, Interaction, JSONObject, Response, is_empty, under
 from contract.rules import rules
-from contract.shape import SLACK, Group, same
+from contract.shape import SLACK, same
 from contract.spec import Contract, Field, Operation
 
 __all__ = ["MOVES_AFTER", "Judge"]
@@ -60,13 +60,11 @@ class Judge:
             n: f"{self.update.id}.echo.{n}" for n, f in request.items() if n in self.fields and not f.write_only
         }
         self.advised = frozenset(n for n, f in request.items() if f.deprecated)
-        self.aliased = frozenset(n for g in self.request.aliases for n in g.fields)
         self.ordered = [
             (n, str(f.schema["x-not-before"]), f"{self.update.id}.time.{n}.not_before")
             for n, f in self.fields.items()
             if "x-not-before" in f.schema
         ]
-        self._wholes: dict[tuple[str, ...], tuple[Group, Group]] = {}
 
     def judge(self, interaction: Interaction) -> Judgement:
         """Everything that one interaction says."""
@@ -101,13 +99,14 @@ class Judge:
             result.findings += found
             known |= {f.pointer for f in found}
             if not found:
-                result.single.append(f"{self.update.id}.idempotence")
+                result.evidence.append(f"{self.update.id}.idempotence")
         if case.expect == "accept" and body:
-            result.groups.append(self._whole(body)[0])
+            accept = f"{self.update.id}.accept"
+            result.evidence += [accept, *(f"{accept}.{n}" for n in body)]
         first = len(result.findings)
         self._echo(case.open, body, before, result)
         if case.expect != "accept" and case.rule and all(f.rule != case.rule for f in result.findings[first:]):
-            result.single.append(case.rule)
+            result.evidence.append(case.rule)
         self._handlers(case.open, body, result)
         if before is not None:
             self._emptied(body, before, result)
@@ -120,27 +119,14 @@ class Judge:
 
     def _certain(self, result: Judgement) -> set[str]:
         """Where something is wrong for certain, so that nothing more has to be said of it."""
-        if not result.findings:
-            return set()
         return {f.pointer for f in result.findings if self.rules[f.rule].basis == "documented"}
-
-    def _whole(self, body: JSONObject) -> tuple[Group, Group]:
-        """(that it is accepted, that the rest stays): the groups that depend on nothing but which fields were sent."""
-        key = tuple(body)
-        groups = self._wholes.get(key)
-        if groups is None:
-            accept = [f"{self.update.id}.accept", *(f"{self.update.id}.accept.{n}" for n in body)]
-            groups = Group(accept), Group(self._unsent(body))
-            if len(self._wholes) < 5000:
-                self._wholes[key] = groups
-        return groups
 
     def _echo(self, loose: Mapping[str, str], body: JSONObject, before: JSONObject | None, result: Judgement) -> None:
         assert result.record is not None
         prefix, record = self.update.id, result.record
         silent: set[str] = set()
         wrong: list[str] = []
-        for group in self.request.aliases if not self.aliased.isdisjoint(body) else ():
+        for group in self.request.aliases:
             sent = [name for name in group.fields if name in body]
             if len(sent) > 1:
                 silent.update(sent)
@@ -159,9 +145,9 @@ class Judge:
                 shown = None  # What is null may be left out.
             how = loose.get(name) if loose else None
             if how is None and value == shown and type(value) is type(shown):
-                result.single.append(rule)
+                result.evidence.append(rule)
                 if name in self.advised:
-                    result.single.append(f"{prefix}.deprecated.{name}")
+                    result.evidence.append(f"{prefix}.deprecated.{name}")
                 continue
             item, at = self.request.fields[name], f"/{escape(name)}"
             if how is not None:
@@ -173,7 +159,7 @@ class Judge:
                 continue
             # What the API adds to an object was not sent.
             if same(item if isinstance(value, dict) else self.fields[name], value, shown):
-                result.single.append(rule)
+                result.evidence.append(rule)
                 continue
             wrong.append(name)
         # Where others are not what was sent either, it is not because of what is deprecated.
@@ -193,9 +179,9 @@ class Judge:
             stem = f"{prefix}.handler.{name}.{choice.value}"
             if name in loose:
                 continue
-            result.single += (f"{stem}.accepted", f"{prefix}.handler.{name}")
+            result.evidence += (f"{stem}.accepted", f"{prefix}.handler.{name}")
             if choice.deprecated:
-                result.single.append(f"{prefix}.deprecated.{name}.{choice.value}")
+                result.evidence.append(f"{prefix}.deprecated.{name}.{choice.value}")
             if name in record and record[name] != choice.value:
                 message = f"{name} was sent as {choice.value!r} and is answered as another value"
                 at = f"/{escape(name)}"
@@ -211,7 +197,7 @@ class Judge:
                 message, at = f"with {name} {choice.value!r} the answer lacks {other}", f"/{escape(other)}"
                 result.broken(f"{stem}.shown", message, at, expected=body[other], actual=record[other])
             if len(result.findings) == first:
-                result.single.append(f"{stem}.shown")
+                result.evidence.append(f"{stem}.shown")
 
     def _emptied(self, body: JSONObject, before: JSONObject, result: Judgement) -> None:
         """That what the value of a selector wants filled is not taken empty while the selector stands there."""
@@ -242,13 +228,13 @@ class Judge:
     ) -> None:
         """That what was not sent is as it was *before*, but for what may have been *kept* without being shown."""
         assert result.record is not None
-        prefix, record, group = f"{self.update.id}.frame", result.record, self._whole(body)[1]
+        prefix, record, unsent = f"{self.update.id}.frame", result.record, self._unsent(body)
         changed = [n for n in self.framed if record.get(n, MISSING) != before.get(n, MISSING)]
         if all(n in body for n in changed):
-            result.groups.append(group)
+            result.evidence += unsent
             changed = [n for n in changed if self.fields[n].changes == "never"]
         else:
-            result.single += [rule for rule in group.rules if rule.rpartition(".")[2] not in changed]
+            result.evidence += [rule for rule in unsent if rule.rpartition(".")[2] not in changed]
         if not changed:
             return
         free, cleared = self.exempt(body, record, before)
@@ -261,7 +247,7 @@ class Judge:
                 continue
             now, old = record[name], before[name]
             if same(item, now, old):
-                result.single.append(f"{prefix}.{name}")
+                result.evidence.append(f"{prefix}.{name}")
                 continue
             default = self.request.fields[name].default if name in self.request.fields else MISSING
             if old is None and default is not MISSING and now == default:
@@ -334,7 +320,7 @@ class Judge:
                 follows = not interaction.verified
                 result.broken(rule, message, at, expected=before[name], actual=now, follows=follows)
         if len(result.findings) == first:
-            result.single.append(rule)
+            result.evidence.append(rule)
 
     def _others(self, interaction: Interaction, result: Judgement) -> None:
         """The time stamps of the other records in a list; those of the record itself are what the retrieve shows."""
@@ -400,8 +386,8 @@ class Judge:
             message = f"a read shows another {name} than the answer to the update did"
             result.broken(f"{prefix}.{name}", message, f"/{escape(name)}", expected=old, actual=now)
         wrong = {name for name, _, _ in found} | self.restless
-        result.single.append(prefix)
-        result.single += [f"{prefix}.{n}" for n in self.fields if n in record and n in before and n not in wrong]
+        result.evidence.append(prefix)
+        result.evidence += [f"{prefix}.{n}" for n in self.fields if n in record and n in before and n not in wrong]
 
     def differences(
         self, record: JSONObject, before: JSONObject, skip: Iterable[str] = (), *, alike: bool = False
@@ -440,7 +426,7 @@ class Judge:
                 )
                 steady = all(same(item, one, expected) for one in others) and all(same(item, a, actual) for a in more)
                 if not steady or same(item, expected, actual):
-                    result.single.append(rule.format(name))
+                    result.evidence.append(rule.format(name))
                     continue
                 message = f"{turns} times in turns, a read shows another {name} than the answer to the update does"
                 if other != update:
@@ -489,7 +475,7 @@ class Judge:
             message = f"the list shows another {name} than the retrieve"
             result.broken(rule, message, f"{where}/{escape(name)}", expected=old, actual=now)
         if not result.findings:
-            result.single.append(rule)
+            result.evidence.append(rule)
         return result
 
     def missing(self, response: Response, id: str) -> list[Finding]:
@@ -507,15 +493,8 @@ class Judge:
         rule = f"{self.contract.retrieve.id}.access.foreign_id"
         if found is None or rule not in self.rules:
             return []
-        return [
-            Finding(
-                rule=rule,
-                message="the list shows a record of somebody else's",
-                pointer=found[0],
-                expected="absent",
-                actual=id,
-            )
-        ]
+        message = "the list shows a record of somebody else's"
+        return [Finding(rule=rule, message=message, pointer=found[0], expected="absent", actual=id)]
 
 
 def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:

@@ -178,14 +178,12 @@ class Custody:
             ) from error
         try:
             found = self.journal.read()
+            if found is not None and not resume:
+                message = f"an earlier run on {self.id} was cut off and left it changed; put it back with: {self.way}"
+                raise CustodyError(message)
         except CustodyError:
             self.lock.release()
             raise
-        if found is not None and not resume:
-            self.lock.release()
-            raise CustodyError(
-                f"an earlier run on {self.id} was cut off and left it changed; put it back with: {self.way}"
-            )
         return found
 
     @property

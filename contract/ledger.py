@@ -17,7 +17,6 @@ from contract.answer import Judgement
 from contract.document import escape
 from contract.known import Accepted, Known
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Rule, of_time, under
-from contract.shape import Group
 
 __all__ = ["LACKING", "Entry", "Failure", "Ledger", "Verdict", "of_acceptance", "of_answer", "rank", "unsettled"]
 
@@ -25,42 +24,34 @@ Verdict = Literal["kept", "broken", "warned", "undecided", "not_exercised"]
 MANY: Final = 3
 """When more field rules of one group fail, the group's general rule is told instead."""
 
+_LOCK: Final = threading.Lock()
+"""Held while any ledger is written to: one that holds none can be handed from process to process."""
+
 _RANKS: Final = (
-    ("rejection.no_server_error", 0),
-    ("rejection.no_leak", 0),
-    ("access", 1),
-    ("shape.status", 2),
-    ("shape.media_type", 2),
-    ("shape.json", 2),
-    ("shape.body", 2),
-    ("shape.identity", 2),
-    ("shape", 3),
-    ("enum", 3),
-    ("e164", 3),
-    ("format", 3),
-    ("rejection.error_body", 4),
-    ("rejection.read_only", 2),
-    ("rejection.unknown_key", 2),
-    ("rejection.empty", 2),
-    ("rejection.consistent", 10),
-    ("rejection.no_trace", 14),
-    ("rejection", 4),
-    ("accept", 5),
-    ("deprecated", 6),
-    ("handler", 7),
-    ("idempotence", 8),
-    ("echo", 9),
-    ("frame", 11),
-    ("time", 12),
-    ("read_back", 13),
-    ("bystander", 15),
+    (0, "rejection.no_server_error", "rejection.no_leak"),
+    (1, "access"),
+    (2, "shape.status", "shape.media_type", "shape.json", "shape.body", "shape.identity"),
+    (2, "rejection.read_only", "rejection.unknown_key", "rejection.empty"),
+    (3, "shape", "enum", "e164", "format"),
+    (10, "rejection.consistent"),
+    (14, "rejection.no_trace"),
+    (4, "rejection"),
+    (5, "accept"),
+    (6, "deprecated"),
+    (7, "handler"),
+    (8, "idempotence"),
+    (9, "echo"),
+    (11, "frame"),
+    (12, "time"),
+    (13, "read_back"),
+    (15, "bystander"),
 )
+"""The first that a rule lies under counts."""
 
 
 def rank(rule: str) -> int:
     """How near to a cause a rule is: the lower, the nearer."""
-    detail = rule.partition(".")[2]
-    return next((n for prefix, n in _RANKS if detail == prefix or detail.startswith(prefix + ".")), 20)
+    return next((place for place, *stems in _RANKS if under(rule, *stems)), 20)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,9 +119,9 @@ class Ledger:
     rules: Mapping[str, Rule]
     strict: str = "documented"
     counts: Counter[str] = field(default_factory=Counter)
-    groups: Counter[Group] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     observations: list[dict[str, Any]] = field(default_factory=list)
+    """What the documents are silent about."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Rule -> why it was not exercised or not decided."""
     interactions: list[Interaction] = field(default_factory=list)
@@ -138,7 +129,6 @@ class Ledger:
     known: Known = field(default_factory=Known)
     bygone: str = ""
     """A field in which a value came back that this run had written long before, if there was one."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, interaction: Interaction, result: Judgement, number: int) -> list[Failure]:
         """Notes what one interaction said; the new failures are returned."""
@@ -146,11 +136,10 @@ class Ledger:
             Failure(finding=f, interaction=interaction, number=number, body=interaction.case.body)
             for f in result.findings
         ]
-        with self._lock:
+        with _LOCK:
             if not self.interactions or self.interactions[-1].response is not interaction.response:
                 self.interactions.append(interaction)
-            self.counts.update(result.single)
-            self.groups.update(result.groups)
+            self.counts.update(result.evidence)
             self.failures += made
         return made
 
@@ -168,19 +157,11 @@ class Ledger:
     def evidence(self) -> Counter[str]:
         """How many looks are evidence for each rule."""
         found = Counter(self.counts)
-        for group, count in self.groups.items():
-            for rule in group.rules:
-                found[rule] += count
         general: Counter[str] = Counter()
         for known in self.rules.values():
             general[known.group] += found[known.id]
         found.update({name: count for name, count in general.items() if name in self.rules and not found[name]})
         return found
-
-    def observe(self, **what: Any) -> None:
-        """Notes what the documents are silent about."""
-        with self._lock:
-            self.observations.append(what)
 
     # ---------------------------------------------------------------- folding
 
@@ -207,20 +188,14 @@ class Ledger:
 
     def _same_place(self) -> None:
         """Of several findings at one place of one answer, the nearest to a cause is told."""
-        best: dict[tuple[int, str], Finding] = {}
+        places: dict[tuple[int, str], list[Failure]] = {}
         for failure in self._open():
-            if failure.finding.rule.endswith(".no_leak"):
-                continue
-            place = (failure.number, failure.finding.pointer)
-            known = best.get(place)
-            if known is None or rank(failure.finding.rule) < rank(known.rule):
-                best[place] = failure.finding
-        for failure in self._open():
-            if failure.finding.rule.endswith(".no_leak"):
-                continue
-            first = best.get((failure.number, failure.finding.pointer), failure.finding)
-            if first is not failure.finding and first.rule != failure.finding.rule:
-                failure.cause = first.rule
+            if not failure.finding.rule.endswith(".no_leak"):
+                places.setdefault((failure.number, failure.finding.pointer), []).append(failure)
+        for failures in places.values():
+            first = min((f.finding.rule for f in failures), key=rank)
+            for failure in failures:
+                failure.cause = first if failure.finding.rule != first else ""
 
     def _stood(self) -> None:
         """A time stamp that is set back to where it was before does not move from there either."""
@@ -232,11 +207,8 @@ class Ledger:
 
     def _echoed(self) -> None:
         """What is never answered as it was sent is not answered so the second time either."""
-        wrong = {
-            f.finding.pointer: f.finding.rule
-            for f in self._open()
-            if under(f.finding.rule, "echo") and not f.interaction.case.repeat
-        }
+        once = [f.finding for f in self._open() if not f.interaction.case.repeat]
+        wrong = {found.pointer: found.rule for found in once if under(found.rule, "echo")}
         for failure in self._open():
             if failure.finding.rule.endswith(".idempotence") and failure.finding.pointer in wrong:
                 failure.cause = wrong[failure.finding.pointer]
@@ -471,39 +443,27 @@ class Ledger:
             accepted = {id(f): entry for f in standing if (entry := self.accepted(f))}
             left = [f for f in standing if id(f) not in accepted]
             verdict: Verdict = "warned" if self.weak(rule.id) or not left else "broken"
+            size = {id(f): len(f.body) if isinstance(f.body, Mapping) else 0 for f in standing}
             shown = sorted(
-                left or standing, key=lambda f: (f.confirmed is not True, not f.cases, _size(f.body), f.number)
+                left or standing, key=lambda f: (f.confirmed is not True, not f.cases, size[id(f)], f.number)
             )
-            return Entry(
-                rule=rule,
-                verdict=verdict,
-                evidence=count + len(standing),
-                failures=tuple(shown[:MANY]),
-                reason="" if left else accepted[id(shown[0])].words,
-                accepted=not left,
-            )
+            reason, count = "" if left else accepted[id(shown[0])].words, count + len(standing)
+            told = tuple(shown[:MANY])
+            return Entry(rule=rule, verdict=verdict, evidence=count, failures=told, reason=reason, accepted=not left)
         if folded := next((f.cause for f in mine if f.cause), ""):
             reason = f"told under {folded}"
             return Entry(rule=rule, verdict="undecided", evidence=count, reason=reason, under=folded)
         if mine:
             again = any(f.confirmed is False and not f.untried for f in mine)
-            how = (
-                "seen, and not again when it was repeated"
-                if again
-                else "seen, and the run ended before it was repeated"
-            )
+            how = "not again when it was repeated" if again else "the run ended before it was repeated"
             if again and self.bygone and not of_answer(rule.id):
                 how += f", while long gone values came back in {self.bygone}: another run may be writing there"
-            reason = f"{how}: {mine[0].finding.message}"
+            reason = f"seen, and {how}: {mine[0].finding.message}"
             return Entry(rule=rule, verdict="undecided", evidence=count, failures=tuple(mine[:MANY]), reason=reason)
         if count:
             return Entry(rule=rule, verdict="kept", evidence=count)
         reason = self.reasons.get(rule.id) or self.reasons.get("", "no answer of this run bears on it")
         return Entry(rule=rule, verdict="not_exercised", evidence=0, reason=reason)
-
-
-def _size(body: Any) -> int:
-    return len(body) if isinstance(body, Mapping) else 0
 
 
 def of_answer(rule: str) -> bool:

@@ -75,7 +75,7 @@ class Neighbours:
             self.session.ask("what a bystander has", gen.complete(held), dict.fromkeys(held, "exact"))
         body = {n: v for n in enums if known[n] == others[0].get(n) for v in enums[n][:2] if v != known[n]}
         texts = [n for n in free if n in gen.fields and not gen.request.aliases_of((n,)) - {n}]
-        body |= {n: self._plain(n) for n in texts}
+        body |= {n: gen.firm(n)[0] for n in texts}
         if body:
             self.session.update("what no bystander has", gen.complete(body))
 
@@ -242,7 +242,7 @@ class Neighbours:
             compared.broken(self.rule, message, expected="200", actual=str(response.status))
         changed = list(self.judge.differences(other.known, earlier)) if other.known is not None else []
         if not compared.findings and not changed:
-            compared.single.append(self.rule)
+            compared.evidence.append(self.rule)
         for name, old, now in changed[:3]:
             message = f"{name} of another record changed while only {', '.join(self.settings.ids)} was updated"
             compared.broken(self.rule, message, f"/{escape(name)}", expected=old, actual=now)
@@ -275,18 +275,15 @@ class Neighbours:
         if gen.marker is None:
             return None
         self.session.sender.sleep(1.2)
-        body = {gen.marker: self._plain(gen.marker)}
+        body = {gen.marker: gen.firm(gen.marker)[0]}
         for name, seen in (apart or {}).items():
             values = gen.enums.get(name) or (gen.firm(name) if name in gen.fields else ())
             others = [v for v in values if v not in seen] or [v for v in values if v != seen[0]]
             if (value := next(iter(others), None)) is not None:
                 body[name] = value
-        body = gen.complete(body, self._plain)
+        body = gen.complete(body)
         self.session.attempt(body, "one more")
         return Case(label="one more", operation=self.contract.update.id, body=body)
-
-    def _plain(self, name: str) -> Any:
-        return self.generator.firm(name)[0]
 
 
 def _to_give(text: Any, known: Any) -> bool:

@@ -18,7 +18,6 @@ from contract.restore import restore, writable
 from contract.send import LOST, proxy_for
 from contract.session import Session
 from contract.shape import same
-from contract.spec import Contract, Field
 
 __all__ = ["look", "uncleared", "unrestorable"]
 
@@ -41,9 +40,10 @@ def look(session: Session, base_url: str) -> JSONObject | None:
     if session.known is None or response.problem or session.judge.answers.tells(response):
         # What others may read differently is nothing to put back later, and a secret is not to be kept.
         _confirm(session)
-        if session.known is None or session.last is None or response.status < 500:
+        last = session.last
+        if session.known is None or last is None or response.status < 500:
             return None
-        if session.last.problem or session.judge.answers.tells(session.last):
+        if last.problem or session.judge.answers.tells(last):
             return None
     # Some leave out what is null, whatever is documented.
     return {**dict.fromkeys(writable(session.contract)), **session.known}
@@ -69,8 +69,8 @@ def _understand(session: Session, base_url: str, response: Response) -> None:
         to = f" to {response.headers['location'].partition('?')[0]}" if "location" in response.headers else ""
         what = "a web page" if html else f"a {response.status}{to}"
         hint = f"check that the id {session.id!r} exists there, and that base_url ends with the API's path"
-        example = _example(session.contract)
-        hint += f", as in {example}" if example else ""
+        servers = session.contract.document.data.get("servers") or [{}]
+        hint += f", as in {servers[0]['url']}" if servers[0].get("url") else ""
         raise Undecided(f"GET {url} answers {what}; {hint}")
     if response.status == 422 or response.status == 400:
         raise Undecided(f"GET {url} answers {response.status}; check the id {session.id!r}")
@@ -85,17 +85,6 @@ def _confirm(session: Session) -> None:
     for failure in failures:
         failure.confirmed = seen[failure.finding.rule] >= 3
     session.ledger.fold()
-
-
-def _example(contract: Contract) -> str:
-    """The address that the fragment gives as an example."""
-    servers: list[Mapping[str, Any]] = contract.document.data.get("servers") or [{}]
-    return str(servers[0].get("url", ""))
-
-
-def _kind(item: Field) -> dict[str, Any]:
-    """The part of a field's schema that says which values there are at all."""
-    return {word: item.schema[word] for word in ("type", "enum") if word in item.schema}
 
 
 def unrestorable(session: Session) -> dict[str, str]:
@@ -126,7 +115,9 @@ class _Standing:
         """Values that no update can set, as the documents say."""
         for name in writable(session.contract):
             value, item = record.get(name), request.fields[name]
-            if value is not None and not jsonschema_rs.Draft202012Validator(_kind(item)).is_valid(value):
+            # The part of the schema that says which values there are at all.
+            kind = {word: item.schema[word] for word in ("type", "enum") if word in item.schema}
+            if value is not None and not jsonschema_rs.Draft202012Validator(kind).is_valid(value):
                 who = "only the platform" if item.choices else "no update"
                 self.found[name] = f"it is {_told(value)}, which {who} can set"
         there = self._there()
@@ -178,19 +169,15 @@ class _Standing:
         stuck = self._stuck_nulls() if self.refuses(nulls) else []
         stuck += self._stuck_values(stuck) if self.refuses(values) else []
         if fixed := [name for name in self.fixed if name in stuck]:
-            self._insist(fixed[:1])
-        self._insist(n for n in stuck if record[n] is None and self.request.fields[n].takes_null)
+            self._insist({fixed[0]: record[fixed[0]]})
+        self._insist({n: None for n in stuck if record[n] is None and self.request.fields[n].takes_null})
         if len(stuck) < len(nulls):
             for name in [n for n in stuck if n in nulls][:SHUNNED]:
                 self._shunned(name)
-        what = (
-            {name: _told(record[name]) for name in values}
-            | dict.fromkeys(nulls, "null")
-            | dict.fromkeys(blanks, "blank")
-        )
-        return {
-            name: f"it is {what[name]}, and the API refuses {what[name]}" for name in [*nulls, *values] if name in stuck
+        what = {
+            n: "null" if record[n] is None else "blank" if n in blanks else _told(record[n]) for n in [*nulls, *values]
         }
+        return {n: f"it is {told}, and the API refuses {told}" for n, told in what.items() if n in stuck}
 
     def _stuck_nulls(self) -> list[str]:
         """What is empty, and refused as that."""
@@ -198,7 +185,7 @@ class _Standing:
         lacks = any(record.get(other, "") is None for other in self.active)
         if marker is not None and self.generator.takes(marker, self.record.get(marker)) and not lacks:
             # Is it null that is refused, or any update that changes nothing?
-            self._insist([marker])
+            self._insist({marker: record[marker]})
         active = [name for name in self.nulls if name in self.active]
         return self.refused([active, [name for name in self.nulls if name not in active]])
 
@@ -209,7 +196,7 @@ class _Standing:
         for name in selectors:
             needs = [n for n in self.generator.choice(name, self.record[name]).requires if n in self.values]
             if not {*needs} & {*nulls, *stuck} and self.refuses([name, *needs]):
-                self._insist([name, *needs])
+                self._insist({n: self.record[n] for n in [name, *needs]})
         return stuck
 
     def _shunned(self, name: str) -> None:
@@ -243,12 +230,21 @@ class _Standing:
                 return  # An answer that repeats what was sent says nothing.
             answers.append((response.status, name.replace("_", " ") in text))
         if len(set(answers)) > 1:
-            _restated(self.session, body | given)
+            self._insist(body | given)
 
-    def _insist(self, names: Iterable[str]) -> None:
-        """Sends documented values as they stand, if there are any, which have to be accepted; see `_restated`."""
-        if body := {name: self.record[name] for name in names}:
-            _restated(self.session, body)
+    def _insist(self, body: JSONObject) -> None:
+        """Sends documented values, if there are any, which have to be accepted, and of which most are as they stand.
+
+        Raises:
+            Undecided: they are refused, twice.
+        """
+        stands = all(self.session.now.get(name) == value for name, value in body.items())
+        label = f"{', '.join(body)} as {'it is' if stands else 'documented'}"
+        for _ in range(2):  # A refusal that comes twice is no accident.
+            if not body or self.session.update(label, body)[1].ok:
+                return
+        what = "sets a field to the value it has" if stands else "sends what is documented"
+        raise Undecided(f"an update that {what} is refused, so nothing more was written")
 
     def refuses(self, names: Iterable[str]) -> bool:
         """True where an update of *names* with what stands in them is refused."""
@@ -286,22 +282,6 @@ class _Standing:
 
 def _told(value: Any) -> str:
     return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
-
-
-def _restated(session: Session, body: JSONObject) -> None:
-    """Sends documented values, which have to be accepted, of which most are as they stand.
-
-    Raises:
-        Undecided: they are refused, twice.
-    """
-    stands = all(session.now.get(name) == value for name, value in body.items())
-    label = f"{', '.join(body)} as {'it is' if stands else 'documented'}"
-    for _ in range(2):  # A refusal that comes twice is no accident.
-        _, response = session.update(label, body)
-        if response.ok:
-            return
-    what = "sets a field to the value it has" if stands else "sends what is documented"
-    raise Undecided(f"an update that {what} is refused, so nothing more was written")
 
 
 def uncleared(session: Session, found: JSONObject, hopeless: Iterable[str] = ()) -> dict[str, str]:

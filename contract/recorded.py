@@ -36,7 +36,6 @@ from contract.mask import Mask, plain
 from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Response
 from contract.report import Style, expected, expected_lines, tally, unstyled
 from contract.send import Strict, decode, received
-from contract.shape import Group
 from contract.spec import Contract, Field, Operation
 
 __all__ = ["Account", "Fold", "check", "data", "lines"]
@@ -47,8 +46,6 @@ LONGEST: Final = 1 << 25
 """Characters that one line or one entry may have."""
 REMEMBERED: Final = 10_000
 """Records whose last known state is kept while a HAR is read."""
-GROUPS: Final = 2_000
-"""Groups of rules that are counted before they are added up."""
 SPACE: Final = " \t\r\n"
 
 
@@ -77,37 +74,19 @@ class Account:
     """Broken rules."""
     problems: list[str] = field(default_factory=list)
     """What could not be read."""
-    _groups: dict[Group, int] = field(default_factory=dict)
-    _single: Counter[str] = field(default_factory=Counter)
+    evidence: Counter[str] = field(default_factory=Counter)
+    """How many responses bear each rule out."""
 
     def add(self, result: Judgement, place: str, unseen: frozenset[str] = frozenset()) -> None:
         """Adds what one response said; the rules *unseen* were only assumed."""
         self.responses += 1
-        for rule in result.single:
-            if rule not in unseen:
-                self._single[rule] += 1
-        for group in result.groups:
-            self._groups[group] = self._groups.get(group, 0) + 1
-        if len(self._groups) > GROUPS:
-            self._flush()
+        self.evidence.update(rule for rule in result.evidence if rule not in unseen)
         for finding in result.findings:
             known = self.folds.get(finding.rule)
             if known is None:
                 self.folds[finding.rule] = Fold(finding, place)
             else:
                 known.count += 1
-
-    def _flush(self) -> None:
-        for group, count in self._groups.items():
-            for rule in group.rules:
-                self._single[rule] += count
-        self._groups.clear()
-
-    @property
-    def evidence(self) -> Counter[str]:
-        """How many responses bear each rule out."""
-        self._flush()
-        return self._single
 
     def weak(self, rule: str) -> bool:
         """True where a failure of *rule* only warns, because its basis is weaker than asked for."""
@@ -525,7 +504,7 @@ class _Archive:
             if isinstance(id, str) and known is not None and known[1]:
                 compared = self.judge.in_list(response, id, known[0])
                 result.findings += compared.findings
-                result.single += compared.single
+                result.evidence += compared.evidence
 
     def keep(self, id: str, record: JSONObject, *, verified: bool) -> None:
         self.known[id] = (record, verified)

@@ -47,19 +47,11 @@ class Refusals:
         rule of what was refused in it.
         """
         for _ in range(3):
-            left = [
-                f
-                for f in self.session.failures()
-                if f.finding.rule in self.rules
-                and not f.cause
-                and f.confirmed is None
-                and isinstance(f.body, Mapping)
-                and f.interaction.case.expect == "accept"
-            ]
-            if not left:
-                return
+            mine = [f for f in self.session.failures() if f.finding.rule in self.rules and not f.cause]
+            mine = [f for f in mine if f.confirmed is None and f.interaction.case.expect == "accept"]
+            left = [f for f in mine if isinstance(f.body, Mapping)]
             try:
-                if not self._one(left):
+                if not left or not self._one(left):
                     return
             except (SendError, Undecided):
                 return
@@ -71,11 +63,7 @@ class Refusals:
         self.before, self.moved, self.whole = failure.interaction.before, True, False
         self.series = bool(case.repeat) and not self.still
         refused = self._refused(case, body)
-        if (
-            not (refused or self.still or self.series)
-            and case.expect == "accept"
-            and failure.interaction.response.status < 500
-        ):
+        if not (refused or self.still or self.series) and failure.interaction.response.status < 500:
             self.whole = True  # It may be refused for what was not there then, and was not sent.
             refused = self._refused(case, body)
         if not refused:
@@ -95,17 +83,13 @@ class Refusals:
             small = always
         finding = self._name(small, failure)
         for other in left:
-            if all(self._like(name, value, other.body) for name, value in small.items()):
+            enums, held = self.generator.enums, other.body
+            if all(n in held and (n not in enums or same(None, held[n], value)) for n, value in small.items()):
                 other.confirmed = True
                 other.body = small
                 other.finding = replace(finding, actual=self.answers.get(repr(small), other.finding.actual))
         failure.confirmed = True
         return True
-
-    def _like(self, name: str, value: Any, body: JSONObject) -> bool:
-        if name not in body:
-            return False
-        return name not in self.generator.enums or same(None, body[name], value)
 
     def _refused(self, case: Case, body: dict[str, Any]) -> bool:
         times = 2 if self.session.sender.noise else 1
@@ -158,20 +142,14 @@ class Refusals:
             name = selectors[0]
             choice = self.generator.choice(name, small[name])
             if set(others) <= set(choice.requires):
-                stem = f"{name}.{choice.value}"
-                rule = (
-                    f"{self.update}.deprecated.{stem}"
-                    if choice.deprecated
-                    else f"{self.update}.handler.{stem}.accepted"
-                )
+                kind, tail = ("deprecated", "") if choice.deprecated else ("handler", ".accepted")
+                rule = f"{self.update}.{kind}.{name}.{choice.value}{tail}"
                 return self._finding(rule, f"{name} {choice.value!r} is refused", f"/{escape(name)}", failure)
         if not selectors and len(others) == 1:
             name = others[0]
             kind = "deprecated" if self.generator.request.fields[name].deprecated else "accept"
-            rule = f"{self.update}.{kind}.{name}"
-            return self._finding(
-                rule, f"a documented value of {name} is refused: {small[name]!r}", f"/{escape(name)}", failure
-            )
+            message = f"a documented value of {name} is refused: {small[name]!r}"
+            return self._finding(f"{self.update}.{kind}.{name}", message, f"/{escape(name)}", failure)
         what = " with ".join([*selectors, *others][:4])
         return self._finding(self.rule, f"a documented body is refused: {what}", "", failure)
 
@@ -234,7 +212,4 @@ def reduce(
 
 
 def _merge(units: list[dict[str, Any]]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for unit in units:
-        merged.update(unit)
-    return merged
+    return {name: value for unit in units for name, value in unit.items()}

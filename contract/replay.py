@@ -371,7 +371,7 @@ class _Again:
         result = Judgement()
         for case in self.recipe.cases:
             result, self.answer = session.perform(case)
-        findings, evidence = list(result.findings), result.evidence
+        findings, evidence = list(result.findings), list(result.evidence)
         if self.recipe.read:
             result = session.read("read to see it again")
             findings += result.findings

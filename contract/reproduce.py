@@ -130,10 +130,9 @@ def _several(session: Session, rule: str, failures: list[Failure], noise: int) -
         numbers = {f.number for f in seen}
         # Each 502 was asked for once more, and noise are those. Where none got better, and other updates were
         # accepted in between, it was no accident.
-        between = [
-            any(one < number < other for _, number, _ in session.updates) for one, other in pairwise(sorted(numbers))
-        ]
-        steady = rule.endswith(".no_server_error") and sum(between) >= GROUPS and noise <= len(numbers)
+        pairs = pairwise(sorted(numbers))
+        between = sum(any(one < number < other for _, number, _ in session.updates) for one, other in pairs)
+        steady = rule.endswith(".no_server_error") and between >= GROUPS and noise <= len(numbers)
         alone = session.sender.noise == 0 or steady
         sure = len(made) > 1 or _in_step(session, seen)
         alone = alone and ledger.own(rule, written=bool(session.foreign), sure=sure)
@@ -193,12 +192,8 @@ def _ignored(session: Session, failure: Failure) -> bool:
     """
     finding, before = failure.finding, failure.interaction.before or {}
     item = session.judge.fields.get(finding.name)
-    return (
-        under(finding.rule, "echo", "handler")
-        and item is not None
-        and finding.name in before
-        and same(item, before[finding.name], finding.actual)
-    )
+    shown = under(finding.rule, "echo", "handler") and item is not None and finding.name in before
+    return shown and same(item, before[finding.name], finding.actual)
 
 
 def _with(found: list[Finding], failure: Failure, mine: Mapping[str, list[Failure]]) -> None:
@@ -224,13 +219,11 @@ class Look:
         garbled = under(rule, "shape.json", "shape.body", "rejection.error_body")
         noisy = session.sender.noise > 0 or garbled
         shared = under(rule, "read_back", "frame", "rejection.no_trace", "bystander")
-        self.times = 1 if of_time(rule, "moves") else 3 if noisy else 2 if shared else 1
-        """How often it must be seen again, one time right after the other."""
-        if rule.endswith(".no_server_error"):
-            self.times = 2
         self.restless = _restless(session, failures[0].finding)
-        if self.restless:
-            self.times = max(self.times, 3)
+        times = 1 if of_time(rule, "moves") else 3 if noisy else 2 if shared else 1
+        times = 2 if rule.endswith(".no_server_error") else times
+        self.times = max(times, 3) if self.restless else times
+        """How often it must be seen again, one time right after the other."""
         self.tried: set[int] = set()
         """The suspects that were tried, by their ids."""
         self.before = False
@@ -255,9 +248,8 @@ class Look:
             # Else it may have been what was updated right before it.
             latest = [(c, before) for c, n, before in self.session.updates if n < self.failures[0].number][-A_LIST:]
             again = self.list_again() or (bool(refused) and self.list_again(refused[-1:]))
-            self.failures[0].confirmed = again or (
-                bool(latest) and self.list_again([c for c, _ in latest], latest[0][1])
-            )
+            again = again or (bool(latest) and self.list_again([c for c, _ in latest], latest[0][1]))
+            self.failures[0].confirmed = again
             return
         trace = self.rule == f"{self.update}.rejection.no_trace"
         if any(self.late(failure, sure=not trace) for failure in self.failures[:2]):

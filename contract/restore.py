@@ -13,7 +13,7 @@ from typing import Any, Final
 from contract.errors import SendError, Undecided
 from contract.model import MISSING, Case, Interaction, JSONObject, is_empty
 from contract.send import LOST
-from contract.session import Session, respelled
+from contract.session import Session
 from contract.shape import same
 from contract.spec import Contract
 
@@ -116,7 +116,7 @@ def recall(session: Session) -> bool:
         SendError, Undecided: no answer came back.
     """
     key = session.contract.identity
-    other = respelled(session.id)
+    other = session.id.swapcase()
     if not key or other == session.id:
         return False
     for id in (session.id, other):
@@ -240,13 +240,7 @@ def among(session: Session, name: str, body: JSONObject) -> None:
 class _Way:
     """The way back: everything at once, then in an order that a strict API takes, then in parts."""
 
-    def __init__(
-        self,
-        session: Session,
-        record: JSONObject,
-        hopeless: frozenset[str],
-        unseen: tuple[str, ...],
-    ) -> None:
+    def __init__(self, session: Session, record: JSONObject, hopeless: frozenset[str], unseen: tuple[str, ...]) -> None:
         self.session = session
         self.contract = session.contract
         self.request = self.contract.request
@@ -537,10 +531,7 @@ class _Way:
     def halve(self, units: list[dict[str, Any]]) -> None:
         if not units or self.tries <= 0:
             return
-        merged: dict[str, Any] = {}
-        for unit in units:
-            merged.update(unit)
-        if self.put(merged) or len(units) == 1:
+        if self.put({name: value for unit in units for name, value in unit.items()}) or len(units) == 1:
             return
         middle = len(units) // 2
         self.halve(units[:middle])
@@ -570,9 +561,7 @@ class _Way:
                 continue
             away = self.generator.complete({name: other})
             if self.put(away):
-                needed = {n: self.record.get(n) for n in self.generator.choice(name, stands).requires}
-                back = {n: self.record.get(n) for n in away if n != name}
-                self.put({**back, name: stands, **{n: value for n, value in needed.items() if value is not None}})
+                self.stand(name, {n: self.record.get(n) for n in away if n != name})
 
     def aside(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """What is not stored while a selector stands where it does goes back while it stands elsewhere."""
@@ -592,11 +581,11 @@ class _Way:
                     self.put({field: value})
                 self.stand(name)
 
-    def stand(self, selector: str) -> None:
-        """Puts a selector back to where it stood, with what it required there."""
+    def stand(self, selector: str, along: JSONObject | None = None) -> None:
+        """Puts a selector back to where it stood, with what it required there, and what goes *along*."""
         stands = self.record[selector]
         needed = {n: self.record.get(n) for n in self.generator.choice(selector, stands).requires}
-        self.put({selector: stands, **{n: value for n, value in needed.items() if value is not None}})
+        self.put({**(along or {}), selector: stands, **{n: value for n, value in needed.items() if value is not None}})
 
     def there(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """What is not cleared unless a selector stands at the value that uses it is cleared there."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -59,7 +59,7 @@ from contract.spec import Contract
 from contract.walk import Walk, wake
 from contract.witness import Witness
 
-__all__ = ["Runner", "Share", "restore_all", "run"]
+__all__ = ["Runner", "restore_all", "run"]
 
 T = TypeVar("T")
 
@@ -71,16 +71,6 @@ SILENCE: Final = 5
 """So many answers of 502, 503 or 504 in a row mean that nobody is there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """The part of one process in a run that several carry out together, each on another id."""
-
-    position: int
-    """Which of the ids."""
-    tally: Path
-    """The file in which they count their requests."""
-
-
 def run(
     settings: Settings,
     credentials: Mapping[str, str],
@@ -89,7 +79,7 @@ def run(
     transport: httpx.BaseTransport | None = None,
     progress: Callable[[int, int], None] | None = None,
     only: frozenset[str] | None = None,
-    share: Share | None = None,
+    share: tuple[int, Path] | None = None,
     brief: bool = False,
     notify: Callable[[str], None] | None = None,
 ) -> Result:
@@ -97,7 +87,8 @@ def run(
 
     *progress* is called with (requests sent, requests planned) as the run goes on. *only* are the ids
     of the rules that matter: nothing is sent that only others need. *share* is this
-    process's part of a run that several processes carry out together. A *brief* run looks for nothing
+    process's part of a run that several processes carry out together: which of the ids, and the file in which they count
+    their requests. A *brief* run looks for nothing
     more once it has found something. *notify* is called with a line for whoever waits, when a signal ends the run.
 
     Raises:
@@ -115,7 +106,7 @@ def run(
     runner = Runner(settings, given, contract, made, transport, progress, only)
     runner.brief, runner.notify = brief, notify
     if share is not None:
-        runner.take(share)
+        runner.take(*share)
     return runner.carry_out()
 
 
@@ -175,13 +166,13 @@ class Runner:
             contract=contract, settings=settings, plan=made, ledger=self.ledger, started=datetime.now(UTC), only=only
         )
 
-    def take(self, share: Share) -> None:
+    def take(self, position: int, tally: Path) -> None:
         """Confines the run to one id and its part of the plan; the budget is that of all of its processes."""
-        blocks = split(self.plan, len(self.settings.ids))[share.position]
+        blocks = split(self.plan, len(self.settings.ids))[position]
         self.plan = self.result.plan = replace(self.plan, blocks=tuple(blocks))
-        self.settings = self.result.settings = replace(self.settings, ids=(self.settings.ids[share.position],))
-        self.budget.tally = share.tally
-        self.first = share.position == 0
+        self.settings = self.result.settings = replace(self.settings, ids=(self.settings.ids[position],))
+        self.budget.tally = tally
+        self.first = position == 0
 
     # ------------------------------------------------------------------ frame
 
@@ -199,8 +190,8 @@ class Runner:
                 held.append(custody)
             stack.enter_context(self._signals())
             for id in self.settings.ids:
-                self.sessions.append(self.session(id))
-            stack.callback(self._close)
+                self.sessions.append(session := self.session(id))
+                stack.callback(session.sender.close)
             late = len(self.sessions) == 1 and any(block.name == "refusals" for block in self.plan.blocks)
             # Where another process sees to the list and to the bystanders, no rule about them matters here.
             only = self.only if self.first else frozenset[str]()
@@ -264,10 +255,6 @@ class Runner:
         if self.progress is not None:
             self.progress(self.budget.spent, max(self.planned, self.budget.spent))
 
-    def _close(self) -> None:
-        for session in self.sessions:
-            session.sender.close()
-
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """Turns SIGINT and SIGTERM into an orderly end: the records are put back first."""
@@ -309,12 +296,11 @@ class Runner:
         keep(self.sessions[0])
         rest = [partial(keep, session) for session in self.sessions[1:]]
         _side_by_side([partial(self.neighbours.read, "before"), *rest] if self.snapshots else rest)
-        ready = len(self.snapshots) == len(self.sessions)
-        if not ready:
-            self.result.problem = "the record cannot be read as documented, so nothing was written"
-            self.ledger.reasons[""] = self.result.problem
-            return False
-        return True
+        if len(self.snapshots) == len(self.sessions):
+            return True
+        self.result.problem = "the record cannot be read as documented, so nothing was written"
+        self.ledger.reasons[""] = self.result.problem
+        return False
 
     # ---------------------------------------------------------------- writing
 
@@ -334,8 +320,7 @@ class Runner:
             session.doubt = Witness(session)
         try:
             stuck = _side_by_side([partial(unrestorable, s) for s in self.sessions])
-            for session, found in zip(self.sessions, stuck, strict=True):
-                self._expect(session, found)
+            result.expected_left = dict(zip(self.settings.ids, stuck, strict=True))
             if any(self.result.expected_left.values()) and not self.settings.allow_unrestorable:
                 result.problem = self._cannot_restore()
                 self.ledger.reasons[""] = "nothing was written, because it could not be put back"
@@ -533,10 +518,6 @@ class Runner:
         sent, again = session.sender.count, session.sender.again
         return cost + (cost + OVERHEAD) * again // max(1, sent - again) - (self.each - sent)
 
-    def _expect(self, session: Session, stuck: Mapping[str, str]) -> None:
-        """Notes fields that cannot be put back, and why."""
-        self.result.expected_left.setdefault(session.id, {}).update(stuck)
-
     def _learn(self, session: Session) -> None:
         """Finds out whether null empties what was found empty, before much is written.
 
@@ -548,7 +529,7 @@ class Runner:
         if not new:
             return
         with self.lock:
-            self._expect(session, new)
+            stuck |= new
             self._expect_parts()
         if not self.settings.allow_unrestorable:
             self.budget.stop(self._cannot_restore())
@@ -603,18 +584,15 @@ class Runner:
             left = {**{n: (found[n], now) for n, now in theirs.items()}, **done.left}
             done = replace(done, verdict="not_restored", left=left, theirs=tuple(theirs))
         odd = tuple(n for n, value in found.items() if session.generator.marked(n, value))
-        if session.foreign and not odd and self._twin(session):
+        wrote = [(n, now) for n, (_, now) in session.foreign.items()]
+        # What is written here by someone else is what a run like this one writes.
+        if wrote and not odd and (self.ledger.bygone or any(session.generator.marked(n, now) for n, now in wrote)):
             note = "another run writes to it at the same time, and may put back what this one wrote"
             done = replace(done, verdict="not_restored", note=done.note or note)
         self.result.restored[session.id] = replace(done, way=custody.way, accepted=(), replaced={}, odd=odd)
         # What was tried in every way there is needs no journal: that stays only where trying again may help.
         if done.verdict != "not_restored" or not done.note:
             custody.journal.remove()
-
-    def _twin(self, session: Session) -> bool:
-        """True where what someone else wrote is what a run like this one writes."""
-        wrote = [(n, now) for n, (_, now) in session.foreign.items()]
-        return bool(self.ledger.bygone) or any(session.generator.marked(n, now) for n, now in wrote)
 
     def _unechoed(self, session: Session, done: Restored) -> None:
         """Notes what is left because updates on the way back were accepted twice, and did not write what every API takes."""

@@ -355,7 +355,7 @@ class _Bridge:
                 if record.known is not None:
                     other = self.judge.in_list(response, id, record.known)
                     result.findings += other.findings
-                    result.single += other.evidence
+                    result.evidence += other.evidence
 
     def traces(self, record: _Record, before: JSONObject, now: JSONObject) -> Iterator[Finding]:
         """What refused updates left behind in a record that was read before and after them."""

@@ -309,7 +309,6 @@ class Sender:
     ) -> None:
         self.contract = contract
         self.base_url = base_url.rstrip("/")
-        self.credentials = credentials
         self.budget = budget
         self.timeout = timeout
         self.foreign_id = foreign_id
@@ -333,21 +332,13 @@ class Sender:
             verify=verify if base_url.lower().startswith("https:") else False,
             proxy=proxy or proxy_for(base_url),
         )
-        self._urls: dict[str, httpx.URL] = {}
-        self._headers = {kind: self._base(kind) for kind in get_args(Pair)}
+        usual = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "pytest-contract"}
+        self._headers = {kind: {**usual, **credentials.auth(kind)} for kind in get_args(Pair)}
 
     @property
     def again(self) -> int:
         """Requests that had to be sent again, as their answers were lost or put off."""
         return self.noise + self.put_off
-
-    def _base(self, kind: str) -> dict[str, str]:
-        return {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "User-Agent": "pytest-contract",
-            **self.credentials.auth(kind),
-        }
 
     def close(self) -> None:
         """Lets go of the connections."""
@@ -467,11 +458,7 @@ class Sender:
         at = self.budget.clock()
         watcher.begin(limit)
         try:
-            if url not in self._urls:
-                self._urls[url] = httpx.URL(url)
-            request = httpx.Request(
-                method, self._urls[url], headers=headers, content=content, extensions=self._extensions
-            )
+            request = httpx.Request(method, url, headers=headers, content=content, extensions=self._extensions)
             response = self._transport.handle_request(request)
             try:
                 if len(response.headers) > MAX_HEADERS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
@@ -23,7 +23,7 @@ from contract.model import MISSING, Case, Finding, Interaction, JSONObject, Resp
 from contract.send import Sender
 from contract.shape import same
 
-__all__ = ["RECENT", "Session", "respelled"]
+__all__ = ["RECENT", "Session"]
 
 RECENT: Final = 8
 """Updates to which an API that loses some of them may fall back."""
@@ -121,7 +121,8 @@ class Session:
         """
         body = self.fitting(case.body)
         if case.respells:
-            body = {**body, case.respells: respelled(str(self.now.get(case.respells, self.id)))}
+            # A UUID means the same with its letters in the other case.
+            body = {**body, case.respells: str(self.now.get(case.respells, self.id)).swapcase()}
         if self._writes(case):
             body = self.completed(body, case)
         if body is not case.body:
@@ -150,13 +151,9 @@ class Session:
         number = self.sender.budget.spent
         self._note(interaction.case, interaction.response, result, number, interaction.before)
         self._question(interaction, result)
-        if not self.quiet:
-            self._enter(interaction, result, number)
-
-    def _enter(self, interaction: Interaction, result: Judgement, number: int) -> None:
-        """Puts what an interaction says into the ledger; of what is unusually large only so much is kept as
-        tells it from others.
-        """
+        if self.quiet:
+            return
+        # Of what is unusually large only so much is kept as tells it from others.
         if len(interaction.response.content) > USUAL:
             interaction = replace(interaction, response=interaction.response.slim(), before=_slim(interaction.before))
             result.findings = [
@@ -344,19 +341,14 @@ class Session:
             if value is None and not is_empty(before.get(name)) and name in record:
                 self.clears = is_empty(record[name])
 
-    def ids(self, beside: Container[str] = ()) -> dict[str, Any]:
+    def ids(self, beside: Iterable[str] = ()) -> dict[str, Any]:
         """The ids that do not stand in the record, and that it does not need now, but those that a selector in *beside*
         uses: sent, each shows whether it is stored. Where null does not clear them again, those that replace another.
         """
         generator, known = self.generator, self.now
-        taken = {
-            o
-            for n, item in generator.selectors.items()
-            if n in beside
-            for c in item.choices.values()
-            for o in c.companions
-        }
-        taken |= {*generator.request.needed(known)}
+        taken = {*generator.request.needed(known)}
+        for selector in generator.selectors.keys() & {*beside}:
+            taken.update(*(choice.companions for choice in generator.selectors[selector].choices.values()))
         fields = [n for n, item in generator.fields.items() if item.resource and n in known and n not in taken]
         ids = {name: generator.firm(name)[0] for name in fields}
         return {n: id for n, id in ids.items() if known[n] != id and (self.clears or not is_empty(known[n]))}
@@ -375,7 +367,8 @@ class Session:
                     fields[name] = "ignored"
                 else:
                     fields[name] = "absent" if shown is MISSING else "changed"
-        self.ledger.observe(case=case.label, status=response.status, outcome=outcome, fields=fields)
+        noted = {"case": case.label, "status": response.status, "outcome": outcome, "fields": fields}
+        self.ledger.observations.append(noted)
 
     # ------------------------------------------------------------------ reading
 
@@ -404,8 +397,6 @@ class Session:
         rule = f"{self.contract.update.id}.rejection.no_trace"
         kept: list[Finding] = []
         told_already = {f.pointer for f in result.findings if not under(f.rule, "read_back")}
-        pointers: set[str] = set()
-        found = False
         changes = list(self.judge.differences(result.record, before))
         if not changes and verified:
             # One that moves by less than clocks differ may do so once, some time after an update.
@@ -420,22 +411,18 @@ class Session:
         # One of few values stands in many of them: first those that explain most.
         cases = sorted((c for c, _ in refused), key=lambda case: -len(explains(case)))
         for name, old, now in changes:
-            guilty = [c for c in cases if name in explains(c)]
-            if f"/{escape(name)}" in told_already and not guilty:
+            guilty, at = [c for c in cases if name in explains(c)], f"/{escape(name)}"
+            if not guilty and (at in told_already or not verified):
                 continue
-            if not guilty and not verified:
-                continue
-            found = True
-            pointers.add(f"/{escape(name)}")
             who = guilty[0].label if guilty else ", ".join(c.label for c, _ in refused[:3])
             message = f"{name} changed, although the update was refused: {who}"
             told = guilty[0].rule if guilty and ".access." in guilty[0].rule else rule
-            kept.append(Finding(rule=told, message=message, pointer=f"/{escape(name)}", expected=old, actual=now))
-        if not found:
-            result.single.append(rule)
-        result.findings = kept + [
-            f for f in result.findings if not (under(f.rule, "read_back") and f.pointer in pointers)
-        ]
+            kept.append(Finding(rule=told, message=message, pointer=at, expected=old, actual=now))
+        if not kept:
+            result.evidence.append(rule)
+        traced = {f.pointer for f in kept}
+        kept += [f for f in result.findings if not (under(f.rule, "read_back") and f.pointer in traced)]
+        result.findings = kept
 
     def settle(self) -> None:
         """Reads the record where it is not known."""
@@ -497,11 +484,6 @@ class Session:
     def failures(self) -> list[Failure]:
         """What was noted for this record."""
         return [f for f in self.ledger.failures if f.interaction.id == self.id]
-
-
-def respelled(id: str) -> str:
-    """*id* with its letters in the other case: as a UUID it means the same."""
-    return id.swapcase()
 
 
 def _text(value: Any) -> str:

@@ -6,9 +6,9 @@ by field, so that each thing that is wrong is told under its own rule.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from typing import Any, Final
 
 import jsonschema_rs
@@ -18,7 +18,7 @@ from contract.formats import CUSTOM, SIZES, UNDIALLED, calling_regions, instant,
 from contract.model import Finding, JSONObject
 from contract.spec import Body, Field
 
-__all__ = ["SLACK", "Group", "RecordShape", "said", "same", "wording"]
+__all__ = ["SLACK", "RecordShape", "said", "same", "wording"]
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -31,15 +31,6 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 }
 SLACK: Final = timedelta(seconds=1)
 """Two times nearer than this are one: some answers show fractions, and some do not."""
-
-
-class Group:
-    """Rules for which one look is evidence at once; counted by identity, because there are many."""
-
-    __slots__ = ("rules",)
-
-    def __init__(self, rules: Iterable[str]) -> None:
-        self.rules = tuple(rules)
 
 
 def same(item: Field | None, a: Any, b: Any) -> bool:
@@ -95,22 +86,10 @@ class RecordShape:
             elif item.format:
                 mine.append(f"{operation}.format.{name}")
             self.sometimes.append((name, mine))
-        self._groups: dict[Any, Group] = {}
         self._quick: dict[str, jsonschema_rs.Draft202012Validator | None] = {}
 
-    def evidence(self, record: JSONObject) -> Group:
+    def evidence(self, record: JSONObject) -> list[str]:
         """The rules for which a well-shaped *record* is evidence."""
-        nulls = tuple([name for name, value in record.items() if value is None])
-        # A required field may lack as well: what is wrong with a record is taken off its evidence, not remembered in it.
-        key = (nulls, *[name in record for name, _ in self.sometimes])
-        group = self._groups.get(key)
-        if group is None:
-            group = Group(self._evidence(record))
-            if len(self._groups) < 5000:
-                self._groups[key] = group
-        return group
-
-    def _evidence(self, record: JSONObject) -> list[str]:
         found = list(self.always)
         for name, mine in self.sometimes:
             if record.get(name) is not None:
@@ -132,34 +111,23 @@ class RecordShape:
             regions = _regions(record.get(item.name), record.get(other), item.format)
             if regions:
                 message = f"{item.name} is not a region of the calling code of {other}"
-                found.append(
-                    Finding(
-                        rule=f"{self.operation}.e164.{item.name}", message=message,
-                        pointer=f"{base}/{escape(item.name)}",
-                        expected=f"one of {', '.join(regions[:6])}{', …' if len(regions) > 6 else ''}",
-                        actual=record[item.name],
-                    )
-                )  # fmt: skip
+                rule, at = f"{self.operation}.e164.{item.name}", f"{base}/{escape(item.name)}"
+                some = f"one of {', '.join(regions[:6])}{', …' if len(regions) > 6 else ''}"
+                found.append(Finding(rule=rule, message=message, pointer=at, expected=some, actual=record[item.name]))
         return found
 
     def _closely(self, record: JSONObject, base: str) -> Iterator[Finding]:
         missing = [name for name, item in self.fields.items() if item.required and name not in record]
         if missing and len(missing) > len(self.fields) // 2:
-            rule = f"{self.operation}.shape.body"
-            yield Finding(
-                rule=rule,
-                message=f"the answer is not the bare record: {len(missing)} of its documented fields are missing",
-                pointer=base,
-                expected="an object with " + ", ".join(missing[:4]) + ", …",
-                actual=dict(list(record.items())[:4]),
-            )
+            rule, actual = f"{self.operation}.shape.body", dict(list(record.items())[:4])
+            message = f"the answer is not the bare record: {len(missing)} of its documented fields are missing"
+            expected = "an object with " + ", ".join(missing[:4]) + ", …"
+            yield Finding(rule=rule, message=message, pointer=base, expected=expected, actual=actual)
             return
         for name in missing:
-            rule = f"{self.operation}.shape.{name}.present"
+            rule, at = f"{self.operation}.shape.{name}.present", f"{base}/{escape(name)}"
             message = f"{name} is missing from the answer"
-            yield Finding(
-                rule=rule, message=message, pointer=f"{base}/{escape(name)}", expected="present", actual="absent"
-            )
+            yield Finding(rule=rule, message=message, pointer=at, expected="present", actual="absent")
         for name, item in self.fields.items():
             if name in record:
                 yield from self.field(item, record[name], f"{base}/{escape(name)}")
@@ -237,12 +205,8 @@ def said(schema: Any) -> Any:
 
 def _regions(code: Any, number: Any, format: str) -> tuple[str, ...]:
     """The regions that share the calling code of *number*, where *code* is well-formed and none of them."""
-    return _other_regions(code, number, format) if isinstance(code, str) and isinstance(number, str) else ()
-
-
-@lru_cache(maxsize=1000)
-def _other_regions(code: str, number: str, format: str) -> tuple[str, ...]:
-    if not is_e164(number) or not matches(format, code):
+    texts = isinstance(code, str) and isinstance(number, str)
+    if not (texts and is_e164(number) and matches(format, code)):
         return ()
     regions = calling_regions(number) or ("001",)
     return () if "001" in regions or code in {*regions, *UNDIALLED} else regions

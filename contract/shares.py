@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from filelock import FileLock, Timeout
 
 from contract.config import Settings
 from contract.errors import ContractError, Undecided
-from contract.ledger import Failure
-from contract.model import Interaction
+from contract.ledger import Ledger
 from contract.plan import Plan
 from contract.prepare import account, prepare
-from contract.restore import Restored
-from contract.result import Exchange, Result
+from contract.result import Result
 from contract.rules import rules as rules_of
-from contract.run import Share, run
+from contract.run import run
 from contract.spec import Contract
 
-__all__ = ["Part", "collected", "together"]
+__all__ = ["collected", "together"]
 
 GRACE: Final = 60.0
 """Seconds beside `max_seconds` that another process may take, for putting its record back."""
@@ -39,29 +36,8 @@ PAUSE: Final = 0.02
 _SMALLER: Final[Mapping[str, str]] = {"s": "m", "m": "h"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What was found on one id, as it is handed from process to process."""
-
-    started: datetime
-    only: frozenset[str] | None = None
-    error: str = ""
-    """Why nothing was done at all, where nothing was."""
-    seconds: float = 0.0
-    requests: int = 0
-    problem: str = ""
-    interrupted: int = 0
-    noise: int = 0
-    evidence: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
-    observations: list[dict[str, Any]] = field(default_factory=list)
-    bygone: str = ""
-    reasons: dict[str, str] = field(default_factory=dict)
-    interactions: list[Interaction] = field(default_factory=list)
-    exchanges: list[Exchange] = field(default_factory=list)
-    restored: dict[str, Restored] = field(default_factory=dict)
-    expected_left: dict[str, dict[str, str]] = field(default_factory=dict)
-    foreign: dict[str, Mapping[str, tuple[Any, Any]]] = field(default_factory=dict)
+Part = tuple[Result, str]
+"""What was found on one id, as it is handed from process to process, and why nothing was done at all, where nothing was."""
 
 
 def together(
@@ -83,9 +59,12 @@ def together(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     count = len(settings.ids)
     each = _fair(settings, workers)
+    nothing = Result(
+        contract=contract, settings=settings, plan=made, ledger=Ledger({}), started=datetime.now(UTC), only=only
+    )
     patience = time.monotonic() + settings.max_seconds + GRACE
     while missing := [position for position in range(count) if not _part(folder, position).exists()]:
-        done = next((part for p in missing if (part := _take(each, credentials, folder, p, only))), None)
+        done = next((part for p in missing if (part := _take(each, credentials, folder, p, nothing))), None)
         if done is not None and done.interrupted:
             break
         if done is not None:
@@ -106,7 +85,7 @@ def collected(settings: Settings, folder: Path) -> Result | None:
     parts = _parts(folder, len(settings.ids))
     if not parts:
         return None
-    only = parts[0].only
+    only = parts[0][0].only
     contract, made = prepare(settings, None, only)
     result = merge(settings, contract, made, parts, only)
     if len(parts) < len(settings.ids) and not result.problem:
@@ -148,56 +127,25 @@ def _parts(folder: Path, count: int) -> list[Part]:
 
 
 def _take(
-    settings: Settings,
-    credentials: Mapping[str, str],
-    folder: Path,
-    position: int,
-    only: frozenset[str] | None,
-) -> Part | None:
-    """Does one share, if nobody else is at it or has done it."""
-    lock = FileLock(str(folder / f"{position}.lock"), timeout=0)
+    settings: Settings, credentials: Mapping[str, str], folder: Path, position: int, nothing: Result
+) -> Result | None:
+    """Does one share, if nobody else is at it or has done it; the result is *nothing* where nothing can be done."""
+    path = _part(folder, position)
     try:
-        lock.acquire()
+        with FileLock(str(folder / f"{position}.lock"), timeout=0):
+            if path.exists():
+                return None
+            error, result = "", replace(nothing, started=datetime.now(UTC))
+            try:
+                result = run(settings, credentials, only=nothing.only, share=(position, folder / "tally"))
+            except ContractError as problem:
+                error = str(problem)
+            temporary = path.with_suffix(".new")
+            temporary.write_bytes(pickle.dumps((result, error)))
+            temporary.replace(path)
+            return result
     except Timeout:
         return None
-    try:
-        path = _part(folder, position)
-        if path.exists():
-            return None
-        started = datetime.now(UTC)
-        try:
-            part = _of(run(settings, credentials, only=only, share=Share(position=position, tally=folder / "tally")))
-        except ContractError as error:
-            part = Part(only=only, started=started, error=str(error))
-        temporary = path.with_suffix(".new")
-        temporary.write_bytes(pickle.dumps(part))
-        temporary.replace(path)
-        return part
-    finally:
-        lock.release()
-
-
-def _of(result: Result) -> Part:
-    ledger = result.ledger
-    return Part(
-        started=result.started,
-        only=result.only,
-        seconds=result.seconds,
-        requests=result.requests,
-        problem=result.problem,
-        interrupted=result.interrupted,
-        noise=result.noise,
-        evidence=ledger.evidence,
-        failures=ledger.failures,
-        observations=ledger.observations,
-        bygone=ledger.bygone,
-        reasons=ledger.reasons,
-        interactions=ledger.interactions,
-        exchanges=result.exchanges,
-        restored=result.restored,
-        expected_left=result.expected_left,
-        foreign=result.foreign,
-    )
 
 
 def merge(settings: Settings, contract: Contract, made: Plan, parts: list[Part], only: frozenset[str] | None) -> Result:
@@ -206,32 +154,33 @@ def merge(settings: Settings, contract: Contract, made: Plan, parts: list[Part],
     Raises:
         ContractError: nothing was done in any of them.
     """
-    if parts and all(part.error for part in parts):
-        raise ContractError(parts[0].error)
+    if parts and all(error for _, error in parts):
+        raise ContractError(parts[0][1])
     ledger = account(settings, rules_of(contract), only)
-    started = min(part.started for part in parts)
-    ended = max(part.started + timedelta(seconds=part.seconds) for part in parts)
+    started = min(part.started for part, _ in parts)
+    ended = max(part.started + timedelta(seconds=part.seconds) for part, _ in parts)
     result = Result(contract=contract, settings=settings, plan=made, ledger=ledger, started=started, only=only)
     result.seconds = (ended - started).total_seconds()
-    for part in parts:
-        for failure in part.failures:
+    for part, error in parts:
+        found = part.ledger
+        for failure in found.failures:
             failure.number += result.requests  # The requests of the whole run are counted, part after part.
-        ledger.failures += part.failures
-        ledger.counts.update(part.evidence)
-        ledger.observations += part.observations
-        ledger.bygone = ledger.bygone or part.bygone
-        ledger.interactions += part.interactions
-        ledger.reasons |= {rule: why for rule, why in part.reasons.items() if rule not in ledger.reasons}
+        ledger.failures += found.failures
+        ledger.counts.update(found.evidence)
+        ledger.observations += found.observations
+        ledger.bygone = ledger.bygone or found.bygone
+        ledger.interactions += found.interactions
+        ledger.reasons |= {rule: why for rule, why in found.reasons.items() if rule not in ledger.reasons}
         result.requests += part.requests
-        result.problem = result.problem or part.error or part.problem
+        result.problem = result.problem or error or part.problem
         result.interrupted = result.interrupted or part.interrupted
         result.noise += part.noise
         result.exchanges += part.exchanges
         result.restored |= part.restored
         result.expected_left |= part.expected_left
         result.foreign |= part.foreign
-        if part.error:
-            ledger.reasons.setdefault("", f"a part of the run was left out: {part.error}")
+        if error:
+            ledger.reasons.setdefault("", f"a part of the run was left out: {error}")
     if len(parts) > 1:
         ledger.unfold()
         ledger.fold()

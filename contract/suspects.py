@@ -154,12 +154,9 @@ class Suspects:
             wrote = [i for i, c in enumerate(recent) if same(None, c.fields.get(found.name), found.actual)]
             left = [c for c in recent[wrote[-1] + 1 :] if c.fields.get(selector, value) != value] if wrote else []
             if left:
-                writer = {
-                    **recent[wrote[-1]].body,
-                    **self.generator.complete({selector: value}),
-                    found.name: found.actual,
-                }
-                yield [replace(recent[wrote[-1]], body=writer), left[-1], case], False, case.body
+                writer, chosen = recent[wrote[-1]], self.generator.complete({selector: value})
+                first = replace(writer, body={**writer.body, **chosen, found.name: found.actual})
+                yield [first, left[-1], case], False, case.body
 
     def unheld(self, failure: Failure) -> Iterator[Trial]:
         """The update before that sent the field which changed later: it may not have been stored, and a read
@@ -217,9 +214,8 @@ class Suspects:
         name = failure.finding.root
         if under(self.rule, "access"):
             earlier = [case for case, number in self.session.refusals if number < failure.number]
-            guilty = [
-                c for c in earlier if c.rule == self.rule and c.fields.get(name, MISSING) == failure.finding.actual
-            ]
+            actual = failure.finding.actual
+            guilty = [c for c in earlier if c.rule == self.rule and c.fields.get(name, MISSING) == actual]
             # Where the value tells nothing, the odd ones are tried first: what could not even be read.
             odd = [c for c in earlier if not isinstance(c.body, Mapping)][-2:]
             for case in [*guilty[-2:], *odd, *earlier[-1:], *earlier[:1]]:

@@ -51,7 +51,6 @@ class Walk:
         self.ledger = session.ledger
         self.enough = enough
         """True where no further case has to be sent."""
-        self.retrieve = session.contract.retrieve.id
         self.accepted: set[str] = set()
         self.cleared: set[str] = set()
         self.nulled: set[str] = set()
@@ -77,7 +76,7 @@ class Walk:
                 continue
             if self.block.name != "tour" or self.session.failed < FAILING:
                 self.session.settle()
-            if case.operation == self.retrieve and case.expect == "accept" and case.target == "own":
+            if case.operation == self.session.contract.retrieve.id and case.expect == "accept" and case.target == "own":
                 reads += 1
                 self.session.read(case.label, cross=reads % 2 == 0)
                 self.omit()

@@ -18,7 +18,6 @@ from contract.ledger import MANY, Entry, Failure, Ledger, rank, unsettled
 from contract.model import Case, Finding, Interaction, Response
 from contract.prepare import account
 from contract.rules import rules
-from contract.shape import Group
 from tests.fragments import lamp
 
 RULES = rules(lamp())
@@ -60,11 +59,10 @@ def entry(account: Ledger, rule: str) -> Entry:
     return next(e for e in account.entries() if e.rule.id == f"set_lamp.{rule}")
 
 
-def judged(singles: Iterable[str] = (), groups: Iterable[Group] = (), findings: Iterable[Finding] = ()) -> Judgement:
+def judged(evidence: Iterable[str] = (), findings: Iterable[Finding] = ()) -> Judgement:
     """What one interaction says."""
     result = Judgement()
-    result.single += singles
-    result.groups += groups
+    result.evidence += evidence
     result.findings += findings
     return result
 
@@ -417,12 +415,11 @@ def test_ranks(rule: str, place: int) -> None:
 
 
 def test_evidence_is_counted() -> None:
-    """Each look counts for each of its rules, by itself or in a group; a general rule has that of its rules."""
+    """Each look counts for each of its rules, as often as it bears it out; a general rule has that of its rules."""
     account = ledger()
-    group = Group(["set_lamp.echo.label", "set_lamp.echo.mode"])
     interaction = failure("echo.label").interaction
     for number in (1, 2, 3):
-        account.add(interaction, judged(["set_lamp.echo.label"], [group]), number)
+        account.add(interaction, judged(["set_lamp.echo.label", "set_lamp.echo.label", "set_lamp.echo.mode"]), number)
     assert entry(account, "echo.label") == Entry(rule=RULES["set_lamp.echo.label"], verdict="kept", evidence=6)
     assert entry(account, "echo.mode").evidence == 3
     assert entry(account, "echo").evidence == 9
@@ -542,14 +539,6 @@ def test_known_failures_are_not_many() -> None:
     account.known = replace(whole, today=date(2031, 1, 1))
     account.fold()
     assert entry(account, "echo").verdict == "broken"
-
-
-def test_observations_are_kept_in_order() -> None:
-    """What the documents are silent about is noted as it was seen."""
-    account = ledger()
-    account.observe(case="a", status=200)
-    account.observe(case="b", status=422)
-    assert account.observations == [{"case": "a", "status": 200}, {"case": "b", "status": 422}]
 
 
 def test_threads_write_to_one_ledger() -> None:

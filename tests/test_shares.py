@@ -77,10 +77,10 @@ def test_the_result_is_that_of_one_process(tmp_path: Path) -> None:
         assert result.requests == alone.requests == len(result.exchanges)
         assert result.restored.keys() == set(settings.ids)
         assert result.plan == alone.plan
-    parts = [pickle.loads((tmp_path / "meet" / f"{i}.part").read_bytes()) for i in range(2)]
+    parts = [pickle.loads((tmp_path / "meet" / f"{i}.part").read_bytes())[0] for i in range(2)]
     for part, id in zip(parts, settings.ids, strict=True):
         assert list(part.restored) == [id]
-        assert {i.id for i in part.interactions if i.case.target == "own"} == {id}
+        assert {i.id for i in part.ledger.interactions if i.case.target == "own"} == {id}
 
 
 @pytest.mark.parametrize("defect", ["video-room-lost", "envelope"])
