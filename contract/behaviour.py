@@ -212,7 +212,7 @@ class _Account:
             item = self.judge.fields.get(name) or asked
             default = asked.default if asked is not None else MISSING
             if name in self.judge.fields and self.judge.fields[name].changes in {"on-write", "derived", "anytime"}:
-                yield name, _plainly(value, shown)
+                yield name, ["absent" if shown is MISSING else "applied" if same(None, value, shown) else "not applied"]
             elif shown == value and type(shown) is type(value) and shown != earlier:
                 yield name, ["applied"]
             else:
@@ -356,20 +356,16 @@ class _Tree:
         self.silent = {p for p, item in documented.items() if p not in self.enumerated and not item.format}
         """Paths of free text, which says nothing."""
         self.parents: Counter[str] = Counter()
-        self.types: dict[str, dict[str, int]] = {}
+        self.types: dict[str, Counter[str]] = defaultdict(Counter)
         self.values: dict[str, set[str]] = defaultdict(set)
         self.notations: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, path: str, value: Any, depth: int = 0) -> None:
         """Adds a value that stands at *path*, and what is in it."""
         if path:
-            seen = self.types.get(path)
-            if seen is None:
-                if len(self.types) >= WIDTH:
-                    return
-                seen = self.types[path] = {}
-            name = _type(value)
-            seen[name] = seen.get(name, 0) + 1
+            if path not in self.types and len(self.types) >= WIDTH:
+                return
+            self.types[path][_type(value)] += 1
             if value is None or path in self.silent:
                 return
             self.describe(path, value)
@@ -487,11 +483,6 @@ def handling(sent: Any, shown: Any, before: Any, item: Field | None, default: An
         }
     found = [word for word, holds in possible.items() if holds]
     return found or [f"changed ({_type(shown)})"]
-
-
-def _plainly(sent: Any, shown: Any) -> list[str]:
-    """What was done to a value of a field that changes by itself."""
-    return ["absent" if shown is MISSING else "applied" if same(None, sent, shown) else "not applied"]
 
 
 def _as_text(value: Any) -> str:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Final, cast
 
-from contract.generate import Generator
 from contract.model import MISSING, Case, JSONObject, Pair
 from contract.rules import rules as rules_of
 from contract.spec import Contract, Operation
@@ -35,20 +34,17 @@ that is refused."""
 class Cases:
     """Makes the cases of one plan, the tour's apart."""
 
-    def __init__(self, contract: Contract, generator: Generator, *, foreign: bool, thorough: bool) -> None:
+    def __init__(self, contract: Contract, values: Values, *, foreign: bool, thorough: bool) -> None:
         """*foreign* says that the id of someone else's record is known; without *thorough* a few cases have to do."""
         self.contract = contract
         self.update = contract.update
-        self.generator = generator
+        self.generator = values.generator
+        self.values, self.take, self.mark = values, values.take, values.mark
         self.foreign = foreign
         self.thorough = thorough
         self.shown = frozenset(contract.record)
         self.final: Mapping[str, Any] = {}
         """The values of the selectors at the end of the tour."""
-
-    def use(self, values: Values) -> None:
-        """Takes the boundary values from *values*."""
-        self.values, self.take, self.mark = values, values.take, values.mark
 
     def case(self, label: str, **values: Any) -> Case:
         """A case of the update."""
@@ -262,7 +258,7 @@ class Cases:
         prefix = f"{self.update.id}.rejection"
         gen = self.generator
         yield from self.excluded(used=False)
-        yield from () if self.thorough else self.held()
+        yield from () if self.thorough else self.excluded(held=True)
         yield from self.unfilled()
         for name in gen.required if self.thorough else gen.required[:1]:
             body = self.mark({}, f"without {name}") or gen.complete({})
@@ -274,10 +270,6 @@ class Cases:
         yield self.case("malformed JSON", expect="reject", rule=f"{prefix}.malformed_json", content=text.encode())
         if self.thorough:
             yield self.ignored("a JSON array", "not_an_object", [self.mark({}, "array")])
-
-    def held(self) -> Iterator[Case]:
-        """What is no id, where an id is wanted: for when one stands there, which has to stay."""
-        yield from self.excluded(held=True)
 
     def excluded(self, *, used: bool = False, held: bool = False) -> Iterator[Case]:
         """Undocumented values of fields: of every other one that a selector's value *used*, while it stands
@@ -562,22 +554,16 @@ class Cases:
                     continue  # It would be reason enough to refuse all of them.
                 slot = f"{kind} {i}" if kind == "long" else kind
                 found.setdefault(slot, {})[name] = value
-        return {kind: body for kind, body in found.items() if body}
+        return found
 
     def kinds(self, *, documented: bool = False) -> dict[str, list[str]]:
         """The fields by kind, for asking what null does to each kind, where the documents are silent or it is
         *documented*.
         """
         found: dict[str, list[str]] = {}
+        others = self.generator.companions.union(self.generator.selectors)
         for name, item in self.generator.fields.items():
-            if (
-                name in self.generator.companions
-                or name not in self.shown
-                or item.required
-                or name in self.generator.selectors
-            ):
-                continue
-            if item.takes_null is not documented:
+            if name in others or name not in self.shown or item.required or item.takes_null is not documented:
                 continue
             plain = "free fields" if "string" in item.types else next(iter(item.types), "free fields")
             kind = "enumerated fields" if name in self.generator.enums else item.format or plain

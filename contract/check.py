@@ -508,7 +508,7 @@ def settled(how: str, sent: Any, shown: Any, earlier: Any, item: Field) -> bool:
     numbers = {type(sent), type(shown)} == {int, float} and "string" not in item.types
     if numbers and sent == shown:  # 8.0 is the integer 8, in JSON Schema.
         return True
-    empty = shown is None or shown == "" or (item.default is not MISSING and shown == item.default)
+    empty = shown in (None, "", [], {}) or (item.default is not MISSING and shown == item.default)
     return how in {"blank", "null"} and empty
 
 

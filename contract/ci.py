@@ -25,14 +25,7 @@ from contract.model import MISSING
 from contract.report import failure, fragment_path, restored_lines, tally
 from contract.result import Result
 
-__all__ = [
-    "add_to_step_summary",
-    "fingerprint",
-    "quality",
-    "short",
-    "summary",
-    "workflow_commands",
-]
+__all__ = ["add_to_step_summary", "fingerprint", "quality", "short", "summary", "workflow_commands"]
 
 MOST_ROWS: Final = 50
 """Rows of the summary's table."""

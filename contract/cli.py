@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -137,6 +137,11 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _say(lines: Iterable[object]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
 def _settings(options: dict[str, Any]) -> Settings:
     from contract.config import resolve
 
@@ -196,30 +201,31 @@ def run(
       export CONTRACT_USERNAME=project CONTRACT_PASSWORD=token
       contract run --base-url https://staging.example.com/api/relay/rest --id 3fa85f64-…
     """
+    from contract import compare as comparing
     from contract import files, known
+    from contract.config import credentials
     from contract.errors import ContractError
     from contract.mask import plain
+    from contract.run import run as carry_out
 
     config = options["config"]
     settings = _settings(options)
     if not dry_run:
         files.ready(settings.report_dir, junit, sarif, code_quality)
-    old = _earlier(against, settings)
+    old = comparing.earlier(against, settings) if against is not None else None
     if dry_run:
         return _dry_run(settings, quiet)
     file = None
     if accept:
         settings, file = known.place(settings, config)
     try:
-        result = _carry_out(settings, quiet)
+        with _progress(quiet) as progress:
+            result = carry_out(settings, credentials(), progress=progress, notify=partial(click.echo, err=True))
     except ContractError:
-        asked = [path for path in (junit, sarif, code_quality) if path is not None and Path(path).is_file()]
-        stale = [str(path) for path in asked]
+        stale = [path for path in (junit, sarif, code_quality) if path is not None and Path(path).is_file()]
         stale += [settings.report_dir] if Path(settings.report_dir, "run.json").is_file() else []
         if stale:
-            holds = (
-                "still hold what an earlier run wrote" if len(stale) > 1 else "still holds what an earlier run wrote"
-            )
+            holds = f"still {'hold' if len(stale) > 1 else 'holds'} what an earlier run wrote"
             click.echo(f"contract: {' and '.join(map(plain, stale))} {holds}", err=True)
         raise
     if file is not None and (count := result.accept(file)):
@@ -231,21 +237,12 @@ def run(
     return result.status if old is None else _regressed(old, result, settings)
 
 
-def _carry_out(settings: Settings, quiet: bool) -> Result:
-    from contract.config import credentials
-    from contract.run import run as carry_out
-
-    with _progress(quiet) as progress:
-        return carry_out(settings, credentials(), progress=progress, notify=partial(click.echo, err=True))
-
-
 def _show(result: Result, settings: Settings, quiet: bool) -> None:
     from contract import report
     from contract.mask import mask_of
 
     try:
-        for line in report.lines(result, mask_of(settings), _style, quiet=quiet):
-            click.echo(line)
+        _say(report.lines(result, mask_of(settings), _style, quiet=quiet))
     except BrokenPipeError:
         _hush()  # The reports are still to be written, and the exit status to be told.
     except OSError as error:
@@ -261,8 +258,7 @@ def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None)
 
     mask = mask_of(settings).of(result)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in ci.workflow_commands(result, mask):
-            click.echo(line)
+        _say(ci.workflow_commands(result, mask))
     try:
         path = files.write(result, Path(settings.report_dir), mask)
         files.write_asked(result, mask, **asked)
@@ -272,15 +268,6 @@ def _write(result: Result, settings: Settings, quiet: bool, **asked: str | None)
     if not quiet:
         click.echo(f"report: {path}")
     return True
-
-
-def _earlier(against: str | None, settings: Settings) -> dict[str, Any] | None:
-    """The run to compare with, read before anything is sent."""
-    if against is None:
-        return None
-    from contract.compare import earlier
-
-    return earlier(against, settings)
 
 
 def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
@@ -295,8 +282,7 @@ def _regressed(old: dict[str, Any], result: Result, settings: Settings) -> int:
         click.echo(str(error), err=True)
         return result.status or 2
     comparing.attach(found, folder)
-    for line in comparing.lines(found, _style):
-        click.echo(line)
+    _say(comparing.lines(found, _style))
     both = {found.status, result.status}
     return 1 if 1 in both else max(both)
 
@@ -354,8 +340,7 @@ def restore(**options: Any) -> int:
         for place in Journal.elsewhere(state_directory(settings.state_dir), settings.base_url):
             click.echo(f"one was cut off elsewhere: contract restore --base-url {plain(place)}")
     for id, restored in done.items():
-        for line in restored_lines(id, restored, mask_of(settings), _style):
-            click.echo(line)
+        _say(restored_lines(id, restored, mask_of(settings), _style))
     return 2 if any(restored.verdict == "not_restored" for restored in done.values()) else 0
 
 
@@ -408,8 +393,7 @@ def explain(rule: str, config: str | None, spec: str | None) -> int:
     found = made.rules(contract)
     if rule not in found:
         raise ConfigError(f"no rule is called {rule!r}.{nearest(rule, found)} See: contract rules")
-    for line in words.lines(contract, found[rule]):
-        click.echo(line)
+    _say(words.lines(contract, found[rule]))
     return 0
 
 
@@ -474,8 +458,7 @@ def defects(only_list: bool, only: str, jobs: int, mutants: bool) -> int:
     from contract import kill
 
     if only_list:
-        for line in kill.names():
-            click.echo(line)
+        _say(kill.names())
         return 0
     return kill.table(only, jobs, mutants, _style, click.echo)
 
@@ -512,8 +495,7 @@ def export(form: str, config: str | None, spec: str | None, output: Path | None)
             written = plain.write(contract, output, settings.ids, body=form == "jsonschema", base_url=base_url)
         except OSError as error:
             raise ConfigError(f"{output} cannot be written: {error.strerror}", layer="the option --output") from error
-        for path in written:
-            click.echo(path)
+        _say(written)
         return 0
     made = plain.json_schema(contract) if form == "jsonschema" else plain.openapi(contract)
     click.echo(json.dumps(made, ensure_ascii=False, indent=2))
@@ -540,8 +522,7 @@ def derive(page: Path, against: str | None, operation: str) -> int:
 
     found = reader.read_file(page)
     if against is None:
-        for line in reader.skeleton(found, page.name):
-            click.echo(line)
+        _say(reader.skeleton(found, page.name))
         return 0
     result = reader.compare(found, specs.load(against), operation)
     click.echo(f"{page}: {found.counts}")
@@ -606,8 +587,7 @@ def compare(
     if as_json:
         click.echo(json.dumps(comparing.data(found), ensure_ascii=False, indent=1))
     else:
-        for line in comparing.lines(found, _style):
-            click.echo(line)
+        _say(comparing.lines(found, _style))
     return found.status or (2 if unsure else 0)
 
 
@@ -660,12 +640,10 @@ def replay(run_json: Path, label: str, file: Path | None, **options: Any) -> int
         click.echo("nothing to send again: no rule of the run is broken", err=found.get("verdict") != "kept")
         return 0 if found.get("verdict") == "kept" else 2
     outcomes, result = again.replay(recorded, settings, credentials(), contract=contract)
-    for line in again.lines(outcomes, _style):
-        click.echo(line)
+    _say(again.lines(outcomes, _style))
     click.echo(f"sent to {plain(settings.base_url)}")
     for id, restored in result.restored.items():
-        for line in restored_lines(id, restored, mask_of(settings), _style):
-            click.echo(line)
+        _say(restored_lines(id, restored, mask_of(settings), _style))
     return again.status(outcomes, result)
 
 
@@ -717,6 +695,5 @@ def check(files: tuple[str, ...], operation: str, as_json: bool, **options: Any)
     if as_json:
         click.echo(json.dumps(recorded.data(account, mask), ensure_ascii=False, indent=1))
     else:
-        for line in recorded.lines(account, mask, _style):
-            click.echo(line)
+        _say(recorded.lines(account, mask, _style))
     return account.status

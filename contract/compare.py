@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -350,10 +350,7 @@ def _answers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]
         theirs = new["answers"].get(operation, {})
         for status in mine:
             if status in theirs:
-                found = [
-                    *_members(mine[status], theirs[status], alike=alike),
-                    *_headers(mine[status], theirs[status]),
-                ]
+                found = [*_members(mine[status], theirs[status], alike=alike), *_headers(mine[status], theirs[status])]
                 yield from (replace(change, places=(f"{operation} {status}",)) for change in found)
 
 
@@ -362,24 +359,18 @@ def _members(old: Mapping[str, Any], new: Mapping[str, Any], *, alike: bool) -> 
     mine, theirs = old["members"], new["members"]
     told: list[str] = []
     for path in {**mine, **theirs}:
-        if any(path.startswith(f"{other}/") for other in told):
+        parent, slash, name = path.rpartition("/")
+        if any(path.startswith(f"{other}/") for other in told) or (slash and name in _PAGES):
             continue
         was, now = mine.get(path), theirs.get(path)
-        if path.rpartition("/")[2] in _PAGES and "/" in path:
-            continue
+        seen = not parent or (parent in mine and parent in theirs)  # Both runs have seen what it stands in.
         if was is not None and now is not None:
             yield from _typed(path, was, now)
-        elif _parents(path, mine, theirs) and (alike or not (was or now or {}).get("documented")):
+        elif seen and (alike or not (was or now or {}).get("documented")):
             looks = new["count"] / old["count"] if now is None else old["count"] / new["count"]
             for change in _come_or_gone(path, was, now, looks):
                 told.append(path)
                 yield change
-
-
-def _parents(path: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    """True where both runs have seen what *path* stands in."""
-    parent = path.rpartition("/")[0]
-    return not parent or (parent in mine and parent in theirs)
 
 
 def _come_or_gone(
@@ -417,17 +408,14 @@ def _typed(path: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
     if not mine or not theirs:
         return
     if not mine.keys() & theirs.keys() or _foreign(mine, theirs) or _foreign(theirs, mine):
-        yield Change(kind="notation", old=_mostly(mine), new=_mostly(theirs), fields=(_field(path),))
+        old, new = (max(notations, key=notations.__getitem__) for notations in (mine, theirs))
+        yield Change(kind="notation", old=old, new=new, fields=(_field(path),))
 
 
 def _foreign(mine: Mapping[str, int], theirs: Mapping[str, int]) -> bool:
     """True where a notation that is usual in one run never occurs in many looks of the other."""
     few = sum(mine.values()) < ENOUGH or sum(theirs.values()) < ENOUGH
     return not few and any(n * 2 >= sum(mine.values()) and word not in theirs for word, n in mine.items())
-
-
-def _mostly(notations: Mapping[str, int]) -> str:
-    return max(notations, key=lambda word: notations[word])
 
 
 def _headers(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Change]:
@@ -554,19 +542,7 @@ def data(found: Comparison) -> dict[str, Any]:
         "newly_kept": list(found.newly_kept),
         "newly_not_exercised": list(found.newly_not_exercised),
         "newly_undecided": list(found.newly_undecided),
-        "changes": [
-            {
-                "kind": change.kind,
-                "text": change.text,
-                "old": change.old,
-                "new": change.new,
-                "fields": list(change.fields),
-                "places": list(change.places),
-                "cases": list(change.cases),
-                "regression": change.regression,
-            }
-            for change in found.changes
-        ],
+        "changes": [{"kind": change.kind, "text": change.text, **asdict(change)} for change in found.changes],
         "compared": found.compared,
         "not_compared": list(found.missing),
     }

@@ -17,29 +17,18 @@ from pathlib import Path
 from typing import Final
 
 from contract.errors import ContractError
-from contract.spec import Contract, Field, Operation
+from contract.spec import Contract, Field
 
 __all__ = ["Comparison", "Entry", "Page", "compare", "read", "read_file", "skeleton"]
 
 MAX_CHARACTERS: Final = 2_000_000
 _HEADINGS: Final[Mapping[str, str]] = {
-    "path parameters": "path",
-    "path parameter": "path",
-    "query parameters": "query",
-    "query parameter": "query",
-    "headers": "header",
-    "request headers": "header",
-    "request": "request",
-    "request body": "request",
-    "body parameters": "request",
-    "response": "response",
-    "response body": "response",
-    "responses": "response",
-    "errors": "",
-    "request example": "",
-    "response example": "",
-    "example": "",
-    "examples": "",
+    **dict.fromkeys(("path parameters", "path parameter"), "path"),
+    **dict.fromkeys(("query parameters", "query parameter"), "query"),
+    **dict.fromkeys(("headers", "request headers"), "header"),
+    **dict.fromkeys(("request", "request body", "body parameters"), "request"),
+    **dict.fromkeys(("response", "response body", "responses"), "response"),
+    **dict.fromkeys(("errors", "request example", "response example", "example", "examples"), ""),
 }
 """Heading in small letters -> section; nothing for what is not read."""
 _MARKS: Final = ("Deprecated", "Required", "Optional")
@@ -292,7 +281,10 @@ def compare(page: Page, contract: Contract, operation: str = "") -> Comparison:
     Raises:
         SpecError: the contract has no such operation.
     """
-    found = contract.operation(operation) if operation else _operation(page, contract)
+    if operation:
+        found = contract.operation(operation)
+    else:
+        found = contract.update if page.section("request") else contract.retrieve
     differences = []
     if page.method and page.method != found.method:
         differences.append(f"the page says {page.method}, the fragment {found.method}")
@@ -304,7 +296,9 @@ def compare(page: Page, contract: Contract, operation: str = "") -> Comparison:
     for section, body in (("request", found.request), ("response", found.response)):
         fields = body.fields if body is not None else {}
         entries = page.section(section)
-        key = _page_key(entries, fields)
+        # The page is the source from which most of its fields come.
+        keys = Counter(_key(fields[name]) for name in entries if name in fields)
+        key = max(keys, key=keys.__getitem__, default=None)
         for name, entry in entries.items():
             if name in fields:
                 differences += [f"{section} {name}: {what}" for what in _field(entry, fields[name])]
@@ -324,19 +318,8 @@ def compare(page: Page, contract: Contract, operation: str = "") -> Comparison:
     return Comparison(differences=tuple(differences), newer=tuple(newer))
 
 
-def _operation(page: Page, contract: Contract) -> Operation:
-    """The operation that a page is about."""
-    return contract.update if page.section("request") else contract.retrieve
-
-
 def _key(item: Field) -> str:
     return item.fact.source.partition(":")[0].strip()
-
-
-def _page_key(entries: Mapping[str, Entry], fields: Mapping[str, Field]) -> str | None:
-    """The key of the source that is this page: the one from which most of its fields come."""
-    keys = Counter(_key(fields[name]) for name in entries if name in fields)
-    return keys.most_common(1)[0][0] if keys else None
 
 
 def _field(entry: Entry, item: Field) -> Iterator[str]:

@@ -270,8 +270,18 @@ def _scalar(event: Any) -> Any:
 _TYPES: Final = frozenset({"string", "integer", "number", "boolean", "array", "object", "null"})
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    """A test for the values of some types; true and false are no numbers."""
+    return lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _all(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """A test for lists of what passes the test *fits*."""
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+_is_text, _is_flag, _is_object, _is_list, _is_number = _is(str), _is(bool), _is(Mapping), _is(list), _is(int, float)
+_are_texts, _are_plain = _all(_is_text), _all(lambda item: not isinstance(item, (list, Mapping)))
 
 
 def _is_pattern(value: Any) -> bool:
@@ -283,41 +293,9 @@ def _is_pattern(value: Any) -> bool:
     return True
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _are_plain(value: Any) -> bool:
-    return isinstance(value, list) and not any(isinstance(item, (list, Mapping)) for item in value)
-
-
-def _are_all_objects(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
-
-
 def _are_objects(value: Any) -> bool:
     """True for an object of objects, each of which may be left empty."""
-    return isinstance(value, Mapping) and all(item is None or isinstance(item, Mapping) for item in value.values())
+    return _is_object(value) and all(item is None or _is_object(item) for item in value.values())
 
 
 def _is_type(value: Any) -> bool:
@@ -335,9 +313,12 @@ _SHAPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     **dict.fromkeys(("parameters", "tags", "oneOf", "anyOf", "allOf"), (_is_list, "a list")),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_is_number, "a number")),
     **dict.fromkeys(("multipleOf",), (_is_number, "a number")),
-    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (_is_size, "a whole number from 0")),
+    **dict.fromkeys(
+        ("minLength", "maxLength", "minItems", "maxItems"),
+        (lambda value: _is(int)(value) and value >= 0, "a whole number from 0"),
+    ),
     **dict.fromkeys(("x-sources", "x-facets", "x-selector"), (_are_objects, "an object of objects")),
-    **dict.fromkeys(("security", "servers", "x-aliases"), (_are_all_objects, "a list of objects")),
+    **dict.fromkeys(("security", "servers", "x-aliases"), (_all(_is_object), "a list of objects")),
     "pattern": (_is_pattern, "a regular expression"),
     "type": (_is_type, f"a type, or a list of types, out of {', '.join(sorted(_TYPES))}"),
     "enum": (lambda value: _are_plain(value) and bool(value), "a list of at least one plain value"),
@@ -354,7 +335,6 @@ def refuse_unknown_keys(document: Document) -> None:
         PointerToNowhere: a reference leads nowhere, outside the file, or in a circle.
         SpecError: something has the wrong shape.
     """
-    walk = _Walk()
     seen: set[tuple[str, str]] = set()
     left = [_objects(document)]
     while left:
@@ -364,7 +344,7 @@ def refuse_unknown_keys(document: Document) -> None:
             if "$ref" in value:
                 target, place = document.follow(value, pointer)
                 if (place, kind) not in seen:
-                    left.append(walk.visit(target, place, kind))
+                    left.append(_visit(target, place, kind))
 
 
 def _refuse(document: Document, value: Any, pointer: str, kind: str) -> None:
@@ -402,7 +382,6 @@ def _objects(document: Document) -> Iterator[tuple[Any, str, str]]:
     components = data.get("components") or {}
     sections = {"schemas": "schema", "parameters": "parameter", "responses": "response"}
     sections |= {"requestBodies": "requestBody", "links": "link"}
-    walk = _Walk()
     if not isinstance(components, Mapping):
         raise document.error("an object is wanted here", "#/components")
     for section, values in components.items():
@@ -411,58 +390,44 @@ def _objects(document: Document) -> Iterator[tuple[Any, str, str]]:
             raise document.error(f"{section!r} is not read in components", place, UnsupportedKeyword)
         if not isinstance(values, Mapping):
             raise document.error("an object is wanted here", place)
-        if section == "securitySchemes":
-            for name, value in values.items():
-                if not isinstance(value, Mapping):
-                    raise document.error("an object is wanted here", f"{place}/{escape(name)}")
-        if section in sections:
-            for name, value in values.items():
-                yield from walk.visit(value, f"{place}/{escape(name)}", sections[section])
+        for name, value in values.items():
+            if section == "securitySchemes" and not isinstance(value, Mapping):
+                raise document.error("an object is wanted here", f"{place}/{escape(name)}")
+            if section in sections:
+                yield from _visit(value, f"{place}/{escape(name)}", sections[section])
     paths = data.get("paths")
     if not isinstance(paths, Mapping):
         raise document.error("'paths' is missing: this is not an OpenAPI document with operations", "#")
     for path, item in paths.items():
-        yield from walk.visit(item, f"#/paths/{escape(path)}", "path")
+        yield from _visit(item, f"#/paths/{escape(path)}", "path")
 
 
-class _Walk:
-    """Walks down from an object of a known kind; a table says which child is of which kind."""
+_BELOW: Final = {
+    **{("path", method): "operation" for method in METHODS},
+    **dict.fromkeys([("path", "parameters"), ("operation", "parameters")], "parameter"),
+    ("operation", "requestBody"): "requestBody",
+    ("operation", "responses"): "response",
+    **dict.fromkeys([("requestBody", "content"), ("response", "content")], "media"),
+    ("response", "links"): "link",
+    **dict.fromkeys([("parameter", "schema"), ("media", "schema")], "schema"),
+    **{("schema", key): "schema" for key in ("items", "properties", "oneOf", "anyOf", "allOf")},
+}
+"""(kind of an object, key) -> the kind of what stands there."""
+_LISTS: Final = frozenset({"parameters", "oneOf", "anyOf", "allOf"})
+_MAPS: Final = frozenset({"content", "links", "responses", "properties"})
 
-    ONE: Final = {
-        ("parameter", "schema"): "schema",
-        ("media", "schema"): "schema",
-        ("operation", "requestBody"): "requestBody",
-        ("schema", "items"): "schema",
-        **{("path", method): "operation" for method in METHODS},
-    }
-    LISTS: Final = {
-        ("path", "parameters"): "parameter",
-        ("operation", "parameters"): "parameter",
-        ("schema", "oneOf"): "schema",
-        ("schema", "anyOf"): "schema",
-        ("schema", "allOf"): "schema",
-    }
-    MAPS: Final = {
-        ("requestBody", "content"): "media",
-        ("response", "content"): "media",
-        ("response", "links"): "link",
-        ("operation", "responses"): "response",
-        ("schema", "properties"): "schema",
-    }
 
-    def visit(self, value: Any, pointer: str, kind: str) -> Iterator[tuple[Any, str, str]]:
-        """*value* and every object below it that has fixed fields."""
-        yield value, pointer, kind
-        if not isinstance(value, Mapping):
-            return
-        for key, child in value.items():
-            place = f"{pointer}/{escape(key)}"
-            if one := self.ONE.get((kind, key)):
-                yield from self.visit(child, place, one)
-            elif many := self.LISTS.get((kind, key)):
-                for i, item in enumerate(child if isinstance(child, list) else [child]):
-                    yield from self.visit(item, f"{place}/{i}", many)
-            elif named := self.MAPS.get((kind, key)):
-                children = child.items() if isinstance(child, Mapping) else [("", child)]
-                for name, item in children:
-                    yield from self.visit(item, f"{place}/{escape(name)}", named)
+def _visit(value: Any, pointer: str, kind: str) -> Iterator[tuple[Any, str, str]]:
+    """*value* and every object below it that has fixed fields."""
+    yield value, pointer, kind
+    for key, child in value.items() if isinstance(value, Mapping) else ():
+        if (below := _BELOW.get((kind, key))) is None:
+            continue
+        place, parts = f"{pointer}/{escape(key)}", [("", child)]
+        if key in _LISTS:
+            parts = [(f"/{i}", item) for i, item in enumerate(child if isinstance(child, list) else [child])]
+        elif key in _MAPS:
+            named = child if isinstance(child, Mapping) else {"": child}
+            parts = [(f"/{escape(name)}", item) for name, item in named.items()]
+        for part, item in parts:
+            yield from _visit(item, place + part, below)

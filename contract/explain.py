@@ -38,7 +38,7 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
     item = contract.record.get(name) or request.fields.get(name)
     if rule.promise in {"shape", "enum", "e164", "format"} and item is not None:
         return _shape(generator, item, detail)
-    value = _sample(generator, name) if name in generator.fields else "x"
+    value = generator.options(name)[0] if name in generator.fields else "x"
     other = next((v for v in generator.options(name) if v != value), None) if name in generator.fields else "y"
     sent = f"sent {_json({name: value})}"
     if rule.promise in {"echo", "deprecated", "accept"} and name:
@@ -68,7 +68,7 @@ def _examples(contract: Contract, rule: Rule) -> tuple[str, str]:
         body = {name: dict(reversed(generator.refused(name))).get(facet)} if facet != "required" else {}
         for other in generator.required:
             if other != name:
-                body.setdefault(other, _sample(generator, other))
+                body.setdefault(other, generator.options(other)[0])
         return f"sent {_json(body)}, answered 422", f"sent {_json(body)}, answered 200"
     return _GENERAL.get(detail) or _GENERAL.get(detail.partition(".")[0], ("as the rule says", "anything else"))
 
@@ -95,11 +95,6 @@ _GENERAL = {
 }
 
 
-def _sample(generator: Generator, name: str, turn: int = 0) -> Any:
-    values = generator.options(name)
-    return values[turn % len(values)]
-
-
 def _shape(generator: Generator, item: Field, detail: str) -> tuple[str, str]:
     name, good = item.name, generator.plain(item.schema)
     if detail.endswith(".present"):
@@ -115,7 +110,7 @@ def _shape(generator: Generator, item: Field, detail: str) -> tuple[str, str]:
 
 def _handler(generator: Generator, rule: Rule) -> tuple[str, str]:
     selector, value = rule.id.partition(".handler.")[2].split(".")[:2]
-    body = generator.complete({selector: value}, lambda name: _sample(generator, name))
+    body = generator.complete({selector: value}, lambda name: generator.options(name)[0])
     companions = list(generator.choice(selector, value).requires)
     if rule.id.rpartition(".")[0].endswith(".requires"):
         missing = rule.id.rpartition(".")[2]

@@ -66,16 +66,22 @@ class _Hunt:
 
     def step(self, case: Case) -> None:
         """Sends one step; a new failure ends the example."""
+        session = self.session
         if self.spent():
             raise _Stop
         try:
-            if case.operation == self.session.contract.retrieve.id:
-                findings, interaction = self._read(case)
+            if case.operation == session.contract.retrieve.id:
+                before, verified = session.known, True
+                result, response = session.read(case.label), session.last
             else:
-                findings, interaction = self._update(case)
+                session.settle()
+                before, verified = session.known, session.verified
+                result, response = session.perform(case)
         except (SendError, Undecided) as error:
             raise _Stop(error) from error
-        new = [f for f in findings if f.rule not in self.known and not f.follows]
+        assert response is not None
+        interaction = Interaction(case=case, response=response, before=before, verified=verified, id=session.id)
+        new = [f for f in result.findings if f.rule not in self.known and not f.follows]
         if not new:
             if isinstance(case.body, Mapping):
                 self.trail.append(case.body)
@@ -90,22 +96,6 @@ class _Hunt:
     def _size(self, interaction: Interaction, before: tuple[Any, ...] | None = None) -> int:
         trail = self.trail[-4:] if before is None else before
         return sum(len(str(body)) for body in trail) + len(str(interaction.case.body))
-
-    def _update(self, case: Case) -> tuple[list[Finding], Interaction]:
-        session = self.session
-        session.settle()
-        before, verified = session.known, session.verified
-        result, response = session.perform(case)
-        interaction = Interaction(case=case, response=response, before=before, verified=verified, id=session.id)
-        return result.findings, interaction
-
-    def _read(self, case: Case) -> tuple[list[Finding], Interaction]:
-        session = self.session
-        before = session.known
-        result = session.read(case.label)
-        response = session.last
-        assert response is not None
-        return result.findings, Interaction(case=case, response=response, before=before, id=session.id)
 
 
 def _machine(hunt: _Hunt, small: bool) -> type[RuleBasedStateMachine]:
@@ -199,11 +189,7 @@ def explore(session: Session, settings: Settings, *, most: int, small: bool = Fa
 
 
 def _search(hunt: _Hunt, settings: Settings, turn: int, small: bool) -> None:
-    phases = (
-        [hypothesis.Phase.generate]
-        if small
-        else [hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink]
-    )
+    phases = [hypothesis.Phase.generate, *([] if small else [hypothesis.Phase.reuse, hypothesis.Phase.shrink])]
     chosen = hypothesis.settings(
         database=None if small else _database(settings.database),
         max_examples=EXPLORED if small else ROUND,

@@ -53,8 +53,7 @@ def openapi(contract: Contract, ids: Sequence[str] = ()) -> dict[str, Any]:
             schema["allOf"] = [*schema.get("allOf", ()), *found]
             done.add(place)
     if ids:
-        for parameters, i in _keys(contract, made):
-            parameters[i] = _with_examples(made, parameters[i], ids)
+        _give_examples(contract, made, ids)
     return made
 
 
@@ -219,26 +218,17 @@ def _request(contract: Contract, pointer: str) -> str:
     return document.follow(document.at(f"{pointer}/requestBody"), f"{pointer}/requestBody")[1]
 
 
-def _keys(contract: Contract, made: dict[str, Any]) -> Iterator[tuple[list[Any], int]]:
-    """(list, position) of each parameter in *made* that names a record."""
+def _give_examples(contract: Contract, made: dict[str, Any], ids: Sequence[str]) -> None:
+    """Writes out each parameter in *made* that names a record, with *ids* as the examples of its schema."""
     document = Document(made, {}, "")
     for operation in contract.operations.values():
-        if operation.key is None:
-            continue
-        path = operation.pointer.rpartition("/")[0]
-        for place in (path, operation.pointer):
+        for place in (operation.pointer.rpartition("/")[0], operation.pointer):
             parameters = document.at(place).get("parameters", [])
             for i, parameter in enumerate(parameters):
-                found, _ = document.follow(parameter, place)
-                if found.get("in") == "path" and found.get("name") == operation.key.name:
-                    yield parameters, i
-
-
-def _with_examples(made: Mapping[str, Any], parameter: Any, ids: Sequence[str]) -> dict[str, Any]:
-    """*parameter*, written out, with *ids* as the examples of its schema."""
-    document = Document(made, {}, "")
-    found: dict[str, Any] = copy.deepcopy(document.follow(parameter, "")[0])
-    schema = copy.deepcopy(document.follow(found.get("schema", {}), "")[0])
-    return {k: v for k, v in found.items() if k not in {"example", "examples"}} | {
-        "schema": {k: v for k, v in schema.items() if k != "example"} | {"examples": list(ids)}
-    }
+                found = copy.deepcopy(document.follow(parameter, place)[0])
+                if operation.key is None or (found.get("in"), found.get("name")) != ("path", operation.key.name):
+                    continue
+                schema = copy.deepcopy(document.follow(found.get("schema", {}), "")[0])
+                parameters[i] = {k: v for k, v in found.items() if k not in {"example", "examples"}} | {
+                    "schema": {k: v for k, v in schema.items() if k != "example"} | {"examples": list(ids)}
+                }

@@ -49,12 +49,8 @@ def calling_regions(number: str) -> tuple[str, ...] | None:
     Shape:
         ISO 3166-1 alpha-2 codes; ``("001",)`` for a code that belongs to no country.
     """
-    table, _ = _regions()
-    for size in (1, 2, 3):
-        found = table.get(int(number[1 : 1 + size] or 0))
-        if found:
-            return found
-    return None
+    codes = (int(number[1 : 1 + size] or 0) for size in (1, 2, 3))
+    return next((found for code in codes if (found := _regions()[0].get(code))), None)
 
 
 def canonical(id: str) -> str:

@@ -232,7 +232,7 @@ class Generator:
         """A plain text field that belongs to nothing, to show whether a refused body left a trace."""
         taken = {other for item in self.selectors.values() for c in item.choices.values() for other in c.companions}
         response = self.operation.response
-        for name in self.free:
+        for name in sorted(self.free, key=lambda name: name in self.required):  # That is sent with everything.
             item = self.fields[name]
             shown = response is not None and name in response.fields and not item.write_only
             if shown and name not in taken and item.types == ("string",) and not item.format and not item.resource:
@@ -312,7 +312,8 @@ class Generator:
         loose = tuple((tag, text) for tag, text in OPEN_TEXTS)
         if not firm:
             firm = ("x" * max(low, 1),) if high is None or high else ("",)
-        documented = {b for b in ("minLength", "maxLength") if name not in self.fields or self._states(name, b)}
+        bounds, item = ("minLength", "maxLength"), self.fields.get(name)
+        documented = {b for b in bounds if item is None or item.facet(b).basis == "documented"}
         ends = ("m" * (low - 1) + "M",) if low > 1 and "minLength" in documented else ()
         if high and "maxLength" in documented:
             # A limit is one of characters, whatever bytes they take.
@@ -321,10 +322,6 @@ class Generator:
         # What is documented comes before what is only hard to give back: a tour may be too short for all of it.
         firm = (firm[0], *ends, *firm[1:])
         return firm, loose
-
-    def _states(self, name: str, facet: str) -> bool:
-        """True where the documents state a facet of a field."""
-        return self.fields[name].facet(facet).basis == "documented"
 
     def _numbers(self, name: str, schema: Mapping[str, Any]) -> Any:
         whole = schema.get("type") == "integer" or "integer" in schema.get("type", ())
@@ -429,10 +426,9 @@ class Generator:
         """
         pick = pick or (lambda name: self.firm(name)[0])
         for name in self.selectors:
-            if name in body:
-                for other in self.choice(name, body[name]).requires:
-                    if other not in body:
-                        body[other] = pick(other)
+            for other in self.choice(name, body[name]).requires if name in body else ():
+                if other not in body:
+                    body[other] = pick(other)
         for name in self.required:
             if name not in body:
                 body[name] = pick(name)
@@ -511,14 +507,11 @@ class Generator:
 
         names = tuple(name for name in self.fields if name not in self.selectors)
         selectors = {name: (*self.enums[name], None) for name in self.selectors}
-        shapes = 1
-        for options in selectors.values():
-            shapes *= len(options)
         which = st.integers(0, max(len(names) - 1, 0))
         some = [st.tuples(*[which] * n) for n in range(SOME + 1 if names else 1)]
         # Usually a few fields are sent, and the rest has to stay; now and then nearly every one is.
         size = st.integers(0, 2 * len(some))
-        shape = st.integers(0, shapes - 1)
+        shape = st.integers(0, math.prod(map(len, selectors.values())) - 1)
         siblings = {name: self.request.aliases_of((name,)) for name in names}
 
         @st.composite

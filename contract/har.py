@@ -38,7 +38,7 @@ def write(result: Result, path: Path, mask: Mask) -> Path:
     first = exchanges[0].response.at if exchanges else 0.0
     creator = harfile.Creator(name="pytest-contract", version=version("pytest-contract"))
     with opened(path) as file:
-        with harfile.open(file, creator=creator, comment=_text(result.contract.title, mask)) as har:
+        with harfile.open(file, creator=creator, comment=mask.line(result.contract.title)) as har:
             for exchange in exchanges:
                 took = round(exchange.response.elapsed * 1000, 3)
                 har.add_entry(
@@ -48,7 +48,7 @@ def write(result: Result, path: Path, mask: Mask) -> Path:
                     response=_response(exchange, mask),
                     # Only the whole was measured: from sending to the end of the body.
                     timings=harfile.Timings(send=0, wait=took, receive=0),
-                    comment=_text(exchange.case.label, mask),
+                    comment=mask.line(exchange.case.label),
                 )
         file.write("\n")
     return path
@@ -67,7 +67,7 @@ def _request(result: Result, exchange: Exchange, mask: Mask) -> harfile.Request:
         headers["Authorization"] = f"{'Bearer' if bearer != (case.credentials == 'other_scheme') else 'Basic'} ***"
     if exchange.content is not None:
         headers["Content-Type"] = case.media_type
-    url = _text(exchange.url, mask)
+    url = mask.line(exchange.url)
     return harfile.Request(
         method=operation.method,
         url=url,
@@ -93,7 +93,7 @@ def _response(exchange: Exchange, mask: Mask) -> harfile.Response:
         headers=_headers(answer.headers.items(), mask),
         content=harfile.Content(
             size=len(answer.content),
-            mimeType=_text(answer.headers.get("content-type", ""), mask),
+            mimeType=mask.line(answer.headers.get("content-type", "")),
             text=_body(answer.body, answer.content, mask),
         ),
         redirectURL=_location(answer.headers.get("location", ""), mask),
@@ -105,10 +105,10 @@ def _response(exchange: Exchange, mask: Mask) -> harfile.Response:
 def _headers(found: Iterable[tuple[str, str]], mask: Mask) -> list[harfile.Record]:
     return [
         harfile.Record(
-            name=_text(name, mask),
+            name=mask.line(name),
             value=f"{value.partition(' ')[0]} ***" if name == "Authorization" else
             "***" if name.lower() in SECRET_HEADERS else
-            _location(value, mask) if name.lower() == "location" else _text(value, mask),
+            _location(value, mask) if name.lower() == "location" else mask.line(value),
         )
         for name, value in found
     ]  # fmt: skip
@@ -116,7 +116,7 @@ def _headers(found: Iterable[tuple[str, str]], mask: Mask) -> list[harfile.Recor
 
 def _location(url: str, mask: Mask) -> str:
     """Where an answer sends to, without the query: it may hold what lets somebody in."""
-    return _text(url.partition("?")[0] + ("?***" if "?" in url else ""), mask)
+    return mask.line(url.partition("?")[0] + ("?***" if "?" in url else ""))
 
 
 def _body(body: Any, content: bytes, mask: Mask) -> str:
@@ -125,7 +125,3 @@ def _body(body: Any, content: bytes, mask: Mask) -> str:
     if isinstance(body, (Mapping, list)) and (masked := mask.value(body)) != body:
         return mask.text(json.dumps(masked, ensure_ascii=False))
     return mask.text(text)
-
-
-def _text(text: str, mask: Mask) -> str:
-    return mask.line(text)

@@ -63,19 +63,8 @@ def page(result: Result, mask: Mask, *, fixed: bool = False) -> str:
         grid=_grid(result, entries),
         pictures=[_drawn(matrix) for matrix in matrices(result)],
         latency=_plotted(found) if (found := latency(result)) is not None else None,
-        restored=[
-            (
-                mask.text(id),
-                done,
-                [(name, *(_line(mask.value(v, name)) for v in pair)) for name, pair in done.left.items()],
-            )
-            for id, done in result.restored.items()
-        ],
-        foreign=[
-            (mask.text(id), name, *(_line(mask.value(v, name)) for v in pair))
-            for id, fields in result.foreign.items()
-            for name, pair in fields.items()
-        ],
+        restored=[(mask.text(id), done, _pairs(done.left, mask)) for id, done in result.restored.items()],
+        foreign=[(mask.text(id), *pair) for id, fields in result.foreign.items() for pair in _pairs(fields, mask)],
         observations=[(one, _outcomes(one.get("fields", {}))) for one in result.ledger.observations],
     )
     return text.lstrip() + "\n"
@@ -227,6 +216,11 @@ def _brief(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {cut(str(key)): _brief(item) for key, item in value.items()}
     return [_brief(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _pairs(fields: Mapping[str, Iterable[Any]], mask: Mask) -> list[tuple[str, ...]]:
+    """The name of each of *fields*, what it was, and what it is."""
+    return [(name, *(_line(mask.value(value, name)) for value in pair)) for name, pair in fields.items()]
 
 
 def _line(value: Any) -> str:

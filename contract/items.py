@@ -283,7 +283,10 @@ class ContractRun:
             return self.mask.line(str(error))
         self._have(result)
         if earlier is not None:
-            self._compare(earlier)
+            try:
+                self.comparison = compare.compare(earlier, report.data(result, self.mask))
+            except ConfigError as error:
+                self.comparison = str(error)
         if result.interrupted:
             self._end(result.interrupted)
         return ""
@@ -293,13 +296,6 @@ class ContractRun:
             self.accepted = result.accepting()
         self.result, self.mask = result, self.mask.of(result)
         self.entries = {entry.rule.id: entry for entry in result.entries}
-
-    def _compare(self, earlier: Mapping[str, Any]) -> None:
-        assert self.result is not None
-        try:
-            self.comparison = compare.compare(earlier, report.data(self.result, self.mask))
-        except ConfigError as error:
-            self.comparison = str(error)
 
     def _end(self, number: int) -> None:
         """Ends the session after a signal: the records were put back before."""
@@ -332,9 +328,9 @@ class ContractRun:
     def _end_as(self, item: RuleItem, entry: Entry, result: Result) -> None:
         mask = self.mask
         reason = mask.line(entry.reason)
-        if entry.verdict == "broken" or entry.accepted:
-            if entry.accepted:
-                pytest.xfail(reason)
+        if entry.accepted:
+            pytest.xfail(reason)
+        if entry.verdict == "broken":
             fail("\n".join(report.failure_lines(result, entry, mask)).rstrip("\n"))
         if entry.verdict == "warned":
             message = mask.line(entry.failures[0].finding.message)
@@ -439,13 +435,7 @@ class ContractRun:
             return writer.markup(text, **({colour: True} if colour else {}), bold=bold)
 
         terminalreporter.section("contract")
-        for line in report.lines(
-            self.result,
-            self.mask,
-            style,
-            quiet=self.config.get_verbosity() < -1,
-            brief=True,
-        ):
+        for line in report.lines(self.result, self.mask, style, quiet=self.config.get_verbosity() < -1, brief=True):
             writer.line(line)
         if self.result.only is not None:
             count = len(self.result.only)

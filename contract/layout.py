@@ -107,9 +107,8 @@ class Layout:
         self.need = min(2, len(self.core)) if math.comb(len(names), 3) > MANY else 0
         """How many of these are in each combination that is wanted."""
         self.triples = self.wanted()
-        self.bound = max(
-            len(self.values) * (len(self.values) - 1), *(len(some) for some in self._by_fields().values()), 0
-        )
+        sizes = Counter(frozenset(name for name, _ in group) for group in self.triples).values()
+        self.bound = max(len(self.values) * (len(self.values) - 1), *sizes, 0)
         """Steps without which not every change and not every combination can be met."""
         self.seen_changes: dict[str, set[tuple[Any, Any]]] = {name: set() for name in gen.selectors}
         self.stayed: set[tuple[Any, str]] = set()
@@ -146,12 +145,6 @@ class Layout:
         for count in range(need, size + 1):
             for some in combinations(parts[0], count):
                 yield from (some + others for others in combinations(parts[1], size - count))
-
-    def _by_fields(self) -> dict[frozenset[str], list[Any]]:
-        found: dict[frozenset[str], list[Any]] = {}
-        for triple in self.triples:
-            found.setdefault(frozenset(name for name, _ in triple), []).append(triple)
-        return found
 
     def targets(self) -> list[Any]:
         """Where the largest selector is led to, step by step: each change of it once; nothing where there is none."""
@@ -201,11 +194,7 @@ class Layout:
         return min(SINGLES, limit // 16)
 
     def choose(
-        self,
-        slot: Slot,
-        before: Mapping[str, Any],
-        remaining: Wanted,
-        goals: Sequence[Mapping[str, Any]] = ({},),
+        self, slot: Slot, before: Mapping[str, Any], remaining: Wanted, goals: Sequence[Mapping[str, Any]] = ({},)
     ) -> None:
         """Chooses the enumerated values of *slot*: those with which, and with one of *goals*, most combinations are met
         that are still wanted.
@@ -234,11 +223,7 @@ class Layout:
                 self.stayed.add((slot.target, name))
 
     def chosen(
-        self,
-        state: dict[str, Any],
-        before: Mapping[str, Any],
-        remaining: Wanted,
-        fixed: Collection[str],
+        self, state: dict[str, Any], before: Mapping[str, Any], remaining: Wanted, fixed: Collection[str]
     ) -> dict[str, Any]:
         """*state* with the values of all but the *fixed* fields with which most wanted combinations are met."""
         for name in self.others:
@@ -250,13 +235,7 @@ class Layout:
         """Every value of the next largest field."""
         return [{name: value} for name in self.others[:1] for value in self.enums[name]] or [{}]
 
-    def best(
-        self,
-        name: str,
-        state: Mapping[str, Any],
-        before: Mapping[str, Any],
-        remaining: Wanted,
-    ) -> Any:
+    def best(self, name: str, state: Mapping[str, Any], before: Mapping[str, Any], remaining: Wanted) -> Any:
         """The value of *name* with which most wanted combinations are met; a change, where equal."""
         known = [(other, value) for other, value in state.items() if other != name and other in self.gen.enums]
         fixed = [pair for pair in known if pair[0] == self.primary or pair[0] in self.gen.selectors]

@@ -62,15 +62,12 @@ class Mask:
         """The same mask, which also knows the values that the masked fields had in *result*."""
         if not self.names or self.values:
             return self
-        found: set[str] = set()
-        for one in result.exchanges:
-            for body in (one.response.body, one.case.body):
-                found.update(_named(body, self.names))
-        return replace(self, values=tuple(sorted((v for v in found if len(v) >= SHORT), key=len, reverse=True)))
+        found = {v for name, v in _sent(result) if name in self.names and isinstance(v, str) and len(v) >= SHORT}
+        return replace(self, values=tuple(sorted(found, key=len, reverse=True)))
 
     def told(self, result: Result) -> Iterator[str]:
         """What a reader has to know of it: which values are others in truth, and which names hid nothing of *result*."""
-        shown = {n for one in result.exchanges for body in (one.response.body, one.case.body) for n in _members(body)}
+        shown = {name for name, _ in _sent(result)}
         if used := [plain(name) for name in self.names if name in shown]:
             yield f"masked, so not as they are: the values of {', '.join(used)}"
         if idle := [plain(name) for name in self.names if name not in shown]:
@@ -178,25 +175,18 @@ def _signs(secrets: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(one for one in found if not any(other in one for other in found if other != one))
 
 
-def _named(body: Any, names: tuple[str, ...]) -> Iterator[str]:
-    """The texts that stand in members of *body* with one of *names*."""
-    if isinstance(body, Mapping):
-        for key, value in body.items():
-            if key in names and isinstance(value, str):
-                yield value
-            yield from _named(value, names)
-    elif isinstance(body, list):
-        for value in body:
-            yield from _named(value, names)
-
-
 _SCALAR: Final = re.compile(r"null|true|false|-?[0-9]+(\.[0-9]+)?")
 
 
-def _members(body: Any) -> Iterator[str]:
-    """The names of the members of *body*, however deep."""
+def _sent(result: Result) -> Iterator[tuple[str, Any]]:
+    """The members of every body that went to and fro, each with its value."""
+    return (pair for one in result.exchanges for body in (one.response.body, one.case.body) for pair in _members(body))
+
+
+def _members(body: Any) -> Iterator[tuple[str, Any]]:
+    """The members of *body*, however deep, each with its value."""
     if isinstance(body, Mapping):
-        yield from map(str, body)
+        yield from body.items()
     for inner in body.values() if isinstance(body, Mapping) else body if isinstance(body, list) else ():
         yield from _members(inner)
 

@@ -7,6 +7,7 @@ contract: every selector has a matrix of its changes, and the largest one a matr
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median, quantiles
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal
 
 from contract.ledger import Failure
 from contract.result import Exchange, Result
-from contract.spec import Contract, Field
+from contract.spec import Field
 
 __all__ = ["Cell", "Latency", "Matrix", "Series", "latency", "matrices"]
 
@@ -78,15 +79,10 @@ class Matrix:
         ]
 
     @property
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> Counter[State]:
         """How many cells are in each state, the diagonal of changes left out."""
         skip = self.kind == "changes"
-        found = dict.fromkeys(_ORDER, 0)
-        for row in self.rows:
-            for column in self.columns:
-                if not (skip and row == column):
-                    found[self.cell(row, column).state] += 1
-        return found
+        return Counter(self.cell(a, b).state for a in self.rows for b in self.columns if not (skip and a == b))
 
 
 def matrices(result: Result) -> list[Matrix]:
@@ -258,11 +254,12 @@ def latency(result: Result) -> Latency | None:
     for i, exchange, took in timed:
         found.setdefault(exchange.case.operation, []).append((i, took))
     times = [took for _, _, took in timed]
+    order = [result.contract.update.id, *result.contract.operations]
     slowest = sorted(timed, key=lambda entry: -entry[2])[:5]
     return Latency(
         series=tuple(
             Series(id, result.contract.operations[id].label, tuple(points))
-            for id, points in sorted(found.items(), key=lambda entry: _rank(result.contract, entry[0]))
+            for id, points in sorted(found.items(), key=lambda entry: order.index(entry[0]))
         ),
         count=len(times),
         median=median(times),
@@ -271,10 +268,6 @@ def latency(result: Result) -> Latency | None:
         low=_round(min(times), up=False),
         high=_round(max(times) * 1.02, up=True),
     )
-
-
-def _rank(contract: Contract, operation: str) -> int:
-    return list(contract.operations).index(operation) if operation != contract.update.id else -1
 
 
 def _round(value: float, up: bool) -> float:

@@ -309,7 +309,8 @@ class _Planner:
         self.profile = profile
         self.seed = seed
         self.generator = Generator(self.update, resources)
-        self.cases = Cases(contract, self.generator, foreign=bool(foreign), thorough=profile.thorough)
+        self.values = Values(self.generator, seed)
+        self.cases = Cases(contract, self.values, foreign=bool(foreign), thorough=profile.thorough)
         self.held: tuple[Case, ...] = ()
         """What is refused on the tour."""
 
@@ -378,26 +379,24 @@ class _Planner:
 
     def toured(self) -> tuple[Tour, list[Case]]:
         """The tour and its steps."""
-        values = Values(self.generator, self.seed)
-        tour = Tour(self.update.id, self.generator, values, self.cases.shown, random.Random(self.seed))
-        self.cases.use(values)
-        self.held = tuple(self.cases.held()) if self.profile.thorough else ()
+        tour = Tour(self.update.id, self.generator, self.values, self.cases.shown, random.Random(self.seed))
+        self.held = tuple(self.cases.excluded(held=True)) if self.profile.thorough else ()
         return tour, list(tour.cases(len(self.held)) if self.profile.thorough else self.cases.smoke())
 
     def bounds(self, walk: list[Case]) -> tuple[int, int]:
         """How many boundary values of the free fields *walk* sends, and how many there are."""
         sent = self.sent(walk)
-        every = {(name, repr(value)) for name, values in self.cases.values.firm.items() for value in values}
+        every = {(name, repr(value)) for name, values in self.values.firm.items() for value in values}
         return len(sent & every), len(every)
 
     def sent(self, walk: list[Case]) -> set[tuple[str, str]]:
         """The fields that *walk* sends, each with the text of its value, where answers show what becomes of it."""
-        return {(n, repr(value)) for case in walk for n, value in self.cases.values.judged(case.body).items()}
+        return {(n, repr(value)) for case in walk for n, value in self.values.judged(case.body).items()}
 
     def unsent(self, walk: list[Case]) -> dict[str, list[Any]]:
         """The boundary values of each field that *walk* does not send, or not so that an answer shows them."""
         sent = self.sent(walk)
-        return {n: [v for v in vs if (n, repr(v)) not in sent] for n, vs in self.cases.values.firm.items()}
+        return {n: [v for v in vs if (n, repr(v)) not in sent] for n, vs in self.values.firm.items()}
 
     def filled(self, walk: list[Case], drawn: Iterable[Case]) -> Iterator[Case]:
         """The cases *drawn*, with boundary values that *walk* does not send in the place of drawn ones."""
@@ -408,7 +407,7 @@ class _Planner:
                 continue
             body = filled.get(repr(case.body))
             if body is None:
-                judged = self.cases.values.judged(case.body)
+                judged = self.values.judged(case.body)
                 body = case.body | {name: left[name].pop(0) for name in judged if left.get(name)}
                 filled[repr(case.body)] = body
             yield replace(case, body=body)
@@ -483,7 +482,7 @@ class _Planner:
             # After one that rested other values may have been sent.
             rested, body = walk[step].rested, walk[step].body
             # What has other names seldom stands as it is sent: here it does.
-            new = (named & self.cases.values.judged(body).keys()).difference(*(walk[i].body for i in others))
+            new = (named & self.values.judged(body).keys()).difference(*(walk[i].body for i in others))
             return not rested, len(values), len(new), len(chosen - seen), len(rest - seen), len(body)
 
         return max(range(start, end), key=differing, default=start)
@@ -560,10 +559,10 @@ class _Planner:
         with something escaped in them.
         """
         nearly, same, often = tour.near, tour.same, self.repeated(walk)
-        judged = [self.cases.values.judged(case.body) for case in walk]
+        judged = [self.values.judged(case.body) for case in walk]
         uses = self.used(walk)
         places: dict[str, tuple[list[int], set[int]]] = {}
-        for name in self.cases.values.firm:
+        for name in self.values.firm:
             every = [i for i, case in enumerate(walk) if name in case.body]
             fixed = {i for i in every if walk[i].label in nearly or name in same.get(walk[i].label, ())}
             sent = [i for i in every if i not in fixed and name in judged[i]]
@@ -617,7 +616,7 @@ class _Planner:
         for i, case in enumerate(walk):
             case = walk[i] = replace(case, body=case.body | {n: stored[n] for n in same.get(case.label, ())})
             if how := nearly.get(case.label):
-                free = [n for n in case.body if n in stored and n in self.cases.values.firm]
+                free = [n for n in case.body if n in stored and n in self.values.firm]
                 made = {n: near(stored[n], how, self.generator.fields[n]) for n in free}
                 fresh = {n: value for n, value in made.items() if value != stored[n]}
                 case = walk[i] = replace(case, body={**case.body, **fresh})

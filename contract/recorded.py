@@ -82,11 +82,7 @@ class Account:
         self.responses += 1
         self.evidence.update(rule for rule in result.evidence if rule not in unseen)
         for finding in result.findings:
-            known = self.folds.get(finding.rule)
-            if known is None:
-                self.folds[finding.rule] = Fold(finding, place)
-            else:
-                known.count += 1
+            self.folds.setdefault(finding.rule, Fold(finding, place, 0)).count += 1
 
     def weak(self, rule: str) -> bool:
         """True where a failure of *rule* only warns, because its basis is weaker than asked for."""
@@ -174,35 +170,29 @@ class _Text:
             self.at = end
             return found
 
+    def _parts(self, opens: str, closes: str) -> Iterator[None]:
+        """Stops before each thing between two brackets; whoever asks takes it before going on."""
+        self.take(opens)
+        if self.peek() != closes:
+            yield
+        while self.peek() != closes:
+            self.take(",")
+            yield
+        self.at += 1
+
     def items(self, decoder: json.JSONDecoder | None = None) -> Iterator[Any]:
         """The items of an array, one after another."""
-        self.take("[")
-        if self.peek() == "]":
-            self.at += 1
-            return
-        while True:
+        for _ in self._parts("[", "]"):
             yield self.value(decoder)
-            if self.peek() == "]":
-                self.at += 1
-                return
-            self.take(",")
 
     def members(self) -> Iterator[str]:
         """The names of an object's members; whoever asks takes the value before going on."""
-        self.take("{")
-        if self.peek() == "}":
-            self.at += 1
-            return
-        while True:
+        for _ in self._parts("{", "}"):
             name = self.value()
             if not isinstance(name, str):
                 raise self.error("is no JSON: a member has no name")
             self.take(":")
             yield name
-            if self.peek() == "}":
-                self.at += 1
-                return
-            self.take(",")
 
 
 @contextmanager
@@ -625,20 +615,16 @@ def data(account: Account, mask: Mask) -> dict[str, Any]:
             {
                 "id": rule,
                 "verdict": "warned" if account.weak(rule) else "broken",
-                "count": account.folds[rule].count,
-                "place": account.folds[rule].place,
-                "message": mask.line(account.folds[rule].finding.message),
-                "pointer": account.folds[rule].finding.pointer,
-                "expected": expected(account.folds[rule].finding, mask),
-                "actual": mask.value(account.folds[rule].finding.actual, _name(account.folds[rule])),
+                "count": fold.count,
+                "place": fold.place,
+                "message": mask.line(fold.finding.message),
+                "pointer": fold.finding.pointer,
+                "expected": expected(fold.finding, mask),
+                "actual": mask.value(fold.finding.actual, fold.finding.leaf),
             }
-            for rule in sorted(account.folds, key=lambda rule: (rank(rule), rule))
+            for rule, fold in sorted(account.folds.items(), key=lambda pair: (rank(pair[0]), pair[0]))
         ],
     }
-
-
-def _name(fold: Fold) -> str:
-    return fold.finding.leaf
 
 
 def _counts(account: Account) -> Counter[str]:

@@ -95,12 +95,7 @@ def _quote(content: bytes) -> str:
         json.loads(text)
     except ValueError:
         return shlex.quote(content.decode("utf-8", "replace"))
-    return shlex.quote("".join(c if c.isprintable() else _escaped(c) for c in text))
-
-
-def _escaped(char: str) -> str:
-    units = char.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+    return shlex.quote("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
 
 
 # ------------------------------------------------------------------------- run.json
@@ -355,12 +350,7 @@ def tally(counts: Counter[str], first: str = "") -> str:
 
 
 def lines(
-    result: Result,
-    mask: Mask,
-    style: Style = unstyled,
-    *,
-    quiet: bool = False,
-    brief: bool = False,
+    result: Result, mask: Mask, style: Style = unstyled, *, quiet: bool = False, brief: bool = False
 ) -> Iterator[str]:
     """What a person reads at the end of a run; *style* decorates (text, what it is).
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from contract.ci import fingerprint, short
 from contract.ledger import Entry, unsettled
@@ -142,7 +143,7 @@ def _result(result: Result, entry: Entry, index: int, mask: Mask) -> dict[str, A
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(fragment_path(result.contract)), "uriBaseId": "SRCROOT"},
+                    "artifactLocation": {"uri": quote(fragment_path(result.contract)), "uriBaseId": "SRCROOT"},
                     "region": {"startLine": rule.line or 1},
                 },
                 "logicalLocations": [{"name": operation.id, "fullyQualifiedName": operation.label, "kind": "function"}],
@@ -159,12 +160,6 @@ def _result(result: Result, entry: Entry, index: int, mask: Mask) -> dict[str, A
         },
         "properties": properties,
     }
-
-
-def _uri(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)
 
 
 def _text(text: str, mask: Mask) -> str:

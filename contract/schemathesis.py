@@ -545,6 +545,5 @@ for _name, _promises in CHECKS.items():
 
 schemathesis.openapi.format("e164", st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True).filter(is_e164))
 schemathesis.openapi.format(
-    "iso-3166-1-alpha-2",
-    st.sampled_from([a + b for a in ascii_uppercase for b in ascii_uppercase if is_region(a + b)]),
+    "iso-3166-1-alpha-2", st.sampled_from([a + b for a in ascii_uppercase for b in ascii_uppercase if is_region(a + b)])
 )

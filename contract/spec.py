@@ -50,6 +50,8 @@ NOTHING: Final = "no_such_value"
 """A text that is no documented value, and has no format."""
 CHANGES: Final = ("never", "on-write", "derived", "anytime")
 _BODY_KEYS: Final = frozenset({"pattern", "oneOf", "anyOf", "allOf", "multipleOf", "const"})
+_OUTER_KEYS: Final = frozenset({"x-selector", "x-open-values", "x-among", "writeOnly"})
+"""What is read of a property of a request, and of nothing below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +74,8 @@ class Choice:
 
 
 _SAID: Final = frozenset(
-    [
-        "$comment",
-        "default",
-        "deprecated",
-        "description",
-        "enum",
-        "example",
-        "examples",
-        "format",
-        "readOnly",
-        "title",
-        "writeOnly",
-    ]
+    {"$comment", "default", "deprecated", "description", "enum", "example", "examples", "format", "readOnly", "title"}
+    | {"writeOnly"}
 )
 """What a schema says of a field beside the shape of its values."""
 
@@ -527,9 +518,7 @@ class Contract:
         return None if self.record.keys().isdisjoint(body) else self.update
 
     def need_sendable(self) -> None:
-        """Raises:
-        SpecError: an operation that a run needs wants credentials that cannot be sent.
-        """
+        """Raises SpecError where an operation that a run needs wants credentials that cannot be sent."""
         for operation in (self.update, self.retrieve, *([self.listing[0]] if self.listing else [])):
             if not all(sendable(self.schemes[name]) for name in operation.security):
                 problem = "only credentials of the type 'http', scheme 'basic' or 'bearer', can be sent"
@@ -635,11 +624,7 @@ def from_document(document: Document) -> Contract:
 
 
 def _readable(document: Document, update: Operation, operations: Mapping[str, Operation]) -> None:
-    """Looks whether what *update* writes can be asked for and seen, by its links.
-
-    Raises:
-        SpecError: it cannot.
-    """
+    """Makes sure that what *update* writes can be asked for and seen, by its links."""
     assert update.request is not None
     sent = {name for name, item in update.request.fields.items() if not item.write_only}
     back = [operations[link.operation] for link in update.links if link.records == ""][:1]
@@ -675,7 +660,7 @@ class _Reader:
     """Reads the operations out of one document."""
 
     def __init__(self, document: Document) -> None:
-        self.document = document
+        self.document, self.error = document, document.error
         data = document.data
         schemes: Mapping[str, Mapping[str, Any]] = (data.get("components") or {}).get("securitySchemes") or {}
         # The name of a scheme of HTTP is the same in any case (RFC 9110, section 11.1).
@@ -693,9 +678,7 @@ class _Reader:
                 pointer = f"#/paths/{escape(path)}/{method}"
                 operation = self.operation(path, item, method, pointer)
                 if operation.id in seen:
-                    raise self.document.error(
-                        f"the operationId {operation.id!r} stands twice", f"{pointer}/operationId"
-                    )
+                    raise self.error(f"the operationId {operation.id!r} stands twice", f"{pointer}/operationId")
                 seen[operation.id] = pointer
                 yield operation
 
@@ -704,18 +687,18 @@ class _Reader:
         raw = item[method]
         name = raw.get("operationId")
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
-            raise self.document.error("an operationId of letters, digits, '_' and '-' is wanted", pointer)
+            raise self.error("an operationId of letters, digits, '_' and '-' is wanted", pointer)
         fact = self.fact(raw, self.default, pointer)
         request = self.request(raw, pointer, fact)
         success, response, links, errors, error_facts, types = self.responses(raw, pointer, fact)
         unsent = raw.get("x-unsent")
         if unsent not in {None, "unchanged"}:
-            raise self.document.error(f"x-unsent is 'unchanged' or absent, not {unsent!r}", f"{pointer}/x-unsent")
+            raise self.error(f"x-unsent is 'unchanged' or absent, not {unsent!r}", f"{pointer}/x-unsent")
         security = raw.get("security", self.document.data.get("security")) or []
         schemes = tuple(scheme for entry in security for scheme in entry)
         for scheme in schemes:
             if scheme not in self.schemes:
-                raise self.document.error(f"no security scheme is called {scheme!r}", f"{pointer}/security")
+                raise self.error(f"no security scheme is called {scheme!r}", f"{pointer}/security")
         sent = tuple(scheme for entry in security if all(sendable(self.schemes[n]) for n in entry) for scheme in entry)
         return Operation(
             id=name,
@@ -745,9 +728,9 @@ class _Reader:
         for value, place in places:
             found, place = self.document.follow(value, place)
             if not isinstance(found.get("name"), str) or found.get("in") not in {"path", "query", "header", "cookie"}:
-                raise self.document.error("a parameter has a 'name', and an 'in' that is path, query or header", place)
+                raise self.error("a parameter has a 'name', and an 'in' that is path, query or header", place)
             if found.get("required") and found["in"] != "path":
-                raise self.document.error(f"no {found['in']} parameter is sent, and this one is required", place)
+                raise self.error(f"no {found['in']} parameter is sent, and this one is required", place)
             schema = self.document.expand(found.get("schema", {}), f"{place}/schema")
             yield Parameter(name=found["name"], place=found["in"], schema=schema)
 
@@ -759,19 +742,31 @@ class _Reader:
         above = f"{place}/content"
         media, place, kind = self.media(found, place)
         if media is None or kind != "application/json":
-            raise self.document.error("a request body has 'application/json' content", above)
+            raise self.error("a request body has 'application/json' content", above)
         body = self.body(media.get("schema", {}), f"{place}/schema", fact)
         if body is None:
-            raise self.document.error("a request body is an object with properties", f"{place}/schema")
+            raise self.error("a request body is an object with properties", f"{place}/schema")
         for item in body.fields.values():
-            for key in _BODY_KEYS & set(item.schema):
-                where = f"{body.pointer}/properties/{escape(item.name)}/{key}"
-                raise self.document.error(f"{key!r} is not generated in a request body; remove it", where)
+            self.generated(item.schema, f"{body.pointer}/properties/{escape(item.name)}")
             known = {"string", "integer", "number", "boolean", "array", "object", "null"}
             if (not item.types and not item.enum) or set(item.types) - known:
                 where = f"{body.pointer}/properties/{escape(item.name)}"
-                raise self.document.error("a request property has a 'type' or an 'enum'", where)
+                raise self.error("a request property has a 'type' or an 'enum'", where)
         return body
+
+    def generated(self, schema: Mapping[str, Any], pointer: str, *, nested: bool = False) -> None:
+        """Makes sure that values can be made for a schema of a request, and for what is in it."""
+        for key in sorted((_BODY_KEYS | _OUTER_KEYS if nested else _BODY_KEYS) & set(schema)):
+            what = (
+                "is read of a property of the body itself"
+                if key in _OUTER_KEYS
+                else "is not generated in a request body"
+            )
+            raise self.error(f"{key!r} {what}; remove it", f"{pointer}/{key}")
+        for name, part in schema.get("properties", {}).items():
+            self.generated(part, f"{pointer}/properties/{escape(name)}", nested=True)
+        if isinstance(schema.get("items"), Mapping):
+            self.generated(schema["items"], f"{pointer}/items", nested=True)
 
     def responses(
         self, raw: Mapping[str, Any], pointer: str, fact: Fact
@@ -793,7 +788,7 @@ class _Reader:
                 types[int(status)] = kind
             if 200 <= int(status) < 300:
                 if success:
-                    raise self.document.error("an operation has one documented success", place)
+                    raise self.error("an operation has one documented success", place)
                 success = int(status)
                 if media is not None:
                     body = self.body(media.get("schema", {}), f"{media_place}/schema", known)
@@ -803,7 +798,7 @@ class _Reader:
                 if media is not None and "schema" in media:
                     errors[int(status)] = self.document.expand(media["schema"], f"{media_place}/schema")
         if not success:
-            raise self.document.error("an operation has a documented success (200, 201, …)", pointer)
+            raise self.error("an operation has a documented success (200, 201, …)", pointer)
         return success, body, links, errors, facts, types
 
     def media(self, found: Mapping[str, Any], place: str) -> tuple[Mapping[str, Any] | None, str, str]:
@@ -839,7 +834,7 @@ class _Reader:
         required = schema.get("required", [])
         for name in required:
             if name not in properties:
-                raise self.document.error(f"{name!r} is required but is no property", f"{place}/required")
+                raise self.error(f"{name!r} is required but is no property", f"{place}/required")
         fields = {}
         for name, value in properties.items():
             where = f"{place}/properties/{escape(name)}"
@@ -852,7 +847,7 @@ class _Reader:
             for key in ("x-not-before", "x-region-of"):
                 if key in item.schema and item.schema[key] not in fields:
                     problem = f"{key} names {item.schema[key]!r}, which is no property"
-                    raise self.document.error(problem, f"{place}/properties/{escape(item.name)}/{key}")
+                    raise self.error(problem, f"{place}/properties/{escape(item.name)}/{key}")
         return Body(fields=fields, schema=schema, aliases=aliases, pointer=place)
 
     def field(
@@ -862,66 +857,57 @@ class _Reader:
         own = self.fact(schema, fact, pointer)
         self.sound(schema, pointer)
         if (changes := schema.get("x-changes")) is not None and changes not in CHANGES:
-            raise self.document.error(
-                f"x-changes is one of {', '.join(CHANGES)}, not {changes!r}", f"{pointer}/x-changes"
-            )
+            raise self.error(f"x-changes is one of {', '.join(CHANGES)}, not {changes!r}", f"{pointer}/x-changes")
         for facet in schema.get("x-facets", ()):
             if facet not in _FACETS:
                 problem = f"the facet {facet!r} is not known.{nearest(facet, _FACETS)}"
-                raise self.document.error(problem, f"{pointer}/x-facets/{escape(facet)}")
+                raise self.error(problem, f"{pointer}/x-facets/{escape(facet)}")
         facets = {
             facet: self.fact(value, own, f"{pointer}/x-facets/{facet}")
             for facet, value in (schema.get("x-facets") or {}).items()
         }
-        choices = {}
+        told = {}
         if schema.get("x-selector") and not schema.get("enum"):
-            raise self.document.error("x-selector is for a property with an 'enum'", f"{pointer}/x-selector")
+            raise self.error("x-selector is for a property with an 'enum'", f"{pointer}/x-selector")
         for value, entry in (schema.get("x-selector") or {}).items():
             where = f"{pointer}/x-selector/{escape(value)}"
             if value not in schema.get("enum", []):
-                raise self.document.error(f"{value!r} is not in the enum of {name!r}", where)
-            choices[value] = self.choice(value, entry or {}, where, own, known)
-        if choices:
-            choices |= {v: Choice(value=v, fact=own) for v in schema["enum"] if v is not None and v not in choices}
+                raise self.error(f"{value!r} is not in the enum of {name!r}", where)
+            told[value] = self.choice(value, entry or {}, where, own, known)
+        values = [v for v in schema["enum"] if v is not None] if told else []
         return Field(
             name=name,
             schema=schema,
             fact=own,
             facets=facets,
             required=required,
-            choices={v: choices[v] for v in schema.get("enum", ()) if v in choices},
+            choices={v: told.get(v) or Choice(value=v, fact=own) for v in values},
             line=self.document.lines.get(pointer),
         )
 
     def sound(self, schema: Mapping[str, Any], pointer: str) -> None:
-        """Looks for what a schema says against itself, and so against every value.
-
-        Raises:
-            SpecError: there is something.
-        """
+        """Makes sure that a schema says nothing against itself, and so against every value."""
         for low, high in product(_LEAST, _MOST):
             exclusive = "exclusive" in low + high
             if low[-4:] != high[-4:] or low not in schema or high not in schema or schema[low] < schema[high]:
                 continue
             if exclusive or schema[low] > schema[high]:
                 problem = f"no value lies within {low} {schema[low]} and {high} {schema[high]}"
-                raise self.document.error(problem, f"{pointer}/{low}")
+                raise self.error(problem, f"{pointer}/{low}")
         typed = {"type": schema["type"]} if "type" in schema else {}
         for i, value in enumerate(schema.get("enum", ())):
             if value is not None and not jsonschema_rs.Draft202012Validator(typed).is_valid(value):
-                raise self.document.error(f"{value!r} is in the enum, and not of the type", f"{pointer}/enum/{i}")
+                raise self.error(f"{value!r} is in the enum, and not of the type", f"{pointer}/enum/{i}")
         if (value := schema.get("default")) is not None and not jsonschema_rs.Draft202012Validator(
             {word: schema[word] for word in (*BOUNDS, "type", "enum") if word in schema}
         ).is_valid(value):
-            raise self.document.error(f"the default {value!r} is not one of its values", f"{pointer}/default")
+            raise self.error(f"the default {value!r} is not one of its values", f"{pointer}/default")
         parts = {f"{pointer}/properties/{escape(n)}": part for n, part in schema.get("properties", {}).items()}
         parts |= {f"{pointer}/items": schema["items"]} if isinstance(schema.get("items"), Mapping) else {}
         kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
         held = [place for place, part in parts.items() if isinstance(part, Mapping) and part.get("x-resource")]
         if held or (schema.get("x-resource") and not {"array", "object"}.isdisjoint(kinds)):
-            raise self.document.error(
-                "x-resource is for a property that holds one id", f"{(held or [pointer])[0]}/x-resource"
-            )
+            raise self.error("x-resource is for a property that holds one id", f"{(held or [pointer])[0]}/x-resource")
         for place, part in parts.items():
             self.sound(part, place)
 
@@ -931,13 +917,13 @@ class _Reader:
         for key in entry:
             if key not in known_keys:
                 problem = f"{key!r} is not read in a selector's value.{nearest(key, known_keys)}"
-                raise self.document.error(problem, f"{pointer}/{escape(key)}")
+                raise self.error(problem, f"{pointer}/{escape(key)}")
         own = self.fact(entry, fact, pointer)
         needed, used = entry.get("requires") or {}, entry.get("uses") or []
         if not isinstance(needed, Mapping):
-            raise self.document.error(f"an object is wanted here, not {needed!r}"[:200], f"{pointer}/requires")
+            raise self.error(f"an object is wanted here, not {needed!r}"[:200], f"{pointer}/requires")
         if not isinstance(used, list) or not all(isinstance(name, str) for name in used):
-            raise self.document.error(f"a list of texts is wanted here, not {used!r}"[:200], f"{pointer}/uses")
+            raise self.error(f"a list of texts is wanted here, not {used!r}"[:200], f"{pointer}/uses")
         requires = {name: self.companion(detail or {}, own, f"{pointer}/requires/{escape(name)}")
                     for name, detail in needed.items()}  # fmt: skip
         filled = frozenset(name for name, detail in needed.items() if detail and "minLength" in detail)
@@ -945,7 +931,7 @@ class _Reader:
         for name in (*requires, *uses):
             if name not in known:
                 problem = f"the companion {name!r} is no property of the body.{nearest(name, known)}"
-                raise self.document.error(problem, pointer)
+                raise self.error(problem, pointer)
         return Choice(
             value=value,
             fact=own,
@@ -961,10 +947,10 @@ class _Reader:
         fact = self.fact(raw, above, pointer)
         for key, value in raw.items():
             if key not in {"basis", "source", "x-basis", "x-source", "minLength"}:
-                raise self.document.error(f"{key!r} is not read for a companion", f"{pointer}/{escape(key)}")
+                raise self.error(f"{key!r} is not read for a companion", f"{pointer}/{escape(key)}")
             if key == "minLength" and value != 1:
                 problem = f"minLength of a companion is 1: it must not be empty; not {value!r}"
-                raise self.document.error(problem[:200], f"{pointer}/minLength")
+                raise self.error(problem[:200], f"{pointer}/minLength")
         return fact
 
     def alias(self, raw: Mapping[str, Any], pointer: str, fields: Mapping[str, Field], fact: Fact) -> AliasGroup:
@@ -972,24 +958,24 @@ class _Reader:
         names, wins = raw.get("fields"), raw.get("wins")
         if not isinstance(names, list) or not isinstance(wins, str) or wins not in names:
             problem = f"a group of aliases has a list of 'fields', and one of them 'wins', not {wins!r}"
-            raise self.document.error(problem[:200], pointer)
+            raise self.error(problem[:200], pointer)
         if len({*map(str, names)}) < len(names):
-            raise self.document.error("a group of aliases names each field once", f"{pointer}/fields")
+            raise self.error("a group of aliases names each field once", f"{pointer}/fields")
         for name in names:
             if not isinstance(name, str) or name not in fields:
                 hint = nearest(str(name), fields)
-                raise self.document.error(f"the alias {name!r} is no property of the body.{hint}", pointer)
+                raise self.error(f"the alias {name!r} is no property of the body.{hint}", pointer)
         return AliasGroup(fields=tuple(names), wins=wins, fact=self.fact(raw, fact, pointer))
 
     def fact(self, raw: Mapping[str, Any], above: Fact, pointer: str) -> Fact:
         """Basis and source that *raw* states, or those of what stands above it."""
         if not isinstance(raw, Mapping):
-            raise self.document.error(f"an object is wanted here, not {raw!r}"[:200], pointer)
+            raise self.error(f"an object is wanted here, not {raw!r}"[:200], pointer)
         basis = raw.get("x-basis", raw.get("basis", above.basis))
         if basis not in BASES:
-            raise self.document.error(f"a basis is one of {', '.join(BASES)}, not {basis!r}", pointer)
+            raise self.error(f"a basis is one of {', '.join(BASES)}, not {basis!r}", pointer)
         source = str(raw.get("x-source", raw.get("source", above.source)))
         key = source.partition(":")[0].strip()
         if source and self.sources and key not in self.sources:
-            raise self.document.error(f"the source {key!r} is not in x-sources.{nearest(key, self.sources)}", pointer)
+            raise self.error(f"the source {key!r} is not in x-sources.{nearest(key, self.sources)}", pointer)
         return Fact(basis, source)

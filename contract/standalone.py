@@ -91,16 +91,10 @@ def _schema(value: Any) -> Any:
     """*value* with the words that the file reads, and no others."""
     if not isinstance(value, Mapping):
         return value
-    found: dict[str, Any] = {}
-    for word in _SCHEMA_WORDS:
-        if word in value:
-            inner = value[word]
-            if word == "properties":
-                inner = {name: _schema(one) for name, one in inner.items()}
-            elif word == "items":
-                inner = _schema(inner)
-            found[word] = inner
-    return found
+    found = {word: value[word] for word in _SCHEMA_WORDS if word in value}
+    if "properties" in found:
+        found["properties"] = {name: _schema(one) for name, one in found["properties"].items()}
+    return {**found, "items": _schema(found["items"])} if "items" in found else found
 
 
 class _Maker:

@@ -119,7 +119,8 @@ class Values:
                 int(schema.get("minLength", 0)), "x"
             )
         choices = [gen.selectors[n].choices.get(body[n]) for n in gen.selectors if n in body]
-        taken = set(body) | {o for choice in choices if choice for o in choice.companions}
+        # What stands for a companion that is left out would be it.
+        taken = gen.request.aliases_of({*body, *(o for choice in choices if choice for o in choice.companions)})
         self.marks += 1
         free = [n for n in gen.enums if n not in gen.selectors and n not in taken]
         urls = [n for n in gen.free if gen.fields[n].format == "uri" and n not in taken and n not in gen.companions]
@@ -155,12 +156,7 @@ class Tour:
     """The deterministic walk; see the first lines of this module."""
 
     def __init__(
-        self,
-        operation: str,
-        generator: Generator,
-        values: Values,
-        shown: frozenset[str],
-        chance: random.Random,
+        self, operation: str, generator: Generator, values: Values, shown: frozenset[str], chance: random.Random
     ) -> None:
         self.operation = operation
         self.gen = gen = generator
@@ -168,6 +164,7 @@ class Tour:
         self.shown = shown
         self.layout = Layout(generator, chance)
         self.primary = self.layout.primary
+        self.second = next((name for name in gen.selectors if name != self.primary), "")
         groups = {gen.request.aliases_of((n,)) for n in gen.free}
         boundary = max((sum(len(self.boundary.firm.get(n, ())) for n in group) for group in groups), default=0)
         self.bound = max(self.layout.bound, boundary)
@@ -239,15 +236,11 @@ class Tour:
                 for name, seen in self.seen_changes.items()
             },
             "combinations of three enumerated values": (wanted - len(remaining), wanted),
-            "boundary values": (
-                sum(len(self.boundary.firm[n]) - self.boundary.left(n) for n in self.gen.free),
-                sum(len(self.boundary.firm[n]) for n in self.gen.free),
-            ),
+            "boundary values": (0, 0),  # The plan counts them at its end.
         }
-        ranked = [name for name in self.gen.selectors if name != self.primary]
-        if self.primary in self.gen.selectors and ranked:
-            pairs = len(layout.values) * len(self.gen.enums[ranked[0]])
-            self.coverage[f"pairs of {self.primary} and {ranked[0]}"] = (len(self.seen_pairs), pairs)
+        if self.primary in self.gen.selectors and self.second:
+            pairs = len(layout.values) * len(self.gen.enums[self.second])
+            self.coverage[f"pairs of {self.primary} and {self.second}"] = (len(self.seen_pairs), pairs)
         yield from made
 
     def roomy(self, turn: int) -> Any:
@@ -301,9 +294,8 @@ class Tour:
             if name in before and name in state and before[name] != state[name]:
                 seen.add((before[name], state[name]))
                 self.visits.update([*self.gen.choice(name, state[name]).requires])
-        ranked = [name for name in self.gen.selectors if name != self.primary]
-        if ranked:
-            self.seen_pairs.add((state.get(self.primary or ""), state.get(ranked[0])))
+        if self.second:
+            self.seen_pairs.add((state.get(self.primary or ""), state.get(self.second)))
         if slot.still:
             self.confined[label] = slot.kind
         kept = self.same[label] = self.kept(body, before) if slot.kind == "again" else self.unchanged(slot, body)

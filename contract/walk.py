@@ -274,7 +274,7 @@ class Walk:
             hidden = {n for case in self.later for n in case.absent if n not in known} - self.cleared
             hidden = {n for n in hidden if request.fields[n].format not in self.ignored}
             marker = self.generator.marker
-            if hidden and empty is None and marker is not None:
+            if hidden and empty is None and marker is not None and marker not in self.generator.required:
                 body |= dict.fromkeys(sorted(hidden), None)
                 if is_empty(known.get(marker)):
                     self.session.update(f"{marker} to be cleared", {marker: self.generator.firm(marker)[0]})

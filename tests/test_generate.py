@@ -577,6 +577,7 @@ def test_aliases_clash() -> None:
 @pytest.mark.parametrize(
     ("changes", "marker"),
     [
+        ({"components/schemas/Setting/required": ["label"]}, "caption"),
         ({}, "label"),
         ({f"{REQUEST}/label/format": "email"}, "caption"),
         ({f"{REQUEST}/label/writeOnly": True}, "caption"),

@@ -1112,6 +1112,20 @@ def test_what_is_omitted_is_missed_beside_what_other_values_need(name: str) -> N
         assert not case.body.keys() & set(case.absent)
 
 
+def test_what_stands_for_an_omitted_companion_is_left_out_too() -> None:
+    """An API takes an address that has two names by either of them."""
+    contract = lamp(
+        {
+            f"{REQUEST}/mode/x-selector/blink": {"requires": {"call": {}}},
+            f"{REQUEST}/ring": {"type": "string", "format": "uri"},
+            f"{RESPONSE}/ring": {"type": ["string", "null"]},
+            "components/schemas/Setting/x-aliases": [{"fields": ["call", "ring"], "wins": "call"}],
+        }
+    )
+    omitted = [case for case in block(plan(contract), "omissions") if case.label == "mode blink without call"]
+    assert [case.body.keys() & {"call", "ring"} for case in omitted] == [set()]
+
+
 def test_every_refused_body_names_what_it_is_refused_for() -> None:
     """Its core is in it, and holds the one thing that the documents exclude."""
     whole = made("with ids")

@@ -395,6 +395,8 @@ def test_an_installation_without_its_fragment_is_told(monkeypatch: pytest.Monkey
         ({"components/schemas/Setting/required": ["labell"]}, "'labell' is required but is no property", "/Setting/required"),
         ({f"{REQUEST}/label/pattern": "a+"}, "'pattern' is not generated in a request body", "/label/pattern"),
         ({f"{REQUEST}/label/oneOf": []}, "'oneOf' is not generated in a request body", "/label/oneOf"),
+        ({f"{REQUEST}/tags": {"type": "array", "items": {"type": "string", "pattern": "a"}}}, "'pattern' is not generated in a request body", "/tags/items/pattern"),
+        ({f"{REQUEST}/tags": {"type": "array", "items": {"type": "string", "writeOnly": True}}}, "'writeOnly' is read of a property of the body itself", "/items/writeOnly"),
         ({f"{REQUEST}/label": {}}, "a request property has a 'type' or an 'enum'", "/properties/label"),
         ({f"{REQUEST}/mode/x-selector/blnk": {}}, "'blnk' is not in the enum of 'mode'", "/x-selector/blnk"),
         ({f"{REQUEST}/mode/x-selector/blink/need": {}}, "'need' is not read in a selector's value", "/blink/need"),
