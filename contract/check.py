@@ -355,7 +355,7 @@ class Judge:
             if operation is not self.update and any(under(f.rule, "read_back") for f in result.findings):
                 continue  # An older view of the record: its stamp is older too.
             rule, message, was = f"{prefix}.{name}.forward", f"{name} went back", before[name]
-            kept = earlier - mine < SLACK
+            kept = earlier - mine <= SLACK
             result.tell(kept, rule, message, f"/{escape(name)}", expected=f"not before {was}", actual=record[name])
             # Before that time a stamp that moved shows that it does; one that did not shows nothing.
             if operation is not self.update or (interaction.age < MOVES_AFTER and mine <= earlier):
