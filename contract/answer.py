@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import jsonschema_rs
@@ -34,8 +35,6 @@ _TRACE: Final = re.compile(
 )
 _ESCAPED: Final = re.compile(r'\\(["ntr/]|u0022|u0027)')
 """Quotation marks, strokes and blanks as they stand in JSON."""
-_MARKS: Final = (b"\\", b"(", b"`", b"'")
-"""A stack trace in JSON holds one of these (a line break is a backslash), and they are found at once."""
 _MASKED: Final = re.compile(r"[*•]{3}|(?i:^x{4,})")
 """What is shown in the place of a secret."""
 _SECRET_KEY: Final = re.compile(r"(?i)(?:^|_)(?:password|passwd|secret|api_?key|auth_?token|api_?token|private_?key)$")
@@ -191,8 +190,9 @@ class Answers:
         content = response.content
         if self.tells(response):
             return "the answer holds a credential of this run"
-        marked = response.body is MISSING or any(mark in content for mark in _MARKS)
-        if marked and _TRACE.search(self._unasked(response)):
+        # A stack trace in JSON holds one of these (a line break is a backslash), and they are found at once.
+        marked = b"\\" in content or b"(" in content or b"`" in content or b"'" in content
+        if (marked or response.body is MISSING) and _TRACE.search(self._unasked(response)):
             return "the answer holds a stack trace"
         if response.status >= 400 and b"@" in content and _LOGIN.search(content):
             return "the answer holds an address with a password in it"
@@ -333,7 +333,7 @@ class Answers:
         wrong = {f.rule for f in found}
         if f"{shape}.body" in wrong:
             return
-        result.evidence += [rule for rule in record.evidence(response.body) if rule not in wrong]
+        result.evidence += record.evidence(response.body, wrong)
         if self.key and interaction.id and interaction.case.target == "own":
             shown = response.body.get(self.key)
             if not (is_id(shown, interaction.id) or shown is None or f"{operation.id}.format.{self.key}" in wrong):
@@ -400,14 +400,14 @@ class Answers:
             found = self._findings(operation, record, entry, where, str(entry.get(self.key)))
             result.findings += found
             wrong = {f.rule for f in found}
-            result.evidence += [rule for rule in record.evidence(entry) if rule not in wrong]
+            result.evidence += record.evidence(entry, wrong)
 
 
 def is_id(shown: Any, id: str) -> bool:
     """True where *shown* is the id of a record that a path names *id*; ids may be integers, and a UUID
     that was given in capitals is written in small letters by most.
     """
-    return shown in (id, canonical(id)) or (type(shown) is int and str(shown) == id)
+    return shown == id or shown == canonical(id) or (type(shown) is int and str(shown) == id)
 
 
 def _taken_for_unsent(interaction: Interaction) -> bool:
@@ -420,6 +420,7 @@ def _taken_for_unsent(interaction: Interaction) -> bool:
     return isinstance(shown, Mapping) and bool(empty) and all(kept)
 
 
+@lru_cache(maxsize=64)
 def _media_problem(value: str, media: str) -> str:
     """What is wrong with a Content-Type where *media* is documented; nothing if it is right."""
     kind, _, rest = value.partition(";")

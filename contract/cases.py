@@ -87,6 +87,7 @@ class Cases:
         if self.foreign:
             others += [(reads, "foreign", ""), (writes, "foreign", "")]
         made = list(self.strangers(writes))
+        confined = dict(zip((case.label for case in made[:1:-1]), self.channels(), strict=False))
         for operation, kind, again in others if writes.key is not None else ():
             # Nothing is written to another record that can be read: it could not be put back.
             guarded = operation is writes and not (sure and kind == "unknown")
@@ -105,11 +106,28 @@ class Cases:
             tag = case.label.removeprefix(writes.label).strip()
             written = case.operation == writes.id
             body = (self.mark({}, tag) or self.generator.complete({}, self.take)) if written else MISSING
+            body = confined.get(case.label, body)
             if written and case.target == "unknown":
                 # An API may look up what a body names before it knows whether there is a record.
                 gen = self.generator
                 body |= {n: gen.firm(n)[0] for n in gen.free if gen.fields[n].resource and n not in body}
             yield replace(case, body=body)
+
+    def channels(self) -> Iterator[JSONObject]:
+        """For each selector what belongs to it and to no other: an API may have another place that asks who sends it."""
+        gen = self.generator
+        for selector in gen.selectors:
+            others = {
+                o
+                for n in gen.selectors
+                if n != selector
+                for c in gen.selectors[n].choices.values()
+                for o in c.companions
+            }
+            mine = {o for choice in gen.selectors[selector].choices.values() for o in choice.companions} - others
+            plain = (n for n in gen.free if n in mine & self.shown and not gen.fields[n].resource)
+            if body := {name: gen.firm(name)[-1] for name in plain}:
+                yield body
 
     def readers(self) -> Iterator[Case]:
         """Reads without the right to ask, which leave no trace: they come late, as an API may have let somebody in
@@ -457,13 +475,16 @@ class Cases:
                     yield self.unsaid(f"objects in {name}", {name: [{"a": 7}]}, "any")
 
     def other_letters(self) -> Iterator[Case]:
-        """A documented value in the other letter case, once for each set of values."""
-        seen: set[tuple[Any, ...]] = set()
+        """A documented value in the other letter case, once for each set of values; those of selectors one by one."""
+        found: dict[tuple[Any, ...], tuple[str, str]] = {}
         for name, options in self.generator.enums.items():
-            if options and isinstance(options[0], str) and options not in seen:
-                seen.add(options)
-                lower = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
-                yield self.unsaid(f"another case in {name}", {name: lower}, "any")
+            if options and isinstance(options[0], str):
+                other = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
+                found.setdefault(options, (name, other))
+        single = [{name: value} for name, value in found.values() if name in self.generator.selectors]
+        plain = {name: value for name, value in found.values() if name not in self.generator.selectors}
+        for body in (*single, *([plain] if plain else [])):
+            yield self.unsaid(f"another case in {', '.join(body)}", body, "any")
 
     def ghosts(self) -> Iterator[Case]:
         """Well-formed ids of what most likely does not exist: the first alone, and then the others."""

@@ -9,7 +9,7 @@ read or the list does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ class Judge:
         self.fields = self.answers.fields
         self.key = self.answers.key
         """The field that names a record, if there is one."""
-        self.plain = [n for n, f in self.fields.items() if f.changes == ""]
+        self.plain = frozenset(n for n, f in self.fields.items() if f.changes == "")
         self.never = [n for n, f in self.fields.items() if f.changes == "never"]
         self.on_write = [n for n, f in self.fields.items() if f.changes == "on-write"]
         self.stamps = [n for n in self.on_write if self.fields[n].format == "date-time"]
@@ -55,10 +55,15 @@ class Judge:
         self.restless = frozenset(n for n, f in self.fields.items() if f.changes == "anytime")
         self.watched = [n for n, f in self.fields.items() if f.changes in {"", "never"}]
         self.framed = self.watched if self.update.unsent is not None else self.never
+        frame = f"{self.update.id}.frame"
+        self.frames = {n: f"{frame}.{n}" for n in self.framed}
+        self.whole = (frame,) if self.update.unsent is not None else ()
+        self.unsent = lru_cache(maxsize=256)(self._unsent)
         request = self.request.fields
         self.echoed = {
             n: f"{self.update.id}.echo.{n}" for n, f in request.items() if n in self.fields and not f.write_only
         }
+        self.aliased = frozenset(n for group in self.request.aliases for n in group.fields)
         self.advised = frozenset(n for n, f in request.items() if f.deprecated)
         self.ordered = [
             (n, str(f.schema["x-not-before"]), f"{self.update.id}.time.{n}.not_before")
@@ -126,7 +131,7 @@ class Judge:
         prefix, record = self.update.id, result.record
         silent: set[str] = set()
         wrong: list[str] = []
-        for group in self.request.aliases:
+        for group in self.request.aliases if not self.aliased.isdisjoint(body) else ():
             sent = [name for name in group.fields if name in body]
             if len(sent) > 1:
                 silent.update(sent)
@@ -202,6 +207,8 @@ class Judge:
     def _emptied(self, body: JSONObject, before: JSONObject, result: Judgement) -> None:
         """That what the value of a selector wants filled is not taken empty while the selector stands there."""
         assert result.record is not None
+        if "" not in body.values():
+            return
         record, active = result.record, self.request.active(before)
         for name, choice in self.request.active(result.record).items():
             if name in body or active.get(name) != choice:
@@ -215,7 +222,7 @@ class Judge:
 
     def exempt(self, body: JSONObject, record: JSONObject, before: JSONObject) -> tuple[frozenset[str], frozenset[str]]:
         """Fields that a write may change though they were not sent: (in any way, by clearing)."""
-        free = self.request.aliases_of(frozenset(body) & frozenset(self.request.fields))
+        free = self.request.aliases_of(self.request.fields.keys() & body)
         cleared: set[str] = set()
         chosen = self.request.active(record)
         for name, old in self.request.active(before).items():
@@ -228,7 +235,7 @@ class Judge:
     ) -> None:
         """That what was not sent is as it was *before*, but for what may have been *kept* without being shown."""
         assert result.record is not None
-        prefix, record, unsent = f"{self.update.id}.frame", result.record, self._unsent(body)
+        prefix, record, unsent = f"{self.update.id}.frame", result.record, self.unsent(tuple(body))
         changed = [n for n in self.framed if record.get(n, MISSING) != before.get(n, MISSING)]
         if all(n in body for n in changed):
             result.evidence += unsent
@@ -258,12 +265,11 @@ class Judge:
             message, at = f"{name} changed, although it {why}", f"/{escape(name)}"
             result.broken(f"{prefix}.{name}", message, at, expected=old, actual=now, follows=follows)
 
-    def _unsent(self, body: JSONObject) -> list[str]:
-        """The rules of the frame for which an update with *body* is evidence."""
-        prefix = f"{self.update.id}.frame"
-        free = self.request.aliases_of(frozenset(body) & frozenset(self.request.fields))
-        names = [n for n in self.framed if n not in free and (n not in body or self.fields[n].changes == "never")]
-        return [f"{prefix}.{n}" for n in names] + ([prefix] if self.update.unsent is not None else [])
+    def _unsent(self, body: tuple[str, ...]) -> tuple[str, ...]:
+        """The rules of the frame for which an update with the fields *body* is evidence."""
+        free = self.request.aliases_of(self.request.fields.keys() & body)
+        sent = free.union(body).difference(self.never) | free
+        return (*(rule for name, rule in self.frames.items() if name not in sent), *self.whole)
 
     def _repeated(self, body: JSONObject, record: JSONObject, before: JSONObject) -> Iterator[Finding]:
         """The same update a second time.
@@ -335,10 +341,14 @@ class Judge:
             mine, theirs = instant(record.get(name)), instant(record.get(other))
             if mine is not None and theirs is not None:
                 # Only where one shows more of a second than the other does, rounding may turn them round.
-                rounded = len(_fraction(record[name])) != len(_fraction(record[other]))
-                early = theirs - mine > (SLACK if rounded else timedelta(0))
+                early = mine < theirs and (
+                    theirs - mine > SLACK or len(_fraction(record[name])) == len(_fraction(record[other]))
+                )
+                if not early:
+                    result.evidence.append(rule)
+                    continue
                 message, limit = f"{name} is before {other}", f"not before {record[other]}"
-                result.tell(not early, rule, message, f"{base}/{escape(name)}", expected=limit, actual=record[name])
+                result.broken(rule, message, f"{base}/{escape(name)}", expected=limit, actual=record[name])
 
     def _times(self, operation: Operation, interaction: Interaction, result: Judgement) -> None:
         """Time stamps against each other and against what they were."""
@@ -369,7 +379,7 @@ class Judge:
 
     def applied(self, sent: JSONObject, before: JSONObject, record: JSONObject) -> list[str]:
         """The fields that have what was *sent*, and had something else *before*."""
-        plain = [n for n in self.plain if n in sent and n in before and n in record]
+        plain = [n for n in sent if n in self.plain and n in before and n in record]
         return [n for n in plain if record[n] == sent[n] and not same(self.fields[n], before[n], record[n])]
 
     # --------------------------------------------------------- after a read

@@ -31,6 +31,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     from contract.errors import ContractError
 
     gc.set_threshold(50_000, 20, 20)  # What a command makes it keeps to its end: to look for rubbish costs 5 %.
+    # Hypothesis keeps tables in a folder: not in the working directory, and once for all of them.
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(cache, "pytest-contract", "hypothesis"))
     try:
         status = cli.main(args=args, prog_name="contract", standalone_mode=False)
     except click.ClickException as error:

@@ -315,7 +315,7 @@ class Generator:
         bounds, item = ("minLength", "maxLength"), self.fields.get(name)
         documented = {b for b in bounds if item is None or item.facet(b).basis == "documented"}
         ends = ("m" * (low - 1) + "M",) if low > 1 and "minLength" in documented else ()
-        if high and "maxLength" in documented:
+        if high and high <= LONG and "maxLength" in documented:
             # A limit is one of characters, whatever bytes they take.
             ends += ("m" * (high - 1) + "M", *(("é" * high,) if high > 1 else ()))
             loose = tuple((tag, text) for tag, text in loose if len(text) <= high)
@@ -563,10 +563,12 @@ class Generator:
         if not broken:
             raise SpecError("no rule of this operation can be broken by a body", pointer=self.operation.pointer)
 
+        which, whole = st.sampled_from(broken), self.bodies()
+
         @st.composite
         def body(pull: Any) -> tuple[dict[str, Any], str]:
-            kind, name, detail, rule = pull(st.sampled_from(broken))
-            made = dict(pull(self.bodies()))
+            kind, name, detail, rule = pull(which)
+            made = dict(pull(whole))
             if kind == "value":
                 made[name] = detail
                 return made, rule

@@ -313,14 +313,14 @@ class Layout:
             """Gives *name* another value in the *i*-th slot; the one that it had."""
             state = slots[i].state
             had = state[name]
-            for group in self.met(state, name):
-                count[group] -= 1
-                if not count[group] and group in self.triples:
-                    remaining[group] = True
+            for others in self.beside(state, name):
+                gone, new = frozenset(((name, had), *others)), frozenset(((name, value), *others))
+                count[gone] -= 1
+                if not count[gone] and gone in self.triples:
+                    remaining[gone] = True
+                count[new] += 1
+                remaining.pop(new, None)
             state[name] = value
-            for group in self.met(state, name):
-                count[group] += 1
-                remaining.pop(group, None)
             return had
 
         def follow(i: int, name: str) -> Iterator[int]:
@@ -349,10 +349,12 @@ class Layout:
             ]
             if not fit:
                 continue
-            i, left, turns = self.random.choice(fit), len(remaining), changes()
+            i, left = self.random.choice(fit), len(remaining)
             wrong = [(place, n) for n, v in wish.items() if slots[i].state[n] != v for place in follow(i, n)]
+            moved = any(n in names for _, n in wrong)
+            turns = changes() if moved else 0
             had = [(place, n, put(place, n, wish[n])) for place, n in wrong]
-            if len(remaining) > left or changes() < turns:
+            if len(remaining) > left or (moved and changes() < turns):
                 for place, n, value in reversed(had):
                     put(place, n, value)
 
@@ -404,12 +406,14 @@ class Layout:
         for group in self.met(state):
             remaining.pop(group, None)
 
-    def met(self, values: Mapping[str, Any], name: str = "") -> Iterator[frozenset[Pair]]:
-        """The combinations of three that stand in *values*; those with the field *name*, where it is given."""
+    def met(self, values: Mapping[str, Any]) -> Iterator[frozenset[Pair]]:
+        """The combinations of three that stand in *values*."""
+        return map(frozenset, self.beside(values))
+
+    def beside(self, values: Mapping[str, Any], name: str = "") -> Iterator[tuple[Pair, ...]]:
+        """The combinations of three that stand in *values*; what stands beside the field *name* in those with it, where
+        it is given.
+        """
         pairs = [(n, v) for n, v in values.items() if n != name and (n == self.primary or n in self.others)]
-        size = min(3, len(self.others) + (self.primary is not None))
-        if not name:
-            yield from map(frozenset, self.among(pairs, size, self.need))
-            return
-        mine = (name, values[name])
-        yield from (frozenset((mine, *some)) for some in self.among(pairs, size - 1, self.need - (name in self.core)))
+        size = min(3, len(self.others) + (self.primary is not None)) - bool(name)
+        return self.among(pairs, size, self.need - (name in self.core))

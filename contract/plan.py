@@ -20,6 +20,7 @@ from typing import Any, Final
 from contract.budget import BESIDE_RANDOM, LISTS, MARGIN, OVERHEAD, PROOF, RESTING, SIGHTS
 from contract.cases import Cases, excluding
 from contract.generate import Generator, draw
+from contract.layout import SINGLES
 from contract.model import MISSING, Case, JSONObject
 from contract.rules import rules as rules_of
 from contract.spec import Contract
@@ -37,7 +38,7 @@ UNUSUAL: Final = 12
 """What a list is worth more for each kind of unusual text that it shows and none before it; see `Block.parts`."""
 BY_ITSELF: Final = 30
 """What a list is worth more right after an update of that text by itself."""
-CLOSE: Final = 3
+CLOSE: Final = SINGLES + 1
 """Reads in a row at the end of the tour, each after one update."""
 DRAWN: Final = 10
 """Bodies that are drawn to choose those of the random part from."""
@@ -170,9 +171,10 @@ class Block:
             if case.body is not MISSING:
                 state |= {name: repr(value) for name, value in case.fields.items() if case.expect == "accept"}
                 continue
-            beside = [
-                c.body for c in self.cases[max(0, i - 1) : i + 2] if c.body is not MISSING and c.expect == "accept"
-            ]
+            taken = (
+                filter(lambda c: c.expect == "accept", part) for part in (self.cases[:i][::-1], self.cases[i + 1 :])
+            )
+            beside = [c.body for c in (next(cases, case) for cases in taken) if c.body is not MISSING]
             # What was kept from before an update of one thing shows between reads on both sides of it alone.
             shown[i] = {*state.items(), *([ALONE] if any(len(body) <= FEWEST for body in beside) else [])}
         return shown
@@ -211,12 +213,12 @@ def plan(
     foreign_ids: Iterable[str] = (),
 ) -> Plan:
     """The plan of one run."""
-    return _planned(contract, profile, seed, tuple(sorted((resources or {}).items())), tuple(foreign_ids))
+    return _planned(contract, profile, seed, tuple(sorted((resources or {}).items())), bool(tuple(foreign_ids)))
 
 
 @lru_cache(maxsize=8)
 def _planned(
-    contract: Contract, profile: str, seed: int, resources: tuple[tuple[str, str], ...], foreign: tuple[str, ...]
+    contract: Contract, profile: str, seed: int, resources: tuple[tuple[str, str], ...], foreign: bool
 ) -> Plan:
     return _Planner(contract, PROFILES[profile], seed, dict(resources), foreign).plan()
 
@@ -302,7 +304,7 @@ class _Planner:
     """Makes the blocks of one plan."""
 
     def __init__(
-        self, contract: Contract, profile: Profile, seed: int, resources: Mapping[str, str], foreign: tuple[str, ...]
+        self, contract: Contract, profile: Profile, seed: int, resources: Mapping[str, str], foreign: bool
     ) -> None:
         self.contract = contract
         self.update = contract.update
@@ -310,7 +312,7 @@ class _Planner:
         self.seed = seed
         self.generator = Generator(self.update, resources)
         self.values = Values(self.generator, seed)
-        self.cases = Cases(contract, self.values, foreign=bool(foreign), thorough=profile.thorough)
+        self.cases = Cases(contract, self.values, foreign=foreign, thorough=profile.thorough)
         self.held: tuple[Case, ...] = ()
         """What is refused on the tour."""
 
@@ -684,7 +686,10 @@ class _Planner:
         yield from first[:-1] if spare <= 0 else self.refusing(first[:-1])
         if pairs:
             body, other = max(pairs, key=lambda p: (sum(p[1][n] != v for n, v in p[0].items()), len(p[0])))
-            yield self.cases.case(f"random {len(first)}", body=self.crowded(body))
+            # What is sent three times is to change all that it holds: one that is undone then shows.
+            enums = {n: v for n, v in self.generator.enums.items() if n not in self.generator.selectors}
+            swapped = {n: v for n, values in enums.items() if n in other for v in values if v != other[n]}
+            yield self.cases.case(f"random {len(first)}", body=self.crowded(body) | swapped)
             last = self.cases.case(f"random {len(first)} with other companions", body=other)
             yield last
         else:

@@ -6,9 +6,9 @@ by field, so that each thing that is wrong is told under its own rule.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from functools import cache, partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache, lru_cache, partial
 from typing import Any, Final
 
 import jsonschema_rs
@@ -29,6 +29,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "object": (dict,),
     "null": (type(None),),
 }
+NONE: Final = frozenset[str]()
 SLACK: Final = timedelta(seconds=1)
 """Two times nearer than this are one: some answers show fractions, and some do not."""
 
@@ -37,6 +38,8 @@ def same(item: Field | None, a: Any, b: Any) -> bool:
     """True where two values of a field say the same: lists of enumerated values in any order, times
     in any notation, everything else to the letter. Members of an object that nobody documented say nothing.
     """
+    if isinstance(a, str) and isinstance(b, str):
+        return a == b or (item is not None and item.format == "date-time" and _near(instant(a), instant(b)))
     if isinstance(a, dict) and isinstance(b, dict):
         parts = item.parts if item is not None and item.schema.get("properties") else {}
         names = (a.keys() | b.keys()) & parts.keys() if parts else a.keys() | b.keys()
@@ -48,12 +51,13 @@ def same(item: Field | None, a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(same(part, one, other) for one, other in zip(a, b, strict=True))
     if (a == b and type(a) is type(b)) or (a != a and b != b):
         return True
-    if item is not None and item.format == "date-time":
-        one, two = instant(a), instant(b)
-        return one is not None and two is not None and abs(one - two) < SLACK
     if isinstance(a, bool) or isinstance(b, bool):
         return False
     return isinstance(a, (int, float)) and isinstance(b, (int, float)) and a == b
+
+
+def _near(one: datetime | None, two: datetime | None) -> bool:
+    return one is not None and two is not None and abs(one - two) < SLACK
 
 
 class RecordShape:
@@ -68,7 +72,8 @@ class RecordShape:
         self.validator = jsonschema_rs.Draft202012Validator(dict(body.schema), validate_formats=True, formats=asked)
         self.custom = [(name, CUSTOM[f.format]) for name, f in body.fields.items() if f.format in CUSTOM]
         self.sized = [(name, f.format) for name, f in body.fields.items() if f.format in SIZES]
-        self.regions = [(f, str(f.schema["x-region-of"])) for f in body.fields.values() if "x-region-of" in f.schema]
+        regions = ((name, f.schema.get("x-region-of"), f.format) for name, f in body.fields.items())
+        self.regions = [(name, str(other), format) for name, other, format in regions if other is not None]
         self.always: list[str] = [f"{operation}.shape", f"{operation}.shape.body"]
         self.sometimes: list[tuple[str, list[str]]] = []
         for name, item in body.fields.items():
@@ -87,34 +92,44 @@ class RecordShape:
                 mine.append(f"{operation}.format.{name}")
             self.sometimes.append((name, mine))
         self._quick: dict[str, jsonschema_rs.Draft202012Validator | None] = {}
+        self._evident = lru_cache(maxsize=256)(self._evidence)
 
-    def evidence(self, record: JSONObject) -> list[str]:
-        """The rules for which a well-shaped *record* is evidence."""
+    def evidence(self, record: JSONObject, wrong: Collection[str] = ()) -> Sequence[str]:
+        """The rules for which *record* is evidence, but for those that it shows *wrong*."""
+        nulls = tuple([name for name, value in record.items() if value is None])
+        all_there = record.keys() >= self.fields.keys()
+        found = self._evident(nulls, NONE if all_there else frozenset(self.fields.keys() - record.keys()))
+        return [rule for rule in found if rule not in wrong] if wrong else found
+
+    def _evidence(self, nulls: tuple[str, ...], absent: frozenset[str]) -> tuple[str, ...]:
         found = list(self.always)
         for name, mine in self.sometimes:
-            if record.get(name) is not None:
-                found += mine
-            elif name in record and mine:
-                found.append(mine[0])
-        return found
+            if name not in absent:
+                found += mine[:1] if name in nulls else mine
+        return tuple(found)
 
     def findings(self, record: JSONObject, base: str) -> list[Finding]:
         """What is wrong with the shape of *record*, which stands at pointer *base* in the answer."""
         found: list[Finding] = []
-        if not (
-            self.validator.is_valid(record)
-            and all(not isinstance(record.get(name), str) or fits(record[name]) for name, fits in self.custom)
-            and all(matches(kind, record.get(name)) for name, kind in self.sized)
-        ):
+        if not self._well(record):
             found = list(self._closely(record, base))
-        for item, other in self.regions:
-            regions = _regions(record.get(item.name), record.get(other), item.format)
-            if regions:
-                message = f"{item.name} is not a region of the calling code of {other}"
-                rule, at = f"{self.operation}.e164.{item.name}", f"{base}/{escape(item.name)}"
+        for name, other, format in self.regions:
+            if regions := _regions(record.get(name), record.get(other), format):
+                message = f"{name} is not a region of the calling code of {other}"
+                rule, at = f"{self.operation}.e164.{name}", f"{base}/{escape(name)}"
                 some = f"one of {', '.join(regions[:6])}{', …' if len(regions) > 6 else ''}"
-                found.append(Finding(rule=rule, message=message, pointer=at, expected=some, actual=record[item.name]))
+                found.append(Finding(rule=rule, message=message, pointer=at, expected=some, actual=record[name]))
         return found
+
+    def _well(self, record: JSONObject) -> bool:
+        """True where nothing is wrong with any field by itself, as far as a quick look tells."""
+        for name, fits in self.custom:
+            if isinstance(value := record.get(name), str) and not fits(value):
+                return False
+        for name, kind in self.sized:
+            if not matches(kind, record.get(name)):
+                return False
+        return bool(self.validator.is_valid(record))
 
     def _closely(self, record: JSONObject, base: str) -> Iterator[Finding]:
         missing = [name for name, item in self.fields.items() if item.required and name not in record]
@@ -205,8 +220,12 @@ def said(schema: Any) -> Any:
 
 def _regions(code: Any, number: Any, format: str) -> tuple[str, ...]:
     """The regions that share the calling code of *number*, where *code* is well-formed and none of them."""
-    texts = isinstance(code, str) and isinstance(number, str)
-    if not (texts and is_e164(number) and matches(format, code)):
+    return _others(code, number, format) if isinstance(code, str) and isinstance(number, str) else ()
+
+
+@lru_cache(maxsize=256)
+def _others(code: str, number: str, format: str) -> tuple[str, ...]:
+    if not (is_e164(number) and matches(format, code)):
         return ()
     regions = calling_regions(number) or ("001",)
     return () if "001" in regions or code in {*regions, *UNDIALLED} else regions

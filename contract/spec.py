@@ -869,6 +869,8 @@ class _Reader:
         told = {}
         if schema.get("x-selector") and not schema.get("enum"):
             raise self.error("x-selector is for a property with an 'enum'", f"{pointer}/x-selector")
+        if schema.get("x-selector") and (odd := [v for v in schema["enum"] if not isinstance(v, str | None)]):
+            raise self.error(f"the values of a selector are texts, not {odd[0]!r}"[:200], f"{pointer}/enum")
         for value, entry in (schema.get("x-selector") or {}).items():
             where = f"{pointer}/x-selector/{escape(value)}"
             if value not in schema.get("enum", []):

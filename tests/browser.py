@@ -97,11 +97,13 @@ class Browser:
         """The events of one page that came with the answers so far."""
         return [event for event in self._events if event.get("sessionId") == session]
 
+    def forget(self) -> None:
+        """Lets go of the events so far."""
+        self._events.clear()
+
     @contextmanager
-    def page(self, path: Path, fragment: str = "", *, width: int = 1280, **features: str) -> Iterator[Page]:
-        """The file *path* in a tab of its own, without a network; *features* are media features such as
-        ``prefers_color_scheme="dark"``.
-        """
+    def page(self, path: Path) -> Iterator[Page]:
+        """The file *path* in a tab of its own, without a network."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, session)
@@ -111,10 +113,8 @@ class Browser:
             page.call(
                 "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0
             )
-            page.size(width, 900)
-            wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
-            page.call("Emulation.setEmulatedMedia", features=wanted)
-            page.call("Page.navigate", url=path.resolve().as_uri() + (f"#{fragment}" if fragment else ""))
+            page.size(1280, 900)
+            page.call("Page.navigate", url=path.resolve().as_uri())
             page.until("document.readyState === 'complete'")
             yield page
         finally:

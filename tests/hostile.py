@@ -96,14 +96,14 @@ def drips_body(proxy: Proxy, exchange: Exchange) -> None:
 def endless_chunks(proxy: Proxy, exchange: Exchange) -> None:
     """Chunks of one byte without an end, quickly."""
     exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while not proxy.closed.wait(0.002):
+    while not proxy.closed.wait(0.01):
         exchange.send(b"1\r\n \r\n" * 50)
 
 
 @behaviour
 def informational_flood(proxy: Proxy, exchange: Exchange) -> None:
     """Interim answers without an end."""
-    while not proxy.closed.wait(0.002):
+    while not proxy.closed.wait(0.01):
         exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 20)
 
 

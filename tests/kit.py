@@ -15,13 +15,18 @@ import httpx
 from contract import files, report
 from contract import run as runs
 from contract import spec as specs
+from contract.budget import Budget
+from contract.check import Judge
 from contract.config import Settings
 from contract.errors import ContractError
+from contract.generate import Generator
+from contract.ledger import Ledger
 from contract.mask import Mask, plain
 from contract.reference import Direct, Running
 from contract.result import Result
 from contract.rules import rules
-from contract.send import Credentials
+from contract.send import Credentials, Sender
+from contract.session import Session
 
 __all__ = [
     "CONTRACT",
@@ -33,6 +38,7 @@ __all__ = [
     "outcome",
     "record",
     "run",
+    "session_on",
     "settings",
     "until",
 ]
@@ -75,11 +81,22 @@ def settings(server: Running, folder: Path, *, base_url: str = "", **more: Any) 
     return Settings(**given | more)
 
 
+def session_on(
+    server: Running, *, requests: int = 100, seconds: float = 60, transport: Direct | None = None
+) -> Session:
+    """A session on the first number, as a run has it."""
+    given = Credentials(username=server.username, password=server.password)
+    judge, budget = Judge(CONTRACT, given.secrets), Budget(requests, seconds)
+    way = transport or Direct(server)
+    sender = Sender(CONTRACT, base_url=server.base_url, credentials=given, budget=budget, transport=way)
+    generator = Generator(CONTRACT.update, server.resources)
+    return Session(judge, sender, Ledger(rules=judge.rules), server.ids[0], generator)
+
+
 def record(server: Running, number: int = 0) -> dict[str, Any]:
     """A number as the server shows it, without what moves by itself."""
-    auth = (server.username, server.password)
-    url = f"{server.base_url}/phone_numbers/{server.ids[number]}"
-    with httpx.Client(auth=auth, trust_env=False, verify=False) as client:
+    with httpx.Client(auth=(server.username, server.password), transport=Direct(server)) as client:
+        url = f"{server.base_url}/phone_numbers/{server.ids[number]}"
         shown: dict[str, Any] = client.get(url).raise_for_status().json()
     return {name: value for name, value in shown.items() if name not in {"updated_at", "next_billed_at"}}
 
@@ -101,15 +118,18 @@ class Outcome:
     journals: list[Path] = field(default_factory=list)
 
 
-def outcome(chosen: Settings, given: dict[str, str]) -> Outcome:
-    """A run as the command shows it; whatever is not an error of this tool's own is raised."""
+def outcome(chosen: Settings, given: dict[str, str], *, reports: bool = True, **more: Any) -> Outcome:
+    """A run as the command shows it, with its files unless no *reports* are wanted: to make them takes as long as half a
+    run; whatever is not an error of this tool's own is raised.
+    """
     started = time.monotonic()
     mask = Mask(secrets=Credentials(**given).secrets, names=tuple(p.rpartition("/")[2] for p in chosen.mask))
     folder = Path(chosen.report_dir)
     result = None
     try:
-        result = run(chosen, given)
-        files.write(result, folder, mask)
+        result = run(chosen, given, **more)
+        if reports:
+            files.write(result, folder, mask)
         status, text = result.status, "\n".join(report.lines(result, mask))
     except ContractError as error:
         status, text = 2, plain(mask.text(str(error)))

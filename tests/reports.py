@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from contract import reference
-from contract import spec as specs
-from contract.config import Settings
 from contract.ledger import Failure
 from contract.mask import Mask
 from contract.model import Response
@@ -64,16 +62,9 @@ MASK: Final = Mask(secrets=(SECRET,))
 
 @functools.cache
 def other() -> Result:
-    """The result of a run of the second fragment, which has nothing in common with the bundled one."""
-    with subscriptions.running("dropping") as service, tempfile.TemporaryDirectory() as folder:
-        chosen = Settings(
-            base_url=service.base_url,
-            spec=str(subscriptions.FRAGMENT),
-            ids=(str(subscriptions.TICKET),),
-            state_dir=folder,
-        )
-        given = {"username": "", "password": "", "token": subscriptions.TOKEN}
-        return run(chosen, given, contract=specs.load(subscriptions.FRAGMENT))
+    """The result of a smoke run of the second fragment, which has nothing in common with the bundled one."""
+    with tempfile.TemporaryDirectory() as folder:
+        return subscriptions.judged(subscriptions.Service("dropping"), profile="smoke", state_dir=folder)
 
 
 def hostile() -> Result:

@@ -1,31 +1,35 @@
-"""The service that data/subscriptions.openapi.yaml describes: one subscription in memory, over loopback.
+"""The service that data/subscriptions.openapi.yaml describes: one subscription in memory, asked without a socket.
 
-It shares nothing with the package. `DEFECTS` are ways to be wrong, each with the rule that it breaks;
+The service shares nothing with the package. `DEFECTS` are ways to be wrong, each with the rule that it breaks;
 `VARIANTS` are ways to behave about which the fragment is silent.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import socket
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from contract.config import Settings
+from contract.reference import Direct, Running
+from contract.result import Result
+from contract.run import run
+
 FRAGMENT: Final = Path(__file__).parent / "data" / "subscriptions.openapi.yaml"
 TOKEN: Final = "token-of-the-news-service"
 TICKET: Final = 4711
+CREDENTIALS: Final = {"username": "", "password": "", "token": TOKEN}
+BASE_URL: Final = "http://127.0.0.1:9/v2"
+"""Nobody listens there."""
 
 DEFECTS: Final[Mapping[str, str]] = {
     "backwards": "change_settings.time.changed.forward",
@@ -91,6 +95,17 @@ NULLABLE: Final = {"endpoint", "verb", "address", "queue", "retries", "hour", "r
 TOPICS: Final = {"news", "sport", "arts", "weather"}
 
 
+def settings(**more: Any) -> Settings:
+    """What a run against it is told; *more* are settings."""
+    given: dict[str, Any] = {"base_url": BASE_URL, "spec": str(FRAGMENT), "ids": (str(TICKET),), "max_seconds": 60}
+    return Settings(**given | more)
+
+
+def judged(service: Service, **more: Any) -> Result:
+    """A run against *service*; *more* are settings."""
+    return run(settings(**more), CREDENTIALS, transport=service.transport)
+
+
 def _time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -109,15 +124,17 @@ class Service:
     """One subscription, and how it is served."""
 
     habit: str = ""
-    """The name of a defect or a variant; empty for neither."""
-    base_url: str = ""
+    """The name of a defect or a variant, or of several with ``+`` between; empty for none."""
     record: dict[str, Any] = field(default_factory=dict)
     hidden: str | None = None
     """The passphrase, which no answer shows."""
 
     def __post_init__(self) -> None:
+        self.habits = frozenset(self.habit.split("+")) - {""}
+        if unknown := self.habits - DEFECTS.keys() - set(VARIANTS):
+            raise ValueError(f"no habit is called {', '.join(map(repr, sorted(unknown)))}")
         now = datetime.now(UTC)
-        full = self.habit == "refusing"
+        full = "refusing" in self.habits
         self.record = {
             "ticket": TICKET,
             "state": "active",
@@ -141,6 +158,13 @@ class Service:
         }
 
     @property
+    def transport(self) -> Direct:
+        """Carries requests to it."""
+        app = Starlette(routes=[Route("/v2/subscriptions/{ticket}/settings", self.answer, methods=["GET", "PATCH"])])
+        app.add_exception_handler(RuntimeError, _crash)
+        return Direct(Running(BASE_URL, "", "", ids=(str(TICKET),), resources={}, foreign_ids=(), app=app))
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What a change can set, as it stands."""
         return {name: self.record[name] for name in KINDS if name in self.record}
@@ -161,7 +185,7 @@ class Service:
             return JSONResponse(self.shown(None))
         except Refusal as refusal:
             body: dict[str, Any] = {"problem": str(refusal), "fields": list(refusal.fields)}
-            if self.habit == "terse":
+            if "terse" in self.habits:
                 body = {"code": 17}
             return JSONResponse(body, refusal.status)
 
@@ -174,9 +198,9 @@ class Service:
         given = request.headers.get("authorization", "")
         if given == f"Bearer {TOKEN}":
             return
-        if self.habit == "open" and given.startswith("Bearer ") and request.method == "GET":
+        if "open" in self.habits and given.startswith("Bearer ") and request.method == "GET":
             return
-        raise Refusal(403 if self.habit == "precise" else 401, "a token is needed")
+        raise Refusal(403 if "precise" in self.habits else 401, "a token is needed")
 
     def change(self, content: bytes, kind: str) -> Mapping[str, Any]:
         """Carries out a change; returns what was sent.
@@ -195,18 +219,18 @@ class Service:
         new = dict(self.record)
         try:
             sent = {name: value for name, value in body.items() if name in KINDS}
-            if self.habit == "swallowing" and sent.get("delivery", "email") not in ALLOWED["delivery"]:
+            if "swallowing" in self.habits and sent.get("delivery", "email") not in ALLOWED["delivery"]:
                 del sent["delivery"]
             self.check(body, sent)
             new.update((name, value) for name, value in sent.items() if name != "passphrase")
             self.hold_together(new, sent)
         except Refusal:
-            if self.habit == "tracing" and isinstance(body.get("title"), str):
+            if "tracing" in self.habits and isinstance(body.get("title"), str):
                 self.record["title"] = body["title"][:40]
             raise
         self.wrong(new, sent)
         if any(new[name] != self.record[name] for name in KINDS if name in new):
-            new["changed"] = new["created"] if self.habit == "backwards" else _time(datetime.now(UTC))
+            new["changed"] = new["created"] if "backwards" in self.habits else _time(datetime.now(UTC))
         self.hidden = sent.get("passphrase", self.hidden)
         self.record = new
         return sent
@@ -217,32 +241,33 @@ class Service:
         Raises:
             Refusal: one is not acceptable.
         """
-        if "priority" not in sent and self.habit != "careless":
+        if "priority" not in sent and "careless" not in self.habits:
             raise Refusal(422, "the priority is missing", "priority")
-        if self.habit == "refusing" and set(body) - set(KINDS):
+        if "refusing" in self.habits and set(body) - set(KINDS):
             raise Refusal(422, "there is something unknown in it", *(set(body) - set(KINDS)))
         for name, value in sent.items():
-            if value is None and name in NULLABLE and self.habit != "refusing":
+            if value is None and name in NULLABLE and "refusing" not in self.habits:
                 continue
             kinds: Any = (int, float) if KINDS[name] is float else KINDS[name]
             if not isinstance(value, kinds) or (isinstance(value, bool) and name != "muted"):
                 raise Refusal(422, "the type is wrong", name)
-            if (self.habit, name, value) in REFUSED or ((self.habit, name) == ("curt", "title") and len(value) == 40):
+            curt = "curt" in self.habits and name == "title" and len(value) == 40
+            if curt or any((habit, name, value) in REFUSED for habit in self.habits):
                 raise Refusal(422, "the value is not taken", name)
             if name in ALLOWED and value not in ALLOWED[name]:
-                more = f", {self.hidden}" if self.habit == "noisy" and self.hidden else ""
+                more = f", {self.hidden}" if "noisy" in self.habits and self.hidden else ""
                 raise Refusal(422, f"the value is not known{more}", name)
             low, high = RANGES.get(name, (value, value))
-            low = -1 if (self.habit, name) == ("negative", "retries") else low
-            high = 10 if (self.habit, name) == ("boundless", "priority") else high
+            low = -1 if "negative" in self.habits and name == "retries" else low
+            high = 10 if "boundless" in self.habits and name == "priority" else high
             if not low <= value <= high:
                 raise Refusal(422, "the number is out of range", name)
             shortest, longest = LENGTHS.get(name, (0, 2000))
-            shortest = 1 if (self.habit, name) == ("brief", "queue") else shortest
-            longest = 1000 if (self.habit, name) == ("talkative", "title") else longest
+            shortest = 1 if "brief" in self.habits and name == "queue" else shortest
+            longest = 1000 if "talkative" in self.habits and name == "title" else longest
             if isinstance(value, str) and not shortest <= len(value) <= longest:
                 raise Refusal(422, "the length is not allowed", name)
-            if name == "topics" and ((not value and self.habit != "idle") or not set(map(str, value)) <= TOPICS):
+            if name == "topics" and ((not value and "idle" not in self.habits) or not set(map(str, value)) <= TOPICS):
                 raise Refusal(422, "a topic is not known", name)
             if name == "address" and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
                 raise Refusal(422, "this is no address", name)
@@ -255,72 +280,43 @@ class Service:
         """
         for name in ("delivery", "cadence"):
             for companion in COMPANIONS.get((name, new[name]), ()):
-                lax = self.habit == "lax" and companion == "address"
+                lax = "lax" in self.habits and companion == "address"
                 if new[companion] in (None, "") and {name, companion} & set(sent) and not lax:
                     raise Refusal(422, f"{name} needs it", companion)
-            if self.habit == "clearing" and new[name] != self.record[name]:
+            if "clearing" in self.habits and new[name] != self.record[name]:
                 for companion in COMPANIONS.get((name, self.record[name]), ()):
                     if companion not in sent:
                         new[companion] = None
 
     def wrong(self, new: dict[str, Any], sent: Mapping[str, Any]) -> None:
         """What the defects do to a change."""
-        if self.habit == "clamping":
+        if "clamping" in self.habits:
             new["priority"] = min(new["priority"], 5)
-        if self.habit == "rounding" and "share" in sent:
+        if "rounding" in self.habits and "share" in sent:
             new["share"] = round(new["share"])
-        if self.habit == "resetting" and "muted" not in sent:
+        if "resetting" in self.habits and "muted" not in sent:
             new["muted"] = False
-        if self.habit == "dropping" and sent.get("delivery") == "webhook" and "endpoint" in sent:
+        if "dropping" in self.habits and sent.get("delivery") == "webhook" and "endpoint" in sent:
             new["endpoint"] = None
-        if self.habit == "crashing" and '"' in (sent.get("title") or ""):
+        if "crashing" in self.habits and '"' in (sent.get("title") or ""):
             raise RuntimeError("a quotation mark in a title")
 
     def shown(self, sent: Mapping[str, Any] | None) -> dict[str, Any]:
         """The answer to a change in which *sent* was sent, or to a read: the record as it stands."""
         record = dict(self.record)
-        if self.habit == "shouting":
+        if "shouting" in self.habits:
             record["state"] = record["state"].upper()
-        if self.habit == "trimming" and sent is None:
+        if "trimming" in self.habits and sent is None:
             record["title"] = record["title"].strip()
-        if self.habit == "precise":
+        if "precise" in self.habits:
             record["topics"] = sorted(record["topics"])
             record["colour"] = "not in the fragment"
             for name in ("created", "changed"):
                 record[name] = record[name].replace("Z", ".000+00:00")
-        if self.habit == "sparse":
+        if "sparse" in self.habits:
             return {name: value for name, value in record.items() if value is not None}
         return record
 
 
 async def _crash(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"problem": "the service failed"}, 500)
-
-
-@contextlib.contextmanager
-def running(habit: str = "") -> Iterator[Service]:
-    """The service on a free loopback port while the block runs; *habit* names a defect or a variant.
-
-    Raises:
-        ValueError: the habit is not known.
-    """
-    if habit and habit not in DEFECTS and habit not in VARIANTS:
-        raise ValueError(f"no habit is called {habit!r}")
-    service = Service(habit=habit)
-    path = "/v2/subscriptions/{ticket}/settings"
-    app = Starlette(routes=[Route(path, service.answer, methods=["GET", "PATCH"])])
-    app.add_exception_handler(RuntimeError, _crash)
-    # What connects before the server accepts waits in the queue of the listening socket.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        service.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v2"
-        config = uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
-            yield service
-        finally:
-            server.should_exit = True
-            thread.join()

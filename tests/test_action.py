@@ -24,42 +24,46 @@ def step(name: str) -> dict[str, Any]:
     return found
 
 
-def carried_out(name: str, tmp_path: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
-    """The step *name*, with its inputs put in as a runner does."""
+def carried_out(
+    name: str, tmp_path: Path, path: Path = Path(sys.executable).parent, /, **inputs: str
+) -> subprocess.CompletedProcess[str]:
+    """The step *name*, with its inputs put in as a runner does, and Python found at *path*."""
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
     given = {key: str(spec.get("default", "")) for key, spec in action["inputs"].items()} | {
         key.replace("_", "-"): value for key, value in inputs.items()
     }
     wanted = {k: given[v.removeprefix("${{ inputs.").removesuffix(" }}")] for k, v in step(name)["env"].items()}
     env = {**os.environ, **wanted, "GITHUB_OUTPUT": str(tmp_path / "output"), "XDG_STATE_HOME": str(tmp_path)}
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    env["PATH"] = f"{path}{os.pathsep}{env['PATH']}"
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step(name)["run"]]
     return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize(("defect", "status"), [(None, 0), ("write-not-stored", 1)])
-def test_run_step_ends_with_the_status_of_the_run(tmp_path: Path, defect: str | None, status: int) -> None:
-    """The step fails where the contract is broken, and says the status as an output."""
-    with reference.running(defect=defect) as server:
-        resources = "\n".join(f'{name} = "{id}"' for name, id in server.resources.items())
-        (tmp_path / "contract.toml").write_text(f"[resources]\n{resources}\n", encoding="utf-8")
-        given = {"username": server.username, "password": server.password, "base_url": server.base_url}
-        done = carried_out("Run", tmp_path, ids=server.ids[0], profile="smoke", **given)
-
-    assert done.returncode == status, done.stdout + done.stderr
-    assert (tmp_path / "output").read_text(encoding="utf-8") == f"status={status}\n"
-    assert (tmp_path / "reports" / "run.json").is_file()
-
-
-def test_ids_may_stand_on_lines_of_their_own(tmp_path: Path) -> None:
-    """Commas, blanks and line breaks part them, and none is left out."""
-    with reference.running() as server:
+def test_run_step_fails_where_the_contract_is_broken(tmp_path: Path) -> None:
+    """Its inputs reach the run; commas, blanks and line breaks part the ids, and none is left out."""
+    with reference.running(defect="update-created") as server:
         given = {"username": server.username, "password": server.password, "base_url": server.base_url}
         ids = f"\n{server.ids[0]},\n  {server.ids[1]}\n"
-        carried_out("Run", tmp_path, ids=ids, profile="smoke", **given)
+        done = carried_out("Run", tmp_path, ids=ids, profile="smoke", report_dir="out", **given)
 
-    found = json.loads((tmp_path / "reports" / "run.json").read_text(encoding="utf-8"))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert (tmp_path / "output").read_text(encoding="utf-8") == "status=1\n"
+    found = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert (found["verdict"], found["profile"]) == ("broken", "smoke")
     assert set(found["restored"]) == {*server.ids[:2]}
+
+
+@pytest.mark.parametrize("status", [0, 2])
+def test_run_step_ends_with_the_status_of_the_run(tmp_path: Path, status: int) -> None:
+    """The step says the status as an output, and ends with it; an input that is not given is no option."""
+    command = tmp_path / "python"
+    command.write_text(f'#!/bin/sh\necho "$@"\nexit {status}\n', encoding="utf-8")
+    command.chmod(0o755)
+    done = carried_out("Run", tmp_path, tmp_path, ids="a,b", config="my.toml", strict="observed", against="old.json")
+
+    assert done.returncode == status, done.stderr
+    assert (tmp_path / "output").read_text(encoding="utf-8") == f"status={status}\n"
+    assert done.stdout == "-m contract run --config my.toml --strict observed --against old.json --id a --id b\n"
 
 
 def test_restore_step_has_nothing_to_put_back(tmp_path: Path) -> None:

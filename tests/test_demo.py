@@ -30,13 +30,17 @@ def test_it_shows_a_kept_and_a_broken_run(shown: tuple[Path, int, list[str]]) ->
 
 
 def test_examples_are_the_committed_ones(shown: tuple[Path, int, list[str]]) -> None:
-    """Another process, at another time and on another port, wrote the same bytes: those that are committed."""
+    """Another process, with other hashes, at another time and on another port, wrote the same bytes: those that are
+    committed.
+    """
     folder, *_ = shown
     names = sorted(path.name for path in folder.iterdir())
     committed = Path(__file__).parent.parent / "reports"
 
-    assert names
+    assert len(names) == 8
     assert [n for n in names if (committed / n).read_bytes() != (folder / n).read_bytes()] == []
+    assert b"http://127.0.0.1:8700/" in (folder / "run.har").read_bytes()
+    assert b"2030-01-31T12:00:00Z" in (folder / "run.json").read_bytes()
 
 
 def test_the_line_to_go_on_with_can_be_typed(

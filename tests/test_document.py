@@ -181,7 +181,7 @@ def test_an_error_below_a_known_place_has_the_line_above() -> None:
     assert found.error("wrong", "").line is None
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.dictionaries(plain_texts(), json_values(), max_size=3))
 def test_json_is_read_as_it_is(value: dict[str, Any]) -> None:
     """The text of a JSON object is read as that object, indented or not."""

@@ -21,16 +21,18 @@ from openapi_spec_validator import validate
 
 from contract import cli, export, spec
 from contract.errors import SpecError
-from contract.generate import Generator, draw
+from contract.generate import Generator
 from contract.reference.seed import RESOURCES
 
 CONTRACT = spec.load()
 UPDATE = CONTRACT.update
 BODY = export.json_schema(CONTRACT)
-COMPANIONS = sum(len(c.requires) > 0 for s in Generator(UPDATE).request.selectors.values() for c in s.choices.values())
+GENERATOR = Generator(UPDATE, RESOURCES)
+BODIES = GENERATOR.bodies()
+COMPANIONS = sum(len(c.requires) > 0 for s in GENERATOR.request.selectors.values() for c in s.choices.values())
 ODD: tuple[Any, ...] = (None, "", "no such value", 7, 1.5, True, [], ["a"], {}, "x" * 300)
 HARD = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     database=None,
     derandomize=True,
@@ -91,7 +93,7 @@ def validators(schema: dict[str, Any]) -> list[Callable[[Any], bool]]:
 def body_schema(document: dict[str, Any]) -> dict[str, Any]:
     """The schema of the update's body in an OpenAPI document, on its own."""
     schema: Any = document
-    for token in Generator(UPDATE).request.pointer.split("/")[1:]:
+    for token in GENERATOR.request.pointer.split("/")[1:]:
         schema = schema[token]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
@@ -153,7 +155,7 @@ def oracle(body: Mapping[str, Any]) -> bool:
 @st.composite
 def any_bodies(pull: Any) -> dict[str, Any]:
     """Bodies that may be right, or wrong in a few places."""
-    body = dict(pull(Generator(UPDATE, RESOURCES).bodies()))
+    body = dict(pull(BODIES))
     for _ in range(pull(st.integers(0, 4))):
         what = pull(st.sampled_from(["drop", "odd", "more"]))
         if what == "drop" and body:
@@ -166,21 +168,16 @@ def any_bodies(pull: Any) -> dict[str, Any]:
 
 
 @HARD
-@given(Generator(UPDATE, RESOURCES).bodies())
-def test_positive_bodies_are_valid(body: dict[str, Any]) -> None:
-    """Every body that the strategy makes satisfies the exported schema, in every form and implementation."""
-    assert verdicts(body) == all_of_them(True)
-
-
-@HARD
-@given(Generator(UPDATE, RESOURCES).negative_bodies())
+@given(GENERATOR.negative_bodies())
 def test_negative_bodies_are_invalid(pair: tuple[dict[str, Any], str]) -> None:
     """Every body that breaks one rule breaks the exported schema, in every form and implementation."""
     assert verdicts(pair[0]) == all_of_them(False)
 
 
 def test_valid_is_what_the_fragment_allows() -> None:
-    """A body satisfies the exported schema where it keeps the fragment's rules, and nowhere else."""
+    """A body satisfies the exported schema where it keeps the fragment's rules, and nowhere else; in every form and
+    implementation.
+    """
     seen = {True: 0, False: 0}
 
     @HARD
@@ -191,18 +188,7 @@ def test_valid_is_what_the_fragment_allows() -> None:
         assert verdicts(body) == all_of_them(expected)
 
     check()
-    assert min(seen.values()) > 20
-
-
-def test_300_bodies_reach_every_settable_value() -> None:
-    """Among 300 bodies each value of each selector is there, without one that needs an id not given."""
-    for resources in (RESOURCES, {}):
-        generator = Generator(UPDATE, resources)
-        bodies = draw(generator.bodies(), 300, 0)
-        assert len(bodies) == 300
-        for name in generator.selectors:
-            assert {body[name] for body in bodies if name in body} == set(generator.enums[name])
-            assert resources or len(generator.enums[name]) < len(RAW[name]["enum"])
+    assert min(seen.values()) > 15
 
 
 def test_one_condition_for_each_value_with_companions() -> None:

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 import contract
 from contract import spec as specs
 
@@ -44,19 +42,34 @@ ENTRY = {("items", "plugin")}
 """pytest loads the plugin, which loads the items where they are asked for; these read its options."""
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    """What stands in a file."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+def nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Everything in *tree* but what is there for type checkers alone."""
+    yield tree
+    for inner in ast.iter_child_nodes(tree):
+        if isinstance(inner, ast.If) and isinstance(inner.test, ast.Name) and inner.test.id == "TYPE_CHECKING":
+            yield from (node for other in inner.orelse for node in nodes(other))
+        else:
+            yield from nodes(inner)
+
+
+@cache
+def imported(path: Path) -> tuple[str, ...]:
     """The modules of this package that *path* imports when it runs, wherever in the file."""
-    tree = ast.parse(path.read_text("utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    for node in ast.walk(tree):
+    found: list[str] = []
+    for node in nodes(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module == "contract":
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("contract."):
-            yield str(node.module).removeprefix("contract.")
+            found.append(str(node.module).removeprefix("contract."))
         elif isinstance(node, ast.Import):
-            yield from (a.name.removeprefix("contract.") for a in node.names if a.name.startswith("contract."))
+            found += [a.name.removeprefix("contract.") for a in node.names if a.name.startswith("contract.")]
+    return tuple(found)
 
 
 def test_imports_point_one_way() -> None:
@@ -112,7 +125,7 @@ def test_the_engine_knows_no_field_by_name() -> None:
 def offered(module: str) -> frozenset[str]:
     """What ``__all__`` of a module says, or of a package; pytest alone reads the plugin, and all of it."""
     path = HOUSE / f"{module}.py"
-    tree = ast.parse((path if path.is_file() else HOUSE / module / "__init__.py").read_text("utf-8"))
+    tree = parsed(path if path.is_file() else HOUSE / module / "__init__.py")
     if module == "plugin":
         return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef))
     for node in tree.body:
@@ -121,13 +134,12 @@ def offered(module: str) -> frozenset[str]:
     return frozenset()
 
 
-@pytest.mark.parametrize("module", sorted(path.stem for path in HOUSE.glob("*.py") if path.stem != "__init__"))
-def test_a_module_uses_what_others_offer(module: str) -> None:
+def test_a_module_uses_what_others_offer() -> None:
     """No module imports a name of another one that is not in its ``__all__``."""
-    tree = ast.parse((HOUSE / f"{module}.py").read_text("utf-8"))
     private = [
-        f"{node.module}.{alias.name}"
-        for node in ast.walk(tree)
+        f"{path.stem} imports {node.module}.{alias.name}"
+        for path in HOUSE.glob("*.py")
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("contract.")
         for alias in node.names
         if alias.name not in offered(str(node.module).removeprefix("contract."))

@@ -33,7 +33,7 @@ def defective(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Setti
     with reference.running(defect="video-room-lost") as server:
         monkeypatch.setenv("CONTRACT_USERNAME", server.username)
         monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
-        yield kit.settings(server, tmp_path)
+        yield kit.settings(server, tmp_path, profile="smoke")
 
 
 def carried_out(settings: Settings, text: str, folder: Path) -> Result:
@@ -180,8 +180,10 @@ def test_an_accepted_failure_does_not_fail_the_run(defective: Settings, tmp_path
 
 
 def test_an_entry_at_another_place_accepts_nothing(defective: Settings, tmp_path: Path) -> None:
-    """The failure stands, and the entry is called one that no longer fails."""
-    result = carried_out(defective, f'{ENTRY}pointer = "/name"\n', tmp_path)
+    """The failure stands, and the entry is called one that no longer fails, by a run that looks at everything."""
+    text = f'{ENTRY}pointer = "/name"\n'
+    assert told(carried_out(defective, text, tmp_path)) == []
+    result = carried_out(replace(defective, profile="standard"), text, tmp_path)
     assert result.status == 1
     place = f"({tmp_path / 'contract-known.toml'}, line 1)"
     assert told(result) == [f"known failure: no longer failing, remove it: {SHOWN} at /name {place}"]
@@ -230,7 +232,8 @@ def test_accepted_rules_are_not_folded_into_a_general_one(tmp_path: Path) -> Non
 def test_the_command_writes_what_is_broken_and_then_passes(defective: Settings, tmp_path: Path) -> None:
     """--accept writes an entry for 90 days beside the configuration; the same run and the next one pass."""
     config = tmp_path / "contract.toml"
-    rows = [f'base_url = "{defective.base_url}"', f"ids = {json.dumps(list(defective.ids))}", 'report_dir = "r"']
+    rows = [f'base_url = "{defective.base_url}"', f"ids = {json.dumps(list(defective.ids))}"]
+    rows += ['report_dir = "r"', 'profile = "smoke"']
     rows += ["[resources]", *(f'{name} = "{id}"' for name, id in defective.resources.items())]
     config.write_text("\n".join(rows), encoding="utf-8")
     arguments = ["run", "--config", str(config)]
@@ -254,8 +257,7 @@ def test_what_no_longer_fails_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     with reference.running() as server:
         monkeypatch.setenv("CONTRACT_USERNAME", server.username)
         monkeypatch.setenv("CONTRACT_PASSWORD", server.password)
-        settings = Settings(base_url=server.base_url, ids=server.ids[:1], resources=dict(server.resources))
-        result = carried_out(settings, ENTRY, tmp_path)
+        result = carried_out(kit.settings(server, tmp_path), ENTRY, tmp_path)
     assert result.status == 0
     place = f"({tmp_path / 'contract-known.toml'}, line 1)"
     assert told(result) == [f"known failure: no longer failing, remove it: {SHOWN} {place}"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import random
 import subprocess
 import sys
 from collections import Counter
@@ -18,7 +20,7 @@ from contract import spec
 from contract.budget import INVESTIGATION, LISTS, MARGIN, OVERHEAD, RESTING
 from contract.formats import matches
 from contract.generate import Generator
-from contract.layout import circuit
+from contract.layout import SINGLES, Layout, circuit
 from contract.model import MISSING, Case
 from contract.plan import PROFILES, Block, Plan, needed, plan, split
 from contract.rules import rules
@@ -39,8 +41,13 @@ PLANS: dict[str, tuple[Contract, dict[str, str]]] = {
 }
 
 
+METHODS = {n for n, f in BUNDLED.request.fields.items() if f.enum and not f.choices}
+"""The enumerated fields that are no selectors."""
+
+
+@functools.cache
 def made(name: str, **more: Any) -> Plan:
-    """The plan of one contract."""
+    """The plan of one contract; each is made once for all tests."""
     contract, resources = PLANS[name]
     return plan(contract, resources=resources, foreign_ids=FOREIGN, **more)
 
@@ -87,8 +94,7 @@ def test_a_circuit_starts_anywhere() -> None:
 # ------------------------------------------------------------------------ what the tour covers
 
 
-@pytest.mark.parametrize("seed", [0, 7])
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize(("name", "seed"), [*((name, 0) for name in PLANS), ("with ids", 3)])
 def test_every_change_of_every_selector_is_walked(name: str, seed: int) -> None:
     """Each ordered change from one value to another is a step, and so is each pair of values of two selectors."""
     contract, resources = PLANS[name]
@@ -313,6 +319,24 @@ def test_strangers_read_after_the_tour() -> None:
     assert {case.operation for case in early if case.credentials != "right"} == {"update_phone_number"}
 
 
+@pytest.mark.parametrize(("name", "channels"), [("with ids", ["message", "call"]), ("lamps", [])])
+def test_strangers_write_one_channel_alone(name: str, channels: list[str]) -> None:
+    """An API may have another place, which asks for nothing, for what belongs to one selector."""
+    writes = [case for case in block(made(name), "access") if case.credentials != "right"]
+    prefixes = [{field.partition("_")[0] for field in case.body} for case in writes]
+    assert [one for some in prefixes if len(some) == 1 for one in some if one in {"call", "message"}] == channels
+    assert len(writes) - len(channels) >= 2
+
+
+def test_each_update_of_one_thing_at_the_end_is_read() -> None:
+    """What was kept from before it shows between a read before it and one after it, and nowhere else."""
+    cases = [case for case in block(made("with ids"), "tour") if case.expect == "accept" and not case.repeat]
+    reads = [case.body is MISSING for case in cases]
+    ends = [i for i, case in enumerate(cases) if case.label.endswith(" alone") and case.body is not MISSING]
+    assert len(ends) == SINGLES
+    assert all(reads[i - 1] and reads[i + 1] for i in ends)
+
+
 def test_the_stamp_is_an_old_one_where_something_is_refused() -> None:
     """Omissions and the first step of the tour come after a rest: a stamp that moves, or stands, shows there."""
     whole = made("with ids")
@@ -345,7 +369,7 @@ def test_the_list_is_read_where_it_shows_most() -> None:
     assert max("".join(names)) > "\uffff"
 
 
-@pytest.mark.parametrize(("fields", "values"), [(10, 5), (160, 5), (40, 11), (10, 40)])
+@pytest.mark.parametrize(("fields", "values"), [(10, 5), (80, 5), (40, 11), (10, 20)])
 def test_the_plan_grows_with_what_there_is(fields: int, values: int) -> None:
     """Many more fields, or selector values, keep the tour as near to its bound."""
     contract = grown(fields, values)
@@ -386,11 +410,12 @@ def test_what_is_left_of_the_budget_is_spent_on_bodies_by_chance(name: str) -> N
 
 def test_with_very_many_fields_only_combinations_with_a_selector_are_wanted() -> None:
     """The wanted combinations grow with the square of the enumerated fields then, not with the cube."""
-    few, many = (plan(grown(fields, 5)).coverage["combinations of three enumerated values"][1] for fields in (40, 80))
-    assert many <= 4.5 * few
+    layouts = [Layout(Generator(grown(fields, 5).update), random.Random(0)) for fields in (40, 80)]
+    few, many = (len(layout.triples) for layout in layouts)
+    assert few < many <= 4.5 * few
 
 
-@pytest.mark.parametrize(("fields", "values", "selectors", "wide"), [(2, 2, 1, 8), (2, 3, 1, 3), (3, 2, 2, 5)])
+@pytest.mark.parametrize(("fields", "values", "selectors", "wide"), [(2, 2, 1, 8), (3, 2, 2, 5)])
 def test_no_update_that_is_to_be_accepted_is_empty(fields: int, values: int, selectors: int, wide: int) -> None:
     """Also where there is hardly anything beside the selectors: the documents do not say that nothing may be sent."""
 
@@ -401,21 +426,20 @@ def test_no_update_that_is_to_be_accepted_is_empty(fields: int, values: int, sel
     for i in range(selectors):
         sent[f"f{i}"] = enumerated(wide, **{"x-selector": {f"v{k}": {} for k in range(wide)}})
     contract = lamp({REQUEST: sent, f"{RESPONSE}/f0": {}, "components/schemas/Setting/x-aliases": MISSING})
-    for seed in range(3):
-        accepted = [c for b in plan(contract, seed=seed).blocks for c in b.cases if c.expect == "accept"]
-        assert all(case.body is MISSING or case.body for case in accepted)
+    accepted = [case for case in plan(contract).cases if case.expect == "accept"]
+    assert all(case.body is MISSING or case.body for case in accepted)
 
 
-@pytest.mark.parametrize("selectors", [0, 1, 2])
+@pytest.mark.parametrize("selectors", [0, 2])
 def test_very_many_fields_and_few_selectors(selectors: int) -> None:
     """Where there is no selector the first enumerated field stands in its place."""
-    fields: dict[str, Any] = {f"f{i}": {"type": "string", "enum": ["a", "b"]} for i in range(20)}
+    fields: dict[str, Any] = {f"f{i}": {"type": "string", "enum": ["a", "b"]} for i in range(16)}
     for i in range(selectors):
         fields[f"f{i}"] = {**fields[f"f{i}"], "x-selector": {"a": {}}}
     contract = lamp({REQUEST: fields, f"{RESPONSE}/f0": {}, "components/schemas/Setting/x-aliases": MISSING})
     reached, wanted = plan(contract).coverage["combinations of three enumerated values"]
 
-    assert wanted == {0: 171 * 8, 1: 171 * 8, 2: 18 * 8}[selectors]
+    assert wanted == {0: 105 * 8, 2: 14 * 8}[selectors]
     assert reached / wanted > 0.65
 
 
@@ -426,7 +450,7 @@ def test_very_many_fields_and_few_selectors(selectors: int) -> None:
 def test_labels_and_rules(name: str) -> None:
     """Each case has a label of its own, and the rule that it is about is one of the contract."""
     known = rules(PLANS[name][0])
-    for profile in PROFILES:
+    for profile in PROFILES if name in {"with ids", "lamps"} else ("smoke", "standard"):
         cases = list(made(name, profile=profile).cases)
         assert len({case.label for case in cases}) == len(cases)
         for case in cases:
@@ -562,7 +586,7 @@ def test_a_mark_fits_its_field() -> None:
         contract = lamp({f"{REQUEST}/label/minLength": low, f"{REQUEST}/label/maxLength": high})
         marks = [
             case.body["label"]
-            for case in plan(contract).cases
+            for case in plan(contract, profile="smoke").cases
             if case.expect == "reject" and isinstance(case.body, dict) and case.core != ("label",)
         ]
         assert marks
@@ -831,7 +855,8 @@ def test_what_tells_most_is_shown_by_the_reads_that_stay(seed: int) -> None:
     for case in tour.thinned(7, ("call_handler", "message_handler")).cases:
         state |= case.fields
         shown += [state["name"]] if case.body is MISSING else []
-    most = Generator(BUNDLED.update, RESOURCES).firm("name")[: len(shown)]
+    # After the updates of one thing at the end it stands as it is.
+    most = Generator(BUNDLED.update, RESOURCES).firm("name")[: len(shown) - SINGLES]
     assert len({*shown} & {*most}) >= 2 * len(most) // 3
 
 
@@ -894,25 +919,25 @@ def text(whole: Plan) -> str:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_two_plans_with_one_seed_are_the_same(profile: str) -> None:
     """Planning twice, from two readings of one fragment, gives the same bytes; another seed gives others."""
-    source = FRAGMENT.read_text(encoding="utf-8")
-    one, two = (plan(spec.loads(source), profile=profile, seed=5) for _ in range(2))
+    one, two = (plan(lamp(), profile=profile, seed=5) for _ in range(2))
     assert one is not two
     assert text(one) == text(two)
-    assert text(plan(spec.loads(source), profile=profile, seed=6)) != text(one)
+    assert text(made("lamps", profile=profile)) != text(one)
 
 
 def test_a_plan_is_the_same_in_every_process() -> None:
-    """Neither the hashes of texts nor the order of a set reaches the plan."""
+    """Neither the hashes of texts nor the order of a set reaches the plan, or what Hypothesis draws."""
     code = (
-        "from contract import spec; from contract.plan import plan; import hashlib;"
+        "from contract import spec; from contract.generate import Generator, draw; from contract.plan import plan;"
         "p = plan(spec.load(), seed=2, resources={'call_video_room_id': 'x'});"
-        "print([(c.label, c.body) for c in p.cases], p.coverage)"
+        "g = Generator(spec.load().update, {'call_video_room_id': 'x'});"
+        "print([(c.label, c.body) for c in p.cases], p.coverage, draw(g.bodies(), 12, 3), draw(g.negative_bodies(), 12, 3))"
     )
     answers = {
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
         ).stdout
-        for seed in ("1", "2", "3")
+        for seed in ("1", "2")
     }
     assert len(answers) == 1
     assert len(answers.pop()) > 20_000
@@ -921,14 +946,15 @@ def test_a_plan_is_the_same_in_every_process() -> None:
 def test_labels_are_stable_when_the_seed_changes() -> None:
     """The cases of two seeds have the same labels, but for those of the walk itself."""
     ones, twos = (
-        {c.label for b in made("with ids", seed=s).blocks for c in b.cases if b.name != "tour"} for s in (0, 1)
+        {c.label for b in made("with ids", seed=s).blocks for c in b.cases if b.name != "tour"} for s in (0, 3)
     )
     assert ones == twos
 
 
 def test_a_plan_is_made_once() -> None:
     """The same question has the same plan."""
-    assert made("with ids") is made("with ids")
+    contract, resources = PLANS["lamps"]
+    assert plan(contract, resources=resources) is plan(contract, resources={})
 
 
 # ------------------------------------------------------------------------ shares
@@ -1147,10 +1173,11 @@ def test_the_random_part_ends_with_one_body_three_times() -> None:
     selectors = Generator(BUNDLED.update, RESOURCES).selectors
     assert changed
     assert not changed & set(selectors)
+    assert all(first.body[name] != same[0].body[name] for name in METHODS)
     assert same[2].repeated()[:2] == [replace(same[2], repeat=0), replace(same[2], repeat=1)]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 3])
 def test_every_name_of_one_thing_is_sent_at_once(seed: int) -> None:
     """Each has a value of its own, so that it shows which one takes precedence."""
     whole = made("with ids", seed=seed)
@@ -1159,7 +1186,7 @@ def test_every_name_of_one_thing_is_sent_at_once(seed: int) -> None:
         assert any(len({repr(body[name]) for name in group.fields}) == len(group.fields) for body in sent)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 3])
 def test_one_address_is_sent_to_all_that_take_it(seed: int) -> None:
     """An API may take two fields for one where they hold the same."""
     fields = Generator(BUNDLED.update, RESOURCES).fields
@@ -1251,15 +1278,14 @@ def test_what_is_no_id_is_sent_for_every_field_that_wants_one() -> None:
     fields: dict[str, Any] = {f"room{i}": {"type": "string", "format": "uuid"} for i in range(120)}
     sent = {f"{REQUEST}/{name}": item | {"x-resource": True} for name, item in fields.items()}
     contract = lamp(sent | {f"{RESPONSE}/{name}": item for name, item in fields.items()})
-    cases = plan(contract, profile="standard", resources={}).cases
+    cases = plan(contract).cases
     assert {f"set_lamp.rejection.{name}.format" for name in fields} <= {case.rule for case in cases}
 
 
-@pytest.mark.parametrize("limit", [100_000, 16_777_215])
-def test_a_limit_that_is_too_far_away_to_go_beyond_is_left_alone(limit: int) -> None:
+def test_a_limit_that_is_too_far_away_to_go_beyond_is_left_alone() -> None:
     """A text that is too long by one would be larger than an API has to take: other fields are asked about."""
-    contract = lamp({f"{REQUEST}/label/maxLength": limit, f"{RESPONSE}/label/maxLength": limit})
-    whole = plan(contract, profile="standard", resources={})
+    contract = lamp({f"{REQUEST}/label/maxLength": 100_000, f"{RESPONSE}/label/maxLength": 100_000})
+    whole = plan(contract)
     assert not [case for case in whole.cases if case.rule.endswith("label.maxLength")]
     assert sum(case.expect == "reject" for case in whole.cases) > 10
 

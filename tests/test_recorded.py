@@ -6,10 +6,10 @@ import base64
 import gzip
 import io
 import json
-import subprocess
+import re
 import sys
 import tempfile
-import time
+import tracemalloc
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,6 @@ import pytest
 from contract import cli, har, recorded, reference
 from contract.errors import SpecError
 from contract.mask import Mask
-from contract.result import Result
 from tests.kit import CONTRACT, RULES, credentials, run, settings
 
 UPDATE = "update_phone_number"
@@ -223,20 +222,18 @@ def test_a_weak_rule_only_warns(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------- HAR
 
 
-def archived(*, defect: str | None = None, variant: str | None = None) -> tuple[Result, str]:
-    """A run, and its HAR."""
+def archived(*, defect: str | None = None, variant: str | None = None) -> str:
+    """The HAR of a run."""
     with reference.running(defect=defect, variant=variant) as server, tempfile.TemporaryDirectory() as folder:
         result = run(settings(server, Path(folder), allow_unrestorable=True), credentials(server))
         path = har.write(result, Path(folder) / "run.har", Mask(secrets=(server.password,)))
-        return result, path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("variant", [None, "blank-ids-stored", "former-cleared", "rate-limited"])
+@pytest.mark.parametrize("variant", [None, "blank-ids-stored+former-cleared+rate-limited"])
 def test_the_archive_of_a_kept_run_is_kept(variant: str | None, tmp_path: Path) -> None:
     """Everything that a run sends is lawful to receive: refusals, silent requests, wrong credentials."""
-    _, text = archived(variant=variant)
-
-    account = checked(saved(tmp_path, "run.har", text))
+    account = checked(saved(tmp_path, "run.har", archived(variant=variant)))
 
     assert (account.status, account.broken) == (0, [])
     assert account.evidence[f"{UPDATE}.echo.name"] > 5
@@ -245,26 +242,24 @@ def test_the_archive_of_a_kept_run_is_kept(variant: str | None, tmp_path: Path) 
     assert account.evidence["list_phone_numbers.read_back"] > 0
 
 
-@pytest.mark.parametrize(
-    ("defect", "rule"),
-    [
-        ("handler-clears-name", f"{UPDATE}.frame.name"),
-        ("media-type-html", f"{UPDATE}.shape.media_type"),
-        ("errors-flat", f"{UPDATE}.rejection.error_body"),
-        ("any-call-handler", f"{UPDATE}.rejection.call_handler.enum"),
-        ("call-relay-topic-not-stored", f"{UPDATE}.handler.call_handler.relay_topic.shown"),
-        ("list-name-cut", "list_phone_numbers.read_back"),
-    ],
-)
-def test_an_archive_pairs_requests_with_their_answers(defect: str, rule: str, tmp_path: Path) -> None:
+def test_an_archive_pairs_requests_with_their_answers(tmp_path: Path) -> None:
     """Echo, handlers, frame and read-back are judged from what was sent and what was shown before."""
-    _, text = archived(defect=defect)
+    defects = {
+        "handler-clears-name": f"{UPDATE}.frame.name",
+        "media-type-html": f"{UPDATE}.shape.media_type",
+        "errors-flat": f"{UPDATE}.rejection.error_body",
+        "any-call-handler": f"{UPDATE}.rejection.call_handler.enum",
+        "call-relay-topic-not-stored": f"{UPDATE}.handler.call_handler.relay_topic.shown",
+        "list-name-cut": "list_phone_numbers.read_back",
+    }
 
-    account = checked(saved(tmp_path, "run.har", text))
+    account = checked(saved(tmp_path, "run.har", archived(defect="+".join(defects))))
 
-    assert rule in account.broken
-    assert ", entry " in account.folds[rule].place
-    assert "PUT" in account.folds[rule].place or "GET" in account.folds[rule].place
+    # A handler that nobody documents is stored, and shown by whatever shows it.
+    also = {f"{UPDATE}.echo.call_handler", "retrieve_phone_number.enum.call_handler"}
+    assert set(account.broken) == {*defects.values()} | also
+    for rule in defects.values():
+        assert re.search(r", entry \d+ \((PUT|GET) /api/", account.folds[rule].place), account.folds[rule].place
 
 
 def entry(method: str, path: str, status: int, answer: Any, sent: Any = None, **more: Any) -> dict[str, Any]:
@@ -443,32 +438,21 @@ def test_the_evidence_of_many_different_answers_is_added_up(tmp_path: Path) -> N
     assert account.evidence[f"{UPDATE}.shape"] == 200
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="where Linux tells how much memory was used")
-def test_a_long_recording_is_quick_and_takes_little_memory(tmp_path: Path) -> None:
-    """Memory does not grow with the number of lines, and thousands are judged in a second."""
-    one = json.dumps(body())
-    script = (
-        "import re, time\n"
-        "from pathlib import Path\n"
-        "from contract import recorded, spec\n"
-        "account = recorded.check(['-'], spec.load())\n"
-        # What getrusage says counts the process that this one was forked from.
-        "peak = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())\n"
-        "print(account.status, account.responses, int(peak[1]) // 1024, time.process_time())\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        block = f"{one}\n" * 1000
-        for _ in range(20):
-            process.stdin.write(block)
-        process.stdin.close()
-        status, responses, megabytes, seconds = process.stdout.read().split()
+def test_a_long_recording_takes_little_memory(tmp_path: Path) -> None:
+    """Memory does not grow with the number of lines."""
+    count = 500
+    line = json.dumps({**body(), "padding": "x" * 30_000})
+    path = saved(tmp_path, "long.ndjson", f"{line}\n" * count)
+    checked(saved(tmp_path, "short.ndjson", f"{line}\n"))  # Whatever is made once is there already.
+    tracemalloc.start()
+    try:
+        account = checked(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
 
-    assert (status, responses) == ("0", "20000")
-    assert int(megabytes) < 150
-    assert float(seconds) < 20  # Some of it is to start; a slow machine has to pass too.
+    assert (account.status, account.responses) == (0, count)
+    assert peak < 4_000_000 < len(line) * count / 3
 
 
 def test_a_long_list_is_read_piece_by_piece(tmp_path: Path) -> None:
@@ -476,9 +460,7 @@ def test_a_long_list_is_read_piece_by_piece(tmp_path: Path) -> None:
     count = 600
     content = "[" + ",\n".join([json.dumps(body())] * count) + "]"
     assert len(content) > 3 * recorded.CHUNK
-    started = time.perf_counter()
 
     account = checked(saved(tmp_path, "long.json", content))
 
     assert (account.status, account.responses) == (0, count)
-    assert time.perf_counter() - started < 20

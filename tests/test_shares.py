@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from contract.config import Settings
 from contract.custody import Custody, state_directory
 from contract.errors import ContractError, Undecided
 from contract.model import MISSING
+from contract.reference import Direct
 from contract.result import Result
+from contract.run import run
 from contract.shares import collected, together
 from tests import kit
 
@@ -30,8 +33,12 @@ CLOCK = "update_phone_number.time.updated_at.moves"
 
 @contextmanager
 def serving(ids: int = 2, **arguments: Any) -> Iterator[tuple[Settings, dict[str, str]]]:
-    """The settings and credentials for a server of its own, with the first *ids* that can be put back."""
-    with reference.running(**arguments) as server:
+    """The settings and credentials for a server of its own, with the first *ids* that can be put back; every run of the
+    block asks it without a socket.
+    """
+    with reference.running(**arguments) as server, pytest.MonkeyPatch.context() as patch:
+        kit.SERVERS[server.base_url] = server
+        patch.setattr(shares, "run", partial(run, transport=Direct(server)))
         free = (*server.ids[:2], *server.ids[3:])
         settings = Settings(
             base_url=server.base_url,
@@ -202,7 +209,8 @@ def test_one_record_that_cannot_be_had_leaves_the_run_undecided(tmp_path: Path) 
 
 def test_what_others_did_can_be_collected(tmp_path: Path) -> None:
     """Nothing before anybody began; a part that is missing makes the run undecided; else the whole result."""
-    with serving() as (settings, credentials):
+    with serving() as (whole, credentials):
+        settings = replace(whole, profile="smoke")
         assert collected(settings, tmp_path) is None
         only = frozenset({"update_phone_number.shape.name.present"})
         result = together(settings, credentials, tmp_path, only=only)

@@ -515,6 +515,15 @@ def toggled(name: str) -> Callable[[Record, Record], dict[str, Any]]:
     return lambda body, before: {name: "GET" if before[name] == "POST" else "POST"}
 
 
+def undone(inner: Hook, x: Exchange, body: Record, before: Record) -> Record:
+    """Take call_request_method back to what it was before where the same body comes for the third time in a row."""
+    after: Record = inner(x, body, before)
+    last, times, was = x.server.memory.get("bodies", (None, 0, None))
+    times, was = (times + 1, was) if body == last else (1, before["call_request_method"])
+    x.server.memory["bodies"] = dict(body), times, was
+    return after | {"call_request_method": was} if times == 3 and "call_request_method" in body else after
+
+
 def in_a_row(most: int, status: int, *details: str) -> Behaviour:
     """Answer *status* to bodies with several fields where more than *most* equal ones come in a row."""
 
@@ -544,6 +553,8 @@ REPEAT: tuple[Row, ...] = (
      "U.idempotence", in_a_row(1, 422, "Name has already been taken")),
     ("third-time-fails", "The same body a third time is answered 500.",
      "U.rejection.no_server_error U.idempotence", in_a_row(2, 500)),
+    ("third-time-undone", "The same body a third time takes call_request_method back to what it was before the first.",
+     "U.idempotence U.echo.call_request_method", hook(merge=undone)),
     ("fax-toggles", "The same body a second time turns fax into voice.",
      "U.idempotence U.echo.call_receive_mode",
      on_repeat(lambda body, before: {"call_receive_mode": "voice"} if body.get("call_receive_mode") == "fax" else {})),
