@@ -475,16 +475,13 @@ class Cases:
                     yield self.unsaid(f"objects in {name}", {name: [{"a": 7}]}, "any")
 
     def other_letters(self) -> Iterator[Case]:
-        """A documented value in the other letter case, once for each set of values; those of selectors one by one."""
-        found: dict[tuple[Any, ...], tuple[str, str]] = {}
+        """A documented value in the other letter case, once for each set of values."""
+        seen: set[tuple[Any, ...]] = set()
         for name, options in self.generator.enums.items():
-            if options and isinstance(options[0], str):
-                other = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
-                found.setdefault(options, (name, other))
-        single = [{name: value} for name, value in found.values() if name in self.generator.selectors]
-        plain = {name: value for name, value in found.values() if name not in self.generator.selectors}
-        for body in (*single, *([plain] if plain else [])):
-            yield self.unsaid(f"another case in {', '.join(body)}", body, "any")
+            if options and isinstance(options[0], str) and options not in seen:
+                seen.add(options)
+                lower = options[0].lower() if options[0] != options[0].lower() else options[0].upper()
+                yield self.unsaid(f"another case in {name}", {name: lower}, "any")
 
     def ghosts(self) -> Iterator[Case]:
         """Well-formed ids of what most likely does not exist: the first alone, and then the others."""

@@ -20,7 +20,6 @@ from typing import Any, Final
 from contract.budget import BESIDE_RANDOM, LISTS, MARGIN, OVERHEAD, PROOF, RESTING, SIGHTS
 from contract.cases import Cases, excluding
 from contract.generate import Generator, draw
-from contract.layout import SINGLES
 from contract.model import MISSING, Case, JSONObject
 from contract.rules import rules as rules_of
 from contract.spec import Contract
@@ -38,7 +37,7 @@ UNUSUAL: Final = 12
 """What a list is worth more for each kind of unusual text that it shows and none before it; see `Block.parts`."""
 BY_ITSELF: Final = 30
 """What a list is worth more right after an update of that text by itself."""
-CLOSE: Final = SINGLES + 1
+CLOSE: Final = 3
 """Reads in a row at the end of the tour, each after one update."""
 DRAWN: Final = 10
 """Bodies that are drawn to choose those of the random part from."""
@@ -171,10 +170,9 @@ class Block:
             if case.body is not MISSING:
                 state |= {name: repr(value) for name, value in case.fields.items() if case.expect == "accept"}
                 continue
-            taken = (
-                filter(lambda c: c.expect == "accept", part) for part in (self.cases[:i][::-1], self.cases[i + 1 :])
-            )
-            beside = [c.body for c in (next(cases, case) for cases in taken) if c.body is not MISSING]
+            beside = [
+                c.body for c in self.cases[max(0, i - 1) : i + 2] if c.body is not MISSING and c.expect == "accept"
+            ]
             # What was kept from before an update of one thing shows between reads on both sides of it alone.
             shown[i] = {*state.items(), *([ALONE] if any(len(body) <= FEWEST for body in beside) else [])}
         return shown

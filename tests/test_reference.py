@@ -824,9 +824,6 @@ def script() -> Iterator[tuple[str, Any, dict[str, Any]]]:
         yield UPDATE, body, {}
     yield UPDATE, {"message_fallback_url": "https://open.example/"}, {"auth": None}
     for method in ("GET", "POST"):
-        yield RETRIEVE, None, {}
-        yield UPDATE, {"message_request_method": method}, {}
-        yield RETRIEVE, None, {}
         for _ in range(3):
             yield UPDATE, {"name": "three times", "call_request_method": method}, {}
 

@@ -263,14 +263,6 @@ def cached_until_handler(inner: Hook, x: Exchange, record: Record) -> Any:
     return inner(x, kept.setdefault(record["id"], record) if x.operation == RETRIEVE else record)
 
 
-def cached_past_methods(inner: Hook, x: Exchange, record: Record) -> Any:
-    """Show in a retrieve what it was like at the first one after the last update of more than methods."""
-    kept = x.server.memory.setdefault("past methods", {})
-    if x.operation == UPDATE and not all(name.endswith("_method") for name in x.sent):
-        kept.pop(record["id"], None)
-    return inner(x, kept.setdefault(record["id"], record) if x.operation == RETRIEVE else record)
-
-
 def cached_by_calls(inner: Hook, x: Exchange, record: Record) -> Any:
     """Show in a retrieve what it was like when its name and call fields were first read as they are now."""
     kept = x.server.memory.setdefault("by calls", {})
@@ -472,8 +464,6 @@ STORE: tuple[Row, ...] = (
      "U.read_back U.read_back.*", stale(RETRIEVE, "read")),
     ("retrieve-cached-until-handler", "A retrieve is kept until call_handler changes.",
      "U.read_back U.read_back.*", hook(render=cached_until_handler)),
-    ("retrieve-cached-past-methods", "A retrieve is kept until an update holds more than methods.",
-     "U.read_back U.read_back.*", hook(render=cached_past_methods)),
     ("list-name-indexed", "The list shows the name that came with the last write of a call_handler.", "L.read_back",
      hook(render=indexed_name)),
     ("list-blank-for-null", "The list shows a blank for call_relay_context where that is null.", "L.read_back",

@@ -440,11 +440,11 @@ def fine(x: Exchange, before: Record, written: Record) -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def back_by_one_change(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
-    """Put the time before the last change back where nothing changes."""
+def back_to_the_first(inner: Hook, x: Exchange, before: Record, after: Record) -> Record:
+    """Put the time before the first change back where nothing changes."""
     written: Record = inner(x, before, after)
     if written["updated_at"] != before["updated_at"]:
-        x.server.memory["earlier"] = before["updated_at"]
+        x.server.memory.setdefault("earlier", before["updated_at"])
     elif "earlier" in x.server.memory and after == before:
         written = written | {"updated_at": x.server.memory["earlier"]}
         x.server.store.put(before["id"], written)
@@ -489,8 +489,8 @@ TIME: tuple[Row, ...] = (
     ("messages-in-local-time", "A write with a field for messages sets updated_at to the time of New York, as if it were UTC.",
      "U.time.updated_at.forward",
      stamped(lambda x, before, written: moved(datetime.now(UTC).isoformat(), hours=-5 * writes_messages(x.sent)))),
-    ("clock-back-where-nothing-changes", "A write that changes nothing brings back the updated_at before the last change.",
-     "U.time.updated_at.forward", hook(persist=back_by_one_change)),
+    ("clock-back-where-nothing-changes", "A write that changes nothing brings back the updated_at before the first change.",
+     "U.time.updated_at.forward", hook(persist=back_to_the_first)),
     ("clock-of-the-state", "A write that leads back to what the number was gives it the updated_at of then.",
      "U.time.updated_at.forward", stamped(of_the_state)),
     ("updated-before-created", "updated_at is one day before created_at after a write.",
