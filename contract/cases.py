@@ -116,15 +116,9 @@ class Cases:
     def channels(self) -> Iterator[JSONObject]:
         """For each selector what belongs to it and to no other: an API may have another place that asks who sends it."""
         gen = self.generator
-        for selector in gen.selectors:
-            others = {
-                o
-                for n in gen.selectors
-                if n != selector
-                for c in gen.selectors[n].choices.values()
-                for o in c.companions
-            }
-            mine = {o for choice in gen.selectors[selector].choices.values() for o in choice.companions} - others
+        used = {n: {o for c in item.choices.values() for o in c.companions} for n, item in gen.selectors.items()}
+        for selector, companions in used.items():
+            mine = companions.difference(*(others for name, others in used.items() if name != selector))
             plain = (n for n in gen.free if n in mine & self.shown and not gen.fields[n].resource)
             if body := {name: gen.firm(name)[-1] for name in plain}:
                 yield body

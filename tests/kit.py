@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +33,8 @@ from contract.session import Session
 __all__ = [
     "CONTRACT",
     "RULES",
+    "Harm",
+    "Harmed",
     "Outcome",
     "Turns",
     "broken",
@@ -38,6 +42,7 @@ __all__ = [
     "outcome",
     "record",
     "run",
+    "sent",
     "session_on",
     "settings",
     "until",
@@ -188,3 +193,51 @@ def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
         assert time.monotonic() < deadline, "waited in vain"
         pause.wait(0.005)
     return found
+
+
+class Harmed(Direct):
+    """The way to a server without a socket, where *harm* answers each request, or has it answered."""
+
+    def __init__(self, server: Running, harm: Harm | None = None) -> None:
+        super().__init__(server)
+        self.harm = harm
+        self.requests: list[httpx.Request] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """What *harm* answers."""
+        request.read()
+        self.requests.append(request)
+        return self.passing(request) if self.harm is None else self.harm(self, request)
+
+    def passing(self, request: httpx.Request, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """The server's answer, to another *body* where one is given."""
+        if body is not None:
+            headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+            request = httpx.Request(request.method, request.url, headers=headers, json=body)
+        return super().handle_request(request)
+
+    def there(self, request: httpx.Request) -> dict[str, Any]:
+        """What a read shows where *request* goes."""
+        return dict(json.loads(self.passing(httpx.Request("GET", request.url, headers=request.headers)).content))
+
+    @property
+    def number(self) -> int:
+        """That of the request that is on its way, counted from 1."""
+        return len(self.requests)
+
+    @property
+    def updates(self) -> list[dict[str, Any]]:
+        """What was sent to be written."""
+        return [sent(request) for request in self.requests if request.method == "PUT"]
+
+
+Harm = Callable[[Harmed, httpx.Request], httpx.Response]
+"""The answer to a request, which may be the server's own."""
+
+
+def sent(request: httpx.Request) -> dict[str, Any]:
+    """The object in a request; an empty one where it holds none."""
+    with suppress(ValueError):
+        body = json.loads(request.content)
+        return body if isinstance(body, dict) else {}
+    return {}

@@ -43,7 +43,21 @@ from contract.run import Runner, restore_all
 from contract.suspects import Suspects
 from contract.walk import Walk, wake
 from tests.fragments import REQUEST, RESPONSE, lamp
-from tests.kit import CONTRACT, Outcome, Turns, broken, credentials, outcome, record, run, session_on, settings
+from tests.kit import (
+    CONTRACT,
+    Harm,
+    Harmed,
+    Outcome,
+    Turns,
+    broken,
+    credentials,
+    outcome,
+    record,
+    run,
+    sent,
+    session_on,
+    settings,
+)
 from tests.proxy import Exchange, Lost, Proxy, faulty, passing
 
 URL = "https://staging.example.com/api/relay/rest"
@@ -62,53 +76,6 @@ def client(server: Running) -> httpx.Client:
     """Somebody else, who uses the same server."""
     auth = (server.username, server.password)
     return httpx.Client(base_url=server.base_url, auth=auth, transport=Direct(server))
-
-
-class Harmed(Direct):
-    """The way to a server without a socket, where *harm* answers each request, or has it answered."""
-
-    def __init__(self, server: Running, harm: Harm | None = None) -> None:
-        super().__init__(server)
-        self.harm = harm
-        self.requests: list[httpx.Request] = []
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """What *harm* answers."""
-        request.read()
-        self.requests.append(request)
-        return self.passing(request) if self.harm is None else self.harm(self, request)
-
-    def passing(self, request: httpx.Request, body: Mapping[str, Any] | None = None) -> httpx.Response:
-        """The server's answer, to another *body* where one is given."""
-        if body is not None:
-            headers = {name: value for name, value in request.headers.items() if name != "content-length"}
-            request = httpx.Request(request.method, request.url, headers=headers, json=body)
-        return super().handle_request(request)
-
-    def there(self, request: httpx.Request) -> dict[str, Any]:
-        """What a read shows where *request* goes."""
-        return dict(json.loads(self.passing(httpx.Request("GET", request.url, headers=request.headers)).content))
-
-    @property
-    def number(self) -> int:
-        """That of the request that is on its way, counted from 1."""
-        return len(self.requests)
-
-    @property
-    def updates(self) -> list[dict[str, Any]]:
-        """What was sent to be written."""
-        return [sent(request) for request in self.requests if request.method == "PUT"]
-
-
-Harm = Callable[[Harmed, httpx.Request], httpx.Response]
-
-
-def sent(request: httpx.Request) -> dict[str, Any]:
-    """The object in a request; an empty one where it holds none."""
-    with suppress(ValueError):
-        body = json.loads(request.content)
-        return body if isinstance(body, dict) else {}
-    return {}
 
 
 def refusal(status: int = 422, detail: str | None = "can't be null") -> httpx.Response:

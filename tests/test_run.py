@@ -23,6 +23,7 @@ from contract.model import Response
 from contract.neighbours import _goes_on, next_page
 from contract.reference import Direct
 from contract.reference.seed import NUMBER_IDS
+from tests import kit
 from tests.kit import CONTRACT, Outcome, broken, credentials, outcome, record, run, settings
 from tests.proxy import Exchange, Lost, Proxy, Secured, certificate, passing
 
@@ -35,19 +36,11 @@ Harm = Callable[[int, httpx.Request, Ask], httpx.Response]
 """The answer to a request, of which it has the number, counted from 1; it may ask the server itself."""
 
 
-class Harmed(Direct):
+class Harmed(kit.Harmed):
     """A server of which *harm* gives the answers."""
 
     def __init__(self, server: reference.Running, harm: Harm) -> None:
-        super().__init__(server)
-        self.harm = harm
-        self.requests: list[httpx.Request] = []
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """What *harm* says."""
-        request.read()
-        self.requests.append(request)
-        return self.harm(len(self.requests), request, super().handle_request)
+        super().__init__(server, lambda way, request: harm(way.number, request, way.passing))
 
     @property
     def methods(self) -> set[str]:
