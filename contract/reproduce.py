@@ -730,7 +730,11 @@ class Look:
         label = next((c.label for c in cases if c.expect != "reject" and c.operation == self.update), "")
         if in_read or len(cases) > 1:
             earlier = (b for c, n, b in reversed(updates) if (c.label == label if label else n < failure.number))
-            return next(earlier, before)
+            before = next(earlier, before)
+        found = failure.finding
+        if before is not None and under(self.rule, "idempotence") and found.name in self.generator.fields:
+            # A series begins where it changes something: what takes it back later would not show.
+            return {**before, found.name: found.actual}
         return before
 
     def set_up(self, failure: Failure, cases: list[Case], *, whole: bool, always: bool) -> None:

@@ -820,6 +820,26 @@ def test_what_every_third_update_loses_is_seen_in_any_field(defect: str | None, 
         session.sender.close()
 
 
+def test_a_series_is_repeated_from_where_its_first_update_changes_something() -> None:
+    """What takes back at the third time what the first changed takes nothing back where the first changes nothing."""
+    with reference.running(defect="third-time-undone") as server:
+        session = session_on(server)
+        session.read()
+        was = session.now["call_request_method"]
+        body = {"call_request_method": "GET" if was == "POST" else "POST"}
+        cases = Case(label="again", operation=CONTRACT.update.id, body=body, expect="accept", repeat=2).repeated()
+        for case in cases:
+            session.perform(case)
+        session.attempt(body, "and it stays")
+        [failure, *_] = [f for f in session.failures() if f.finding.rule == f"{CONTRACT.update.id}.idempotence"]
+        look = Look(session, failure.finding.rule, [failure])
+        seen = look.again(failure, failure.interaction.case.repeated(), read=False)
+        session.sender.close()
+
+    assert failure.finding.actual == was
+    assert seen
+
+
 @pytest.mark.parametrize(
     ("operation", "shown", "older"),
     [
