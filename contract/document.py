@@ -23,7 +23,7 @@ import yaml
 
 from contract.errors import PointerToNowhere, SpecError, UnsupportedKeyword, nearest
 
-__all__ = ["FORMATS", "METHODS", "Document", "escape", "read", "read_file", "refuse_unknown_keys"]
+__all__ = ["FORMATS", "METHODS", "Document", "escape", "plain", "read", "read_file", "refuse_unknown_keys"]
 
 MAX_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 60
@@ -150,6 +150,56 @@ class Document:
         return {k: self.expand(v, f"{pointer}/{escape(k)}", above) for k, v in value.items()}
 
 
+def plain(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """*schema*, expanded, which allows the same values and says so in the words that are read here: generators of documents
+    wrap one schema in ``allOf``, say null by an ``anyOf``, and one value by ``const``. What means more stays as it is.
+    """
+    made = dict(schema)
+    made |= {
+        word: plain(made[word]) for word in ("items", "additionalProperties") if isinstance(made.get(word), Mapping)
+    }
+    if "properties" in made:
+        made["properties"] = {name: plain(part) for name, part in made["properties"].items()}
+    if "const" in made and "enum" not in made and not isinstance(made["const"], list | Mapping):
+        made["enum"] = [made.pop("const")]
+    for word in ("anyOf", "oneOf", "allOf"):
+        if word not in made:
+            continue
+        parts = [plain(part) for part in made[word]]
+        some = [part for part in parts if word == "allOf" or part.get("type") != "null"]
+        if len(some) < len(parts) and len(some) == 1 and "type" in some[0]:
+            kinds = some[0]["type"]
+            some[0]["type"] = [*dict.fromkeys([*([kinds] if isinstance(kinds, str) else kinds), "null"])]
+            some[0] |= {"enum": [*dict.fromkeys([*some[0]["enum"], None])]} if "enum" in some[0] else {}
+            parts = some
+        rest = {key: value for key, value in made.items() if key != word}
+        if parts and (word == "allOf" or len(parts) == 1) and (joined := _joined([*parts, rest])) is not None:
+            made = joined
+    return made
+
+
+def _joined(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """One schema that says what each of *parts* does; None where two of them speak of the same thing."""
+    made: dict[str, Any] = {}
+    if sum(bool(part.keys() - _SAID) for part in parts) > 1 and any("additionalProperties" in part for part in parts):
+        return None  # It is about the properties of its own part alone.
+    for part in parts:
+        for key, value in part.items():
+            if key not in made or made[key] == value or key in _SAID:
+                made[key] = value
+            elif key == "required":
+                made[key] = [*dict.fromkeys([*made[key], *value])]
+            elif key == "properties" and all(
+                value[name] == made[key][name] for name in value.keys() & made[key].keys()
+            ):
+                made[key] = {**made[key], **value}
+            else:
+                return None
+    return made
+
+
+_SAID: Final = _FACT | _DOCS | {"default", "deprecated"}
+"""What stands beside a schema in ``allOf`` and says nothing of its values; the outer one counts."""
 _PAIR: Final = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
 """A character beyond the first 65,536, escaped as a surrogate pair (RFC 8259, section 7)."""
 

@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import document
-from contract.document import Document, escape, read, refuse_unknown_keys
+from contract.document import Document, escape, plain, read, refuse_unknown_keys
 from contract.errors import PointerToNowhere, SpecError, UnsupportedKeyword
 from tests.strategies import json_values, plain_texts
 
@@ -465,3 +466,66 @@ def test_references_between_components_are_followed_once() -> None:
     """Schemas that refer to each other are looked at once, whatever the number of references."""
     text = FRAME.replace("{type: string}", "{$ref: '#/x-sources/a'}").replace("info:", "x-sources: {a: {}}\ninfo:")
     refuse_unknown_keys(read(text.replace("{a: {}}", "{a: {items: {$ref: '#/x-sources/a'}}}")))
+
+
+A, NULL = {"type": "string", "maxLength": 3}, {"type": "null"}
+PART = {"type": "object", "properties": {"a": A}, "required": ["a"]}
+OTHER = {"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"], "description": "inner"}
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ({"anyOf": [A, NULL], "title": "A"}, {"type": ["string", "null"], "maxLength": 3, "title": "A"}),
+        ({"oneOf": [NULL, {"enum": ["x"], "type": "string"}]}, {"enum": ["x", None], "type": ["string", "null"]}),
+        ({"anyOf": [{"allOf": [A]}, NULL]}, {"type": ["string", "null"], "maxLength": 3}),
+        ({"allOf": [{**A, "title": "inner"}], "title": "outer"}, {**A, "title": "outer"}),
+        ({"const": "x"}, {"enum": ["x"]}),
+        (
+            {"allOf": [PART, OTHER], "description": "outer"},
+            {
+                "type": "object",
+                "properties": {"a": A, "b": {"type": "integer"}},
+                "required": ["a", "b"],
+                "description": "outer",
+            },
+        ),
+        ({"properties": {"const": {"anyOf": [A, NULL]}}}, {"properties": {"const": {**A, "type": ["string", "null"]}}}),
+        ({"type": "array", "items": {"allOf": [A]}}, {"type": "array", "items": A}),
+    ],
+)
+def test_what_generators_wrap_is_read_as_it_is_meant(said: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """One schema in ``allOf``, null in ``anyOf`` and ``const`` say the same as the words that are read."""
+    assert plain(said) == wanted
+    one, other = jsonschema.Draft202012Validator(said), jsonschema.Draft202012Validator(wanted)
+    for value in (
+        None,
+        "x",
+        "xyz!",
+        1,
+        {},
+        {"a": "x"},
+        {"a": "xyz!", "b": 1},
+        {"a": "x", "b": 1},
+        {"const": None},
+        ["x"],
+        [1],
+    ):
+        assert one.is_valid(value) == other.is_valid(value), value
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"anyOf": [A, {"type": "integer"}]},
+        {"anyOf": [A, {"type": "integer"}, NULL]},
+        {"allOf": [A, {"type": "string", "maxLength": 2}]},
+        {"allOf": [{**PART, "additionalProperties": False}, OTHER]},
+        {"allOf": [PART, {"properties": {"a": {"type": "integer"}}}]},
+        {"const": {"a": 1}},
+        {"oneOf": []},
+    ],
+)
+def test_what_means_more_is_left_as_it_stands(said: dict[str, Any]) -> None:
+    """Parts that speak of the same thing are not put together: what they allow would be another thing."""
+    assert plain(said) == said

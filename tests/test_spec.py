@@ -384,7 +384,7 @@ def test_an_installation_without_its_fragment_is_told(monkeypatch: pytest.Monkey
         ({f"{PUT}/requestBody/content": {"application/merge-patch+json": {}}}, "a request body has 'application/json' content", f"#/{PUT}/requestBody/content"),
         ({f"{PUT}/responses/200/content": MISSING}, "could not be read back", f"#/{PUT}/responses/200"),
         (
-            {f"{PUT}/responses/200/content/application~1json/schema": {"allOf": [{"$ref": "#/components/schemas/Lamp"}]}},
+            {f"{PUT}/responses/200/content/application~1json/schema": {"oneOf": [{"$ref": "#/components/schemas/Lamp"}, {"type": "string"}]}},
             "a record is an object with 'properties' in JSON",
             f"#/{PUT}/responses/200",
         ),
@@ -490,6 +490,21 @@ def test_a_contract_without_an_update() -> None:
     body = LAMP["paths"]["/lamps/{id}"]["put"]["requestBody"]
     with pytest.raises(SpecError, match="and the fragment has show_lamp, set_lamp"):
         _ = lamp({"paths/~1lamps~1{id}/get/requestBody": body}).update
+    several = {"paths/~1lamps/post": {"operationId": "create_lamp", "requestBody": body, "responses": {"201": {}}}}
+    with pytest.raises(
+        SpecError, match="has create_lamp, set_lamp; the success of the one under test has a link with x-rea"
+    ):
+        _ = lamp({**several, f"{PUT}/responses/200/links": {}}).update
+
+
+def test_what_else_writes_is_no_part_of_the_contract() -> None:
+    """Of several operations with a body the one under test can be read back, and of the others nothing is asked."""
+    form = {"content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}}
+    create = {"operationId": "create_lamp", "requestBody": form, "responses": {"201": {}, "202": {}}}
+    contract = lamp({"paths/~1lamps/post": create})
+
+    assert contract.update.id == "set_lamp"
+    assert [*contract.operations] == ["list_lamps", "show_lamp", "set_lamp"]
 
 
 def test_a_contract_without_a_way_to_read_back() -> None:
