@@ -152,7 +152,8 @@ class Document:
 
 def plain(schema: Mapping[str, Any]) -> dict[str, Any]:
     """*schema*, expanded, which allows the same values and says so in the words that are read here: generators of documents
-    wrap one schema in ``allOf``, say null by an ``anyOf``, and one value by ``const``. What means more stays as it is.
+    wrap one schema in ``allOf``, say null by an ``anyOf``, one value by ``const``, and write whole bounds as 10.0. What
+    means more stays as it is.
     """
     made = dict(schema)
     made |= {
@@ -160,6 +161,9 @@ def plain(schema: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "properties" in made:
         made["properties"] = {name: plain(part) for name, part in made["properties"].items()}
+    for word in _BOUNDS & made.keys():
+        if isinstance(made[word], float) and made[word].is_integer():
+            made[word] = int(made[word])  # A whole number that is sent is to look like one.
     if "const" in made and "enum" not in made and not isinstance(made["const"], list | Mapping):
         made["enum"] = [made.pop("const")]
     for word in ("anyOf", "oneOf", "allOf"):
@@ -198,6 +202,7 @@ def _joined(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
     return made
 
 
+_BOUNDS: Final = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
 _SAID: Final = _FACT | _DOCS | {"default", "deprecated"}
 """What stands beside a schema in ``allOf`` and says nothing of its values; the outer one counts."""
 _PAIR: Final = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")

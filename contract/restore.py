@@ -313,6 +313,12 @@ class _Way:
         if self.unheld(now):
             now = self.turned(now, [self.aside, self.at_once])
         left = self.differences(now)
+        settable = {*left}.intersection(self.settable())
+        if any(settable.difference(earlier) for earlier in self.passed):
+            # One of the ways cleared what another had put back.
+            self.tries = max(self.tries, 1)
+            self.whole(left)
+            left = self.differences(_read(self.session))
         if plain := self.plainest(left):
             self.tries = max(self.tries, 1)
             self.put(plain)
@@ -451,7 +457,8 @@ class _Way:
             case = Case(label="restore", operation=self.contract.update.id, body=body)
             self.accepted.append(Interaction(case=case, response=response, before=before, id=self.session.id))
         self.latest = key if accepted else ""
-        self.offered |= {n for n in body if n not in self.request.fields} if accepted else set()
+        settable = {n for n, item in self.request.fields.items() if not item.read_only}
+        self.offered |= body.keys() - settable if accepted else set()
         return accepted
 
     def groups(self, left: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -466,8 +473,15 @@ class _Way:
 
     def at_once(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """Everything in one update, and other names for the same thing in a second."""
-        for body in self.groups(left):
+        # Where the documents do not say that what is not sent stays, a part of it would clear the rest.
+        stays = [] if self.contract.update.unsent is not None else self.settable()
+        for body in self.groups(dict.fromkeys([*left, *(n for n in stays if self.record[n] is not None)])):
             self.put(body)
+
+    def settable(self) -> list[str]:
+        """The fields that an update can set, as far as is known."""
+        names = [n for n in writable(self.contract) if n in self.generator.fields and n not in self.hopeless]
+        return [n for n in names if n in self.record]
 
     def parked(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """A selector that cannot go back goes where it requires nothing but what was found: what it requires where it
@@ -539,8 +553,7 @@ class _Way:
 
     def whole(self, left: Mapping[str, tuple[Any, Any]]) -> None:
         """All that can be set, as a form sends it: what is not sent along may not stay."""
-        names = [n for n in writable(self.contract) if n in self.generator.fields and n not in self.hopeless]
-        given = {n: self.record[n] for n in names if self.record.get(n) is not None or n in left}
+        given = {n: self.record[n] for n in self.settable() if self.record[n] is not None or n in left}
         body, later = self.groups(given)
         self.put({**body, **{n: v for n, v in later.items() if n in left}} if self.accepted else {})
 

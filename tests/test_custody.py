@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from contract import reference
 from contract.check import Judge
@@ -1944,3 +1945,34 @@ def test_an_update_after_which_a_slow_clock_had_turned_is_sent_again_after_a_res
 
     assert [case.label for case, _, _ in session.updates if "rest" in case.label] == ["desk 6, after a rest"]
     assert [round(seconds) for seconds in waited] == [3]
+
+
+def test_where_an_update_replaces_the_record_it_is_put_back_whole(tmp_path: Path) -> None:
+    """Where the documents do not say that what is not sent stays, a part of what was found would clear the rest: also
+    for a counter that every write moves, and that stands in the request although no update sets it.
+    """
+    made = yaml.safe_load(Path(CONTRACT.document.file).read_text(encoding="utf-8"))
+    del made["paths"][CONTRACT.update.path]["put"]["x-unsent"]
+    for name in ("PhoneNumberUpdate", "PhoneNumber"):
+        made["components"]["schemas"][name]["properties"]["revision"] = {"type": "integer", "readOnly": True}
+    fragment = tmp_path / "replacing.json"
+    fragment.write_text(json.dumps(made), encoding="utf-8")
+    cleared = [n for n, item in CONTRACT.request.fields.items() if n not in CONTRACT.request.selectors and n != "name"]
+
+    def harm(way: Harmed, request: httpx.Request) -> httpx.Response:
+        body = {n: None for n in cleared if not n.endswith("_method") and n != "call_receive_mode"} | sent(request)
+        answer = way.passing(request, body if request.method == "PUT" and sent(request) else None)
+        shown = answer.json() if answer.is_success else None
+        if not isinstance(shown, dict) or "id" not in shown:
+            return answer
+        return httpx.Response(200, json=shown | {"revision": sum(r.method == "PUT" for r in way.requests)})
+
+    with reference.running() as server:
+        before = record(server)
+        found = ran(server, tmp_path, harm, spec=str(fragment), profile="smoke")
+        now = record(server)
+
+    assert found.requests > 15
+    assert {n: now[n] for n in CONTRACT.request.fields if n in now} == {
+        n: before[n] for n in CONTRACT.request.fields if n in now
+    }
