@@ -314,8 +314,8 @@ class _Way:
             now = self.turned(now, [self.aside, self.at_once])
         left = self.differences(now)
         settable = {*left}.intersection(self.settable())
-        if any(settable.difference(earlier) for earlier in self.passed):
-            # One of the ways cleared what another had put back.
+        if not self.session.misread and any(settable.difference(earlier) for earlier in self.passed):
+            # One of the ways cleared what another had put back, as far as reads can be trusted.
             self.tries = max(self.tries, 1)
             self.whole(left)
             left = self.differences(_read(self.session))
