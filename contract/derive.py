@@ -32,7 +32,7 @@ _HEADINGS: Final[Mapping[str, str]] = {
 }
 """Heading in small letters -> section; nothing for what is not read."""
 _MARKS: Final = ("Deprecated", "Required", "Optional")
-_TYPES: Final = frozenset({"string", "integer", "number", "boolean", "array", "object", "uuid"})
+_TYPES: Final = frozenset({"string", "integer", "number", "boolean", "array", "object", "uuid", "enum"})
 """What a page may say below a field's name of its type."""
 _NAME: Final = re.compile(r"[A-Za-z_$][\w$.\-\[\]]*")
 _ALLOWED: Final = re.compile(r"allowed values\s*:?\s*(.*)", re.IGNORECASE)

@@ -91,6 +91,7 @@ def test_allowed_values_with_and_without_the_values() -> None:
         ("a.b\nThe b of a.\nitems[]\nThe items.", ["a.b", "items[]"]),
         ("name\nThe name.\nname\nThe name again.", ["name"]),
         ("name\nstring\nThe name.\nnumber\nThe number of it.", ["name", "number"]),
+        ("kind\nenum Optional\nWhat it is.\nAllowed values: a b", ["kind"]),
     ],
 )
 def test_lines_that_are_easily_mistaken(body: str, names: list[str]) -> None:
