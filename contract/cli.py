@@ -294,6 +294,7 @@ def _dry_run(settings: Settings, quiet: bool) -> int:
     from contract.mask import shown
     from contract.model import MISSING
     from contract.prepare import affordable, prepare
+    from contract.rules import unpromised
 
     contract, plan = prepare(settings)
     affordable(settings, plan)
@@ -311,6 +312,8 @@ def _dry_run(settings: Settings, quiet: bool) -> int:
         click.echo(f"{name}: {reached} of {wanted}")
     for name in plan.unreachable:
         click.echo(f"not exercised: {name} (needs an id in [resources])")
+    for promise in unpromised(contract):
+        click.echo(f"no rule, as the fragment does not say it: {promise}")
     requests = sum(not case.unless for case in plan.cases)
     click.echo(f"{requests} requests, and a few before and after; nothing was sent")
     if plan.updates:
@@ -373,6 +376,8 @@ def rules(config: str | None, spec: str | None, as_json: bool) -> int:
     for rule in found.values():
         click.echo(f"{rule.id:<70} {rule.basis:<10} {contract.source(rule.fact)}")
     click.echo(f"{len(found)} rules")
+    for promise in made.unpromised(contract):
+        click.echo(f"no rule, as the fragment does not say it: {promise}")
     return 0
 
 

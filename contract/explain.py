@@ -25,6 +25,8 @@ def lines(contract: Contract, rule: Rule) -> Iterator[str]:
         yield f"  fragment  line {rule.line} of {contract.document.file.rpartition('/')[2] or 'the fragment'}"
     if rule.needs:
         yield f"  needs     {rule.needs}"
+    if rule.promise == "frame" and rule.field in contract.record and not contract.record[rule.field].changes:
+        yield "  else      where an API changes it by itself, x-changes says so in the fragment"
     yield f"  kept by   {keeps}"
     yield f"  broken by {breaks}"
 

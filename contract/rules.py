@@ -14,7 +14,7 @@ from typing import Any
 from contract.model import MISSING, Fact, Rule
 from contract.spec import BOUNDS, Choice, Contract, Field, Operation
 
-__all__ = ["rules"]
+__all__ = ["rules", "unpromised"]
 
 
 _SHAPES = frozenset({"shape", "enum", "e164", "format"})
@@ -31,6 +31,17 @@ def rules(contract: Contract) -> Mapping[str, Rule]:
             found[rule.id] = rule
     # Where there is no general rule, a rule stands for itself.
     return {id: rule if rule.group in found else replace(rule, group=id) for id, rule in found.items()}
+
+
+def unpromised(contract: Contract) -> Iterator[str]:
+    """What no rule holds an API to, as the fragment does not say it, and how it would."""
+    update = contract.update
+    if update.unsent is None:
+        yield "what is not sent stays (x-unsent: unchanged, on the update)"
+    if not any(contract.list_in(contract.operations[link.operation]) for link in update.links):
+        yield "the list shows what was written (a link with x-reads-back to it, at the update's success)"
+    if not any(item.changes == "on-write" and item.format == "date-time" for item in contract.record.values()):
+        yield "a time stamp moves with each change (x-changes: on-write, on a date-time of the record)"
 
 
 class _Maker:

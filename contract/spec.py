@@ -586,6 +586,8 @@ def from_document(document: Document) -> Contract:
     version = document.data.get("openapi")
     if not isinstance(version, str) or not version.startswith("3.1"):
         problem = f"this is not an OpenAPI 3.1 document: its 'openapi' is {version!r}"
+        if str(version).startswith("3.0"):
+            problem += " (in 3.1, 'nullable: true' is type: [string, 'null'], and exclusive bounds are numbers)"
         raise document.error(problem, "#/openapi" if version else "#")
     refuse_unknown_keys(document)
     reader = _Reader(document)

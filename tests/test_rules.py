@@ -184,6 +184,22 @@ def test_a_rule_is_only_made_where_there_is_a_fact(changes: dict[str, Any], lack
     assert f"set_lamp.{has}" in found
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"paths/~1lamps~1{id}/put/x-unsent": MISSING}, "x-unsent: unchanged"),
+        ({f"{RESPONSE}/until/x-changes": MISSING}, "x-changes: on-write"),
+    ],
+)
+def test_what_the_fragment_does_not_promise_is_told(changes: dict[str, Any], told: str) -> None:
+    """A promise that no rule is about would pass without a word; with all of them there is nothing to tell."""
+    before = list(made.unpromised(lamp({})))
+    now = [line for line in made.unpromised(lamp(changes)) if line not in before]
+    assert [told in line for line in now] == [True]
+    assert not any(told in line for line in before)
+    assert list(made.unpromised(BUNDLED)) == []
+
+
 def test_a_value_belongs_to_its_rule() -> None:
     """A rule about one value of a selector knows the value, any other none."""
     found = rules(lamp())

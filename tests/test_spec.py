@@ -361,7 +361,7 @@ def test_an_installation_without_its_fragment_is_told(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("changes", "words", "pointer"),
     [
-        ({"openapi": "3.0.3"}, "not an OpenAPI 3.1 document: its 'openapi' is '3.0.3'", "#/openapi"),
+        ({"openapi": "3.0.3"}, "its 'openapi' is '3.0.3' (in 3.1, 'nullable: true' is", "#/openapi"),
         ({"openapi": 3.1}, "not an OpenAPI 3.1 document: its 'openapi' is 3.1", "#/openapi"),
         ({"openapi": MISSING}, "not an OpenAPI 3.1 document: its 'openapi' is None", "#"),
         ({"paths": MISSING}, "'paths' is missing", "#"),
