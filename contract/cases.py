@@ -371,6 +371,9 @@ class Cases:
             yield self.unsaid(together, stored)
         for name, value in stored.items() if len(stored) > 1 else ():
             yield self.unsaid(f"{name} with what is stored", {name: value}, unless=together)
+        for name, value in self.moved().items():
+            yield self.unsaid(f"{name} {value} with what is stored", {name: value})
+        yield from self.emptied()
         yield from self.open_kinds()
         for name, item in self.generator.fields.items():
             for value in item.open_values[:1]:
@@ -380,7 +383,6 @@ class Cases:
         yield from self.other_letters()
         yield from self.ghosts()
         yield from self.empty_companions()
-        yield from self.emptied()
         yield from self.malformed_ids()
         yield self.unsaid("a wrong media type", self.mark({}, "media type"), media_type="text/plain")
 
@@ -545,14 +547,29 @@ class Cases:
         for name in gen.selectors:
             filled = [(v, other) for v in gen.enums[name] for other in sorted(gen.choice(name, v).filled & {*gen.free})]
             for value, other in filled[:1]:
-                yield self.unsaid(f"{name} {value} once more", gen.complete({name: value}, self.take))
+                body, stored = gen.complete({name: value}, self.take), f"{name} {value} with what is stored"
+                yield self.unsaid(f"{name} {value} once more", body, unless=stored)
                 yield self.unsaid(f"an empty {other} by itself", {other: ""}, "blank")
+
+    def moved(self) -> dict[str, Any]:
+        """A selector and a value at which it does not stand, whose companion is stored since the tour, as far as an API
+        keeps it.
+        """
+        gen = self.generator
+        name = max(gen.selectors, key=lambda n: len(gen.enums[n]), default="")
+        values = reversed(gen.enums[name]) if name else ()
+        for value in sorted(values, key=lambda value: not gen.choice(name, value).filled):
+            needs = gen.choice(name, value).requires
+            if needs and value != self.final.get(name) and all(n in gen.free and n in self.shown for n in needs):
+                return {name: value}
+        return {}
 
     def open_values(self) -> dict[str, dict[str, Any]]:
         """One body for each kind of value that the documents leave open."""
         gen = self.generator
         found: dict[str, dict[str, Any]] = {}
-        active = {o for name, value in self.final.items() for o in gen.choice(name, value).requires}
+        stands = [*self.final.items(), *self.moved().items()]
+        active = {o for name, value in stands for o in gen.choice(name, value).requires}
         for name in gen.free:
             if name not in self.shown or gen.fields[name].write_only:
                 continue

@@ -336,6 +336,20 @@ def test_the_stamp_is_an_old_one_where_something_is_refused() -> None:
     assert not any(case.rested for case in block(whole, "random"))
 
 
+def test_a_selector_goes_where_its_companion_is_stored() -> None:
+    """Once by itself, to a value at which it does not stand: the documents leave open whether that is taken."""
+    whole = made("with ids")
+    tour = list(states(steps([*block(whole, "tour"), *block(whole, "random")])))[-1]
+    found = [case for case in block(whole, "silence") if case.label.endswith("with what is stored")]
+    (moved,) = [c for c in found if not c.unless and set(c.body) == {"call_handler"}]
+    value = moved.body["call_handler"]
+    needs = BUNDLED.request.selectors["call_handler"].choices[value].requires
+    assert moved.expect == "unspecified"
+    assert value != tour["call_handler"]
+    assert needs
+    assert all(name in tour for name in needs)
+
+
 def test_the_list_is_read_where_it_shows_most() -> None:
     """The parts of the tour are the whole of it, and end in states in which the selectors stand elsewhere each time."""
     whole = next(b for b in made("with ids").blocks if b.name == "tour")

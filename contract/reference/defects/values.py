@@ -478,6 +478,10 @@ STORE: tuple[Row, ...] = (
      "U.read_back U.read_back.*", hook(render=behind_once)),
     ("list-stale", "The list shows a number as it was before the first write.",
      "L.read_back", stale(LIST, "first")),
+    ("handler-alone-not-stored", "A call_handler without its companion is answered and not stored.",
+     "U.read_back.call_handler U.frame.call_handler U.rejection.consistent",
+     held(lambda body, before, after: after.update(call_handler=before["call_handler"])
+          if REQUIRES["call_handler"].get(body.get("call_handler", "")) not in {None, *body} else None)),
     ("one-address-for-two", "call_fallback_url is stored as null where it is the address of call_request_url.",
      "U.echo.call_fallback_url U.handler.*",
      stored(lambda body, before, after: after.update(
