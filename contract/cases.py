@@ -366,13 +366,13 @@ class Cases:
         yield self.ignored("an empty body", "empty", {})
         yield self.ignored("no body", "empty", content=b"")
         stored = {name: value for name, value in self.final.items() if self.generator.choice(name, value).requires}
-        together = f"{' and '.join(stored)} with what is stored"
+        together = f"{' and '.join(stored)} {STORED}"
         if stored:
             yield self.unsaid(together, stored)
         for name, value in stored.items() if len(stored) > 1 else ():
-            yield self.unsaid(f"{name} with what is stored", {name: value}, unless=together)
+            yield self.unsaid(f"{name} {STORED}", {name: value}, unless=together)
         for name, value in self.moved().items():
-            yield self.unsaid(f"{name} {value} with what is stored", {name: value})
+            yield self.unsaid(f"{name} {value} {STORED}", {name: value})
         yield from self.emptied()
         yield from self.open_kinds()
         for name, item in self.generator.fields.items():
@@ -547,7 +547,7 @@ class Cases:
         for name in gen.selectors:
             filled = [(v, other) for v in gen.enums[name] for other in sorted(gen.choice(name, v).filled & {*gen.free})]
             for value, other in filled[:1]:
-                body, stored = gen.complete({name: value}, self.take), f"{name} {value} with what is stored"
+                body, stored = gen.complete({name: value}, self.take), f"{name} {value} {STORED}"
                 yield self.unsaid(f"{name} {value} once more", body, unless=stored)
                 yield self.unsaid(f"an empty {other} by itself", {other: ""}, "blank")
 
@@ -614,6 +614,8 @@ _WRONG: Final = re.compile("(empty|longer|shorter|recased)_password|other_scheme
 """What may be sent instead of any other wrong password; the rule is the same."""
 
 
+STORED: Final = "with what is stored"
+"""How the labels of cases end in which a selector is sent without its companion."""
 CLIP: Final = 80
 """Characters of a value in the label of a case."""
 
